@@ -1,0 +1,66 @@
+package broker
+
+import (
+	"encoding/json"
+
+	"sigill/providers"
+)
+
+// Profile is the set of rules that an OpenID Connect client lives by. A request
+// never chooses its own.
+type Profile string
+
+const (
+	ProfileBasic  Profile = "basic"  // OpenID Connect Basic OP certification
+	ProfileSweden Profile = "sweden" // The Swedish OpenID Connect Profile 1.0; the default
+)
+
+// AuthMethod is how a client proves who it is at the token endpoint.
+type AuthMethod string
+
+const (
+	SecretBasic   AuthMethod = "client_secret_basic"
+	SecretPost    AuthMethod = "client_secret_post"
+	SecretAny     AuthMethod = "client_secret" // either of the two, for clients that cannot be told which
+	PrivateKeyJWT AuthMethod = "private_key_jwt"
+)
+
+// Client is an application (relying party) that sends people here.
+type Client struct {
+	ID     string
+	Name   string // shown to people
+	NameEN string // the same in English; empty: Name
+	// Home is where the person began, shown as a way back; may be empty.
+	Home                   string
+	Profile                Profile
+	RedirectURIs           []string
+	PostLogoutRedirectURIs []string
+	AuthMethod             AuthMethod
+	SecretHash             []byte          // SHA-256 of the secret, which is random
+	JWKS                   json.RawMessage // public keys for private_key_jwt
+	Scopes                 []string        // what it may ask for, besides openid
+	// Providers says which e-IDs it offers and which configured instance stands
+	// behind each. Empty: all that are configured, by their default instance.
+	Providers     map[providers.ID]string
+	ProviderOrder []providers.ID
+	IDTokenAlg    string // RS256 or ES256
+	UserinfoAlg   string // RS256 or ES256: signed userinfo; empty: plain JSON
+	RequirePKCE   bool
+	// Sector decides the subject identifiers: clients of one sector see the
+	// same sub for a person. Empty: the client id.
+	Sector string
+	// SSOGroup names the clients among which a session may be used again.
+	// Empty: this client alone.
+	SSOGroup string
+	// NoCoordination refuses people with a samordningsnummer.
+	NoCoordination bool
+	// MinAge refuses younger people; zero: no limit.
+	MinAge int
+	Theme  Theme
+}
+
+// Theme is the look of a client on our pages.
+type Theme struct {
+	Accent string // "#rrggbb", contrast checked when it is loaded; empty: ours
+	Logo   string // file served by us; empty: the name in words
+}

@@ -1,0 +1,40 @@
+// Package flow runs e-ID orders; see engine.go.
+package flow
+
+import (
+	"context"
+	"time"
+
+	"sigill/broker"
+	"sigill/broker/kit/audit"
+)
+
+// Orders keeps e-ID orders durably. The events are written in the same
+// transaction as the order.
+type Orders interface {
+	// CreateOrder writes a new order; ErrConflict when the id exists.
+	CreateOrder(ctx context.Context, o broker.Order, events ...audit.Event) error
+	// Order reads one; broker.ErrNotFound when there is none.
+	Order(ctx context.Context, id broker.OrderID) (broker.Order, error)
+	// UpdateOrder writes o if the stored version is still o.Version and stores
+	// o.Version+1; else broker.ErrConflict. The lease columns are not touched.
+	UpdateOrder(ctx context.Context, o broker.Order, events ...audit.Event) error
+}
+
+// Leases says which node watches which pending order.
+type Leases interface {
+	// ClaimOrders takes up to limit pending orders whose lease has ended by now,
+	// or is already node's own and not among those it holds (held), and gives
+	// node the lease until the given time. Taking over another node's order
+	// sets ForeignUntil to the end of that lease and does not change Version.
+	ClaimOrders(ctx context.Context, node string, held func(broker.OrderID) bool, now, until time.Time, limit int) ([]broker.Order, error)
+	// RenewLeases prolongs all of node's pending orders in one statement.
+	RenewLeases(ctx context.Context, node string, until time.Time) error
+}
+
+// Box seals what an order must not show on disk. The context binds the sealed
+// bytes to the row they stand in.
+type Box interface {
+	Seal(plain, context []byte) []byte
+	Open(sealed, context []byte) ([]byte, error)
+}

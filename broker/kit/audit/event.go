@@ -1,0 +1,52 @@
+// Package audit keeps the record of security-relevant acts (invariant I10).
+//
+// It owns the closed list of event types, their rows (written in the
+// transaction of the act itself, without a position), the sequencer that gives
+// each row its position and links it by hash, the hourly signed head, and the
+// verifier of all that. It does not know what the acts mean. Persons appear as
+// keyed digests only, so that erasure and audit can both hold.
+package audit
+
+import "time"
+
+// Type is what happened. The list is closed: it is read by machines.
+type Type string
+
+const (
+	LoginAsked      Type = "login.asked"      // an authorization request was accepted
+	LoginRefused    Type = "login.refused"    // an authorization request was refused
+	LoginCompleted  Type = "login.completed"  // a code was issued
+	LoginAbandoned  Type = "login.abandoned"  // the person went back, or the rules said no
+	LoginReused     Type = "login.reused"     // a session answered instead of an e-ID
+	OrderStarted    Type = "order.started"    // an e-ID order was started at the issuer
+	OrderRestarted  Type = "order.restarted"  // silently or by the person's button
+	OrderCompleted  Type = "order.completed"  // evidence verified
+	OrderFailed     Type = "order.failed"     // ended without proof; Reason says why
+	EvidenceRefused Type = "evidence.refused" // the issuer said complete, our verification said no
+	WrongBrowser    Type = "browser.wrong"    // came back in another browser
+	CodeRefused     Type = "code.refused"     // a code that was used, expired, foreign or unknown
+	CodeReplayed    Type = "code.replayed"    // a used code, by its rightful client: tokens revoked
+	TokenIssued     Type = "token.issued"
+	ClientRefused   Type = "client.refused" // client authentication failed
+	SessionEnded    Type = "session.ended"
+	InputRefused    Type = "input.refused" // malformed, oversized or tampered input on a page
+	KeyCreated      Type = "key.created"
+	KeyRotated      Type = "key.rotated"
+	KeyRetired      Type = "key.retired"
+	ClientAdded     Type = "client.added"
+	ClientRemoved   Type = "client.removed"
+)
+
+// Event is one act. Every field is safe to keep for ever: no personal number,
+// name, token, code or free text from outside.
+type Event struct {
+	Type     Type
+	At       time.Time
+	Client   string
+	Provider string
+	Instance string
+	Order    string // the e-ID order
+	Login    string // digest-like name of the login; never usable as a handle
+	Person   string // keyed digest, hex; see keys.Ring
+	Reason   string // from a closed list of the room that writes it
+}
