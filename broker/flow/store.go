@@ -1,4 +1,3 @@
-// Package flow runs e-ID orders; see engine.go.
 package flow
 
 import (
@@ -23,11 +22,12 @@ type Orders interface {
 
 // Leases says which node watches which pending order.
 type Leases interface {
-	// ClaimOrders takes up to limit pending orders whose lease has ended by now,
-	// or is already node's own and not among those it holds (held), and gives
-	// node the lease until the given time. Taking over another node's order
-	// sets ForeignUntil to the end of that lease and does not change Version.
-	ClaimOrders(ctx context.Context, node string, held func(broker.OrderID) bool, now, until time.Time, limit int) ([]broker.Order, error)
+	// ClaimOrders takes up to limit pending orders whose lease has ended by now
+	// (with own also those that are node's already: after a restart a node
+	// finds its own again) and leases them to node until the given time.
+	// Taking over another node's order sets ForeignUntil to the end of that
+	// lease. Version does not change.
+	ClaimOrders(ctx context.Context, node string, own bool, now, until time.Time, limit int) ([]broker.Order, error)
 	// RenewLeases prolongs all of node's pending orders in one statement.
 	RenewLeases(ctx context.Context, node string, until time.Time) error
 }

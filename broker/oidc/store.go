@@ -1,0 +1,29 @@
+package oidc
+
+import (
+	"context"
+
+	"sigill/broker"
+	"sigill/broker/kit/audit"
+)
+
+// Records keeps what must outlast a login.
+type Records interface {
+	// Subject gives the stable random name of a person within a sector, making
+	// it at the first call. The person is known by keyed index only. Any
+	// number of simultaneous first calls get the same name.
+	Subject(ctx context.Context, person []byte, sector string) (string, error)
+	// FinishLogin writes the record of a finished login and, if it has an
+	// order, marks that order consumed, in one transaction. ErrConflict when
+	// the login or the order was used before: of any number of callers one
+	// gets nil.
+	FinishLogin(ctx context.Context, r broker.LoginRecord, events ...audit.Event) error
+	// Record writes acts that change nothing else in the database.
+	Record(ctx context.Context, events ...audit.Event) error
+}
+
+// Clients finds relying parties.
+type Clients interface {
+	// Client finds one by id; broker.ErrNotFound when there is none.
+	Client(ctx context.Context, id string) (broker.Client, error)
+}
