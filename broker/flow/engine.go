@@ -82,6 +82,9 @@ type Engine struct {
 	Config
 	schedule *schedule
 	calls    sync.WaitGroup
+	// claiming keeps an order from ending between the moment when claim has
+	// read it as pending and the moment when it is watched.
+	claiming sync.RWMutex
 }
 
 // New checks the configuration and starts nothing.
@@ -266,6 +269,8 @@ func (e *Engine) store(ctx context.Context, o *broker.Order, r record, events ..
 	if err := e.seal(o, r); err != nil {
 		return err
 	}
+	e.claiming.RLock()
+	defer e.claiming.RUnlock()
 	if err := e.Orders.UpdateOrder(ctx, *o, events...); err != nil {
 		return err
 	}

@@ -629,6 +629,71 @@ func TestCompleteWithoutLease(t *testing.T) {
 	})
 }
 
+// The browser came back at another node: what this node believes is old, and
+// the answer must be stored on top of what is there.
+func TestAnswerOnTopOfAnotherNodesChange(t *testing.T) {
+	tell(t, func(s *story) {
+		s.begin(providers.ModeThis)
+		other := newEngine(s.t, s.rows, s.p, "node-b")
+		if a, err := other.Return(s.t.Context(), id, s.nonce(), mine); err != nil || a.Outcome != Welcome {
+			t.Fatal(a, err)
+		}
+		s.p.set("approved")
+		s.wait(5*time.Second, false)
+		if v, err := other.Watch(s.t.Context(), id, mine); err != nil || v.State != StateComplete {
+			t.Fatalf("%+v %v", v, err)
+		}
+	})
+	tell(t, func(s *story) { // ended there: stays ended
+		s.begin(providers.ModeThis)
+		other := newEngine(s.t, s.rows, s.p, "node-b")
+		if err := other.Cancel(s.t.Context(), id, mine); err != nil {
+			t.Fatal(err)
+		}
+		other.calls.Wait()
+		s.p.mu.Lock() // the cancel did not reach the issuer in time
+		s.p.orders["ref-1"].cancelled, s.p.orders["ref-1"].phase = false, "approved"
+		s.p.mu.Unlock()
+		s.wait(5*time.Second, false)
+		o, r, err := other.load(s.t.Context(), id)
+		if err != nil || o.Reason != providers.Cancelled || r.State != nil {
+			t.Fatalf("%v %v, state kept: %v", o.Reason, err, r.State != nil)
+		}
+	})
+	tell(t, func(s *story) { // between the raw answer and its verification
+		s.begin(providers.ModeThis)
+		o, r, _ := s.e.schedule.get(id)
+		other := newEngine(s.t, s.rows, s.p, "node-b")
+		if _, err := other.Return(s.t.Context(), id, s.nonce(), mine); err != nil {
+			t.Fatal(err)
+		}
+		d := providers.Done{Identity: providers.Identity{Name: "Testperson Ett"}}
+		if _, again := s.e.complete(s.t.Context(), o, r, d); again {
+			t.Error("not stored")
+		}
+		s.want(StateComplete, "")
+	})
+}
+
+// A node whose lease has gone to another does not end the order because the
+// issuer no longer knows it: the new holder has fetched the answer.
+func TestLostLease(t *testing.T) {
+	tell(t, func(s *story) {
+		s.begin(providers.ModeOther)
+		s.p.set("approved")
+		s.rows.mu.Lock()
+		o := s.rows.orders[id]
+		o.Node = "node-b"
+		s.rows.orders[id] = o
+		s.rows.mu.Unlock()
+		s.p.mu.Lock()
+		s.p.orders["ref-1"].delivered = true
+		s.p.mu.Unlock()
+		s.wait(10*time.Second, true)
+		s.want(StatePending, "")
+	})
+}
+
 func TestDiskFull(t *testing.T) {
 	tell(t, func(s *story) {
 		s.rows.setFull(true)

@@ -91,28 +91,32 @@ func (e *Engine) keepLeases(ctx context.Context) {
 func (e *Engine) claim(ctx context.Context, own bool) error {
 	const batch = 200
 	for {
-		now := e.Now()
-		orders, err := e.Leases.ClaimOrders(ctx, e.Node, own, now, now.Add(e.Limits.Lease), batch)
-		if err != nil {
-			return fmt.Errorf("claim orders: %w", err)
-		}
-		fresh := 0
-		for _, o := range orders {
-			r, err := e.open(o)
-			if err != nil {
-				e.Log.Error("order cannot be read", "order", o.ID, "error", err)
-				continue
-			}
-			if _, _, watched := e.schedule.get(o.ID); watched {
-				continue
-			}
-			fresh++
-			e.schedule.add(o, r, now, now)
-		}
-		if fresh == 0 || len(orders) < batch {
-			return nil
+		fresh, found, err := e.claimSome(ctx, own, batch)
+		if err != nil || fresh == 0 || found < batch {
+			return err
 		}
 	}
+}
+
+func (e *Engine) claimSome(ctx context.Context, own bool, limit int) (fresh, found int, err error) {
+	e.claiming.Lock()
+	defer e.claiming.Unlock()
+	now := e.Now()
+	orders, err := e.Leases.ClaimOrders(ctx, e.Node, own, now, now.Add(e.Limits.Lease), limit)
+	if err != nil {
+		return 0, 0, fmt.Errorf("claim orders: %w", err)
+	}
+	for _, o := range orders {
+		r, err := e.open(o)
+		if err != nil {
+			e.Log.Error("order cannot be read", "order", o.ID, "error", err)
+			continue
+		}
+		if e.schedule.add(o, r, now, now) {
+			fresh++
+		}
+	}
+	return fresh, len(orders), nil
 }
 
 // ask asks the issuer about one order and stores what has changed. It reports

@@ -33,16 +33,18 @@ func newSchedule() *schedule {
 	return &schedule{all: map[broker.OrderID]*entry{}, wake: make(chan struct{}, 1)}
 }
 
-func (s *schedule) add(o broker.Order, r record, seen, at time.Time) {
+// add watches an order from now on; false when it was watched already.
+func (s *schedule) add(o broker.Order, r record, seen, at time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.all[o.ID]; ok {
-		return
+		return false
 	}
 	n := &entry{order: o, r: r, seen: seen, told: seen, at: at}
 	s.all[o.ID] = n
 	heap.Push(&s.due, n)
 	s.signal()
+	return true
 }
 
 // refresh takes over a newer version of a watched order; a pending order that
