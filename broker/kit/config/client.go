@@ -1,0 +1,388 @@
+package config
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"math"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sigill/broker"
+	"sigill/broker/kit/config/strict"
+	"sigill/providers"
+)
+
+// minSecret is the least length of a client's secret: 128 bits as base64. The
+// secret is kept as a plain digest, so it must be random and not a password.
+const minSecret = 22
+
+var (
+	clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~:/-]{0,127}$`)
+	colour   = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
+)
+
+// The scopes that a client may be given, short and in full.
+const scopePrefix = "https://id.oidc.se/scope/"
+
+var (
+	plainScopes   = []string{"openid", "profile"}
+	swedishScopes = []string{"naturalPersonInfo", "naturalPersonNumber"}
+)
+
+// ClientRules is what clients are checked against.
+type ClientRules struct {
+	Providers []Provider // the instances that they may name
+	// Loopback says that the installation runs on this machine alone, where
+	// secrets may be simple.
+	Loopback bool
+	// Bare lets clients without secret and keys through: they get a secret.
+	Bare bool
+}
+
+// LoadClients reads a file that holds one client, or a list of clients, in the
+// format of the configuration.
+func LoadClients(file string, rules ClientRules) ([]broker.Client, []strict.Fault, error) {
+	data, err := readFile(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, root := strict.Parse(file, data)
+	var clients []broker.Client
+	switch {
+	case root.IsMap():
+		clients = []broker.Client{readClient(root, rules)}
+	case root.Present():
+		clients = readClients(root, rules)
+	}
+	if err := f.Err(); err != nil {
+		return nil, f.Warnings(), err
+	}
+	return clients, f.Warnings(), nil
+}
+
+func readClients(v strict.Value, rules ClientRules) []broker.Client {
+	var list []broker.Client
+	for _, item := range v.List() {
+		c := readClient(item, rules)
+		if c.ID == "" {
+			continue
+		}
+		if slices.ContainsFunc(list, func(o broker.Client) bool { return o.ID == c.ID }) {
+			item.Fault("there is another client with the id %s", c.ID)
+			continue
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+func readClient(v strict.Value, rules ClientRules) broker.Client {
+	m := v.Required().Map()
+	defer m.Close()
+	var c broker.Client
+	id := m.Get("id").Required()
+	if c.ID = id.Text(); c.ID != "" && !clientID.MatchString(c.ID) {
+		id.Fault("must be letters, digits and . _ ~ : / - , at most 128")
+		c.ID = ""
+	}
+	c.Name = readName(m.Get("name").Required())
+	c.NameEN = readName(m.Get("name_en"))
+	c.Home = readAddress(m.Get("home"))
+	c.Profile = broker.Profile(m.Get("profile").OneOf(string(broker.ProfileBasic), string(broker.ProfileSweden)))
+	if c.Profile == "" {
+		c.Profile = broker.ProfileSweden
+	}
+	c.RedirectURIs = readAddresses(m.Get("redirect_uris").Required())
+	if m.Get("redirect_uris").IsList() && len(c.RedirectURIs) == 0 {
+		m.Get("redirect_uris").Fault("must name at least one address")
+	}
+	c.PostLogoutRedirectURIs = readAddresses(m.Get("post_logout_redirect_uris"))
+	readOrigins(m.Get("callback_origins"))
+	readCredentials(v, m, &c, rules)
+	c.Scopes = readScopes(m.Get("scopes"))
+	readOffered(m.Get("providers"), &c, rules.Providers)
+	readAlgorithms(m, &c)
+	c.RequirePKCE = c.Profile == broker.ProfileSweden
+	if m.Get("require_pkce").Present() {
+		c.RequirePKCE = m.Get("require_pkce").Bool()
+	}
+	c.Sector = readWord(m.Get("sector"))
+	c.SSOGroup = readWord(m.Get("sso_group"))
+	c.NoCoordination = m.Get("samordningsnummer").OneOf("allow", "deny") == "deny"
+	c.MinAge = m.Get("min_age").Int(0, 120)
+	c.Theme = readTheme(m.Get("theme"))
+	return c
+}
+
+func readName(v strict.Value) string {
+	s := strings.TrimSpace(v.Text())
+	if len(s) > 100 || strings.ContainsAny(s, "\n\t") {
+		v.Fault("must be one line of at most 100 letters")
+		return ""
+	}
+	return s
+}
+
+func readWord(v strict.Value) string {
+	s := v.Text()
+	if s != "" && !clientID.MatchString(s) {
+		v.Fault("must be letters, digits and . _ ~ : / - , at most 128")
+	}
+	return s
+}
+
+func readAddresses(v strict.Value) []string {
+	var list []string
+	for _, item := range v.List() {
+		s := readAddress(item.Required())
+		switch {
+		case s == "":
+		case slices.Contains(list, s):
+			item.Fault("stands there twice")
+		default:
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// readAddress reads where a browser may be sent. It is compared letter by
+// letter later, so it must stand here exactly as the client sends it.
+func readAddress(v strict.Value) string {
+	s := v.Text()
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "" || len(s) > 2000 || strings.ContainsAny(s, " \n\t\\"):
+		v.Fault("must be a whole address such as https://app.example.se/callback")
+	case strings.Contains(s, "*"):
+		v.Fault("must be one address; wildcards (*) are not understood")
+	case strings.Contains(s, "#"):
+		v.Fault("must not have a fragment (#)")
+	case u.User != nil:
+		v.Fault("must not hold a user name")
+	case u.Scheme != "https" && (u.Scheme != "http" || !loopbackHost(u.Hostname())):
+		v.Fault("must begin with https; plain http is only for localhost")
+	default:
+		return s
+	}
+	return ""
+}
+
+// readOrigins checks the hosts that signing may call back.
+func readOrigins(v strict.Value) {
+	for _, item := range v.List() {
+		s := readAddress(item.Required())
+		if u, err := url.Parse(s); s != "" && (err != nil || u.Path != "" || u.RawQuery != "") {
+			item.Fault("must be a scheme and a host alone, such as https://app.example.se")
+		}
+	}
+}
+
+func readCredentials(v strict.Value, m *strict.Map, c *broker.Client, rules ClientRules) {
+	inline, file, set := m.Get("secret"), m.Get("secret_file"), m.Get("jwks")
+	secret := inline.Text()
+	if file.Present() {
+		secret = readSecret(file)
+	}
+	if inline.Present() && !rules.Loopback {
+		inline.Warn("stands in the file itself; a secret_file can be kept from readers")
+	}
+	if secret != "" {
+		if len(secret) < minSecret && !rules.Loopback {
+			at := inline
+			if file.Present() {
+				at = file
+			}
+			at.Fault("is too short: make at least %d random letters and digits", minSecret)
+		}
+		sum := sha256.Sum256([]byte(secret))
+		c.SecretHash = sum[:]
+	}
+	c.JWKS = readJWKS(set)
+
+	given := 0
+	for _, x := range []strict.Value{inline, file, set} {
+		if x.Present() {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		v.Fault("give one of secret, secret_file and jwks, not several")
+	case given == 0 && !rules.Bare:
+		v.Fault("give a secret_file, or the client's public keys in jwks")
+	}
+	method := m.Get("auth_method")
+	c.AuthMethod = broker.AuthMethod(method.OneOf(string(broker.SecretBasic), string(broker.SecretPost), string(broker.SecretAny), string(broker.PrivateKeyJWT)))
+	switch {
+	case c.AuthMethod == "" && set.Present():
+		c.AuthMethod = broker.PrivateKeyJWT
+	case c.AuthMethod == "":
+		c.AuthMethod = broker.SecretAny
+	case c.AuthMethod == broker.PrivateKeyJWT && !set.Present():
+		method.Fault("needs the client's public keys in jwks")
+	case c.AuthMethod != broker.PrivateKeyJWT && set.Present():
+		method.Fault("needs a secret, not jwks")
+	}
+}
+
+// readSecret reads the first line of a file that only the owner should read.
+func readSecret(v strict.Value) string {
+	path := readSecretFile(v)
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return "" // said already
+	}
+	data, err := readFile(path)
+	if err != nil {
+		return "" // said already
+	}
+	secret := string(bytes.TrimRight(data, "\r\n"))
+	if secret == "" || strings.ContainsAny(secret, "\r\n") {
+		v.Fault("%s must hold the secret on its only line", filepath.Base(path))
+		return ""
+	}
+	return secret
+}
+
+func readScopes(v strict.Value) []string {
+	var list []string
+	for _, item := range v.List() {
+		s := item.Required().Text()
+		switch short := strings.TrimPrefix(s, scopePrefix); {
+		case s == "" || s == "openid":
+			continue
+		case slices.Contains(plainScopes, s):
+		case slices.Contains(swedishScopes, short):
+			s = scopePrefix + short
+		default:
+			item.Fault("must be one of: %s", strings.Join(slices.Concat(plainScopes, swedishScopes), ", "))
+			continue
+		}
+		if !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// readOffered reads the e-IDs of a client: a list, or a mapping that says which
+// instance stands behind each.
+func readOffered(v strict.Value, c *broker.Client, instances []Provider) {
+	if !v.Present() {
+		return
+	}
+	offers := func(instance string, id providers.ID) bool {
+		return slices.ContainsFunc(instances, func(p Provider) bool {
+			return (instance == "" || p.Name == instance) && slices.Contains(p.Offers, id)
+		})
+	}
+	c.Providers = map[providers.ID]string{}
+	add := func(at strict.Value, name, instance string) {
+		id := providers.ID(name)
+		_, twice := c.Providers[id]
+		switch {
+		case !id.Known():
+			at.Fault("there is no e-ID %q; known are bankid, mbankid, freja and telia", name)
+			return
+		case twice:
+			at.Fault("stands there twice")
+			return
+		case instance != "" && !slices.ContainsFunc(instances, func(p Provider) bool { return p.Name == instance }):
+			at.Fault("there is no provider named %s", instance)
+		case instance != "" && !offers(instance, id):
+			at.Fault("the provider %s does not offer %s", instance, id)
+		case !offers(instance, id):
+			at.Warn("%s is not offered by any provider here and will not be shown", id)
+		}
+		c.Providers[id] = instance
+		c.ProviderOrder = append(c.ProviderOrder, id)
+	}
+	if v.IsMap() {
+		m := v.Map()
+		for _, e := range m.Entries() {
+			add(e.Value, e.Key, e.Required().Text())
+		}
+	} else {
+		for _, item := range v.List() {
+			if name := item.Required().Text(); name != "" {
+				add(item, name, "")
+			}
+		}
+	}
+	if v.IsMap() && len(v.Map().Entries()) == 0 || v.IsList() && len(v.List()) == 0 {
+		v.Fault("must name at least one e-ID; leave it out to offer all")
+	}
+}
+
+func readAlgorithms(m *strict.Map, c *broker.Client) {
+	c.IDTokenAlg = m.Get("id_token_alg").OneOf("ES256", "RS256")
+	if c.IDTokenAlg == "" {
+		c.IDTokenAlg = "ES256"
+		if c.Profile == broker.ProfileBasic {
+			c.IDTokenAlg = "RS256" // what a client expects that has registered nothing else
+		}
+	}
+	userinfo := m.Get("userinfo_alg")
+	switch alg := userinfo.OneOf("ES256", "RS256", "none"); {
+	case alg == "none" && c.Profile == broker.ProfileSweden:
+		userinfo.Fault("the profile sweden demands signed userinfo: ES256 or RS256")
+	case alg == "none":
+	case alg == "" && c.Profile == broker.ProfileSweden:
+		c.UserinfoAlg = c.IDTokenAlg
+	default:
+		c.UserinfoAlg = alg
+	}
+}
+
+// readTheme reads the look of a client on our pages.
+func readTheme(v strict.Value) broker.Theme {
+	m := v.Map()
+	defer m.Close()
+	var t broker.Theme
+	accent := m.Get("accent")
+	if t.Accent = accent.Text(); t.Accent != "" {
+		switch {
+		case !colour.MatchString(t.Accent):
+			accent.Fault("must be a colour such as \"#1d5c8f\", in quotes")
+			t.Accent = ""
+		case contrastWithWhite(t.Accent) < 4.5:
+			accent.Fault("is too light to read white text on; choose a darker colour")
+			t.Accent = ""
+		}
+	}
+	logo := m.Get("logo")
+	if t.Logo = readExisting(logo); t.Logo != "" {
+		info, err := os.Stat(t.Logo)
+		switch ext := strings.ToLower(filepath.Ext(t.Logo)); {
+		case ext != ".svg" && ext != ".png":
+			logo.Fault("must be a .svg or .png file")
+		case err == nil && info.Size() > 200<<10:
+			logo.Fault("is larger than 200 kB")
+		}
+	}
+	return t
+}
+
+// contrastWithWhite is the contrast ratio of WCAG 2.2 between a colour and white.
+func contrastWithWhite(colour string) float64 {
+	rgb, err := hex.DecodeString(colour[1:])
+	if err != nil {
+		return 0
+	}
+	linear := func(b byte) float64 {
+		c := float64(b) / 255
+		if c <= 0.04045 {
+			return c / 12.92
+		}
+		return math.Pow((c+0.055)/1.055, 2.4)
+	}
+	return 1.05 / (0.2126*linear(rgb[0]) + 0.7152*linear(rgb[1]) + 0.0722*linear(rgb[2]) + 0.05)
+}
