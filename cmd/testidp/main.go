@@ -1,0 +1,68 @@
+// Command testidp runs the simulated e-IDs: a BankID with its own keys, and a
+// phone to approve with. TEST ONLY: whoever reaches it is whoever they like.
+//
+// What it serves is described in DESIGN.md section 6.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"sigill/testidp"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "testidp:", err)
+		}
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out, log io.Writer) error {
+	var c testidp.Config
+	flags := flag.NewFlagSet("testidp", flag.ContinueOnError)
+	flags.SetOutput(log)
+	flags.StringVar(&c.Listen, "listen", testidp.DefaultListen, "address of the phone and the control API")
+	flags.StringVar(&c.BankIDListen, "bankid-listen", testidp.DefaultBankIDListen, "address of BankID's relying-party API (mTLS)")
+	flags.StringVar(&c.CacheDir, "cache", "", "folder for simulator keys (default: under the user's cache folder)")
+	data := flags.String("data", "", "folder to write a relying party's certificates to")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	c.Log = slog.New(slog.NewTextHandler(log, nil))
+	s, err := testidp.New(ctx, c)
+	if err != nil {
+		return err
+	}
+	m, err := s.Material()
+	if err == nil && *data != "" {
+		err = m.WriteFiles(*data)
+	}
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	fmt.Fprintf(out, "Simulated e-IDs, for tests only\n")
+	fmt.Fprintf(out, "  phone            %s/\n", s.URL())
+	fmt.Fprintf(out, "  app links        %s?autostarttoken=…\n", m.AppURL)
+	fmt.Fprintf(out, "  control API      %s/control/persons\n", s.URL())
+	fmt.Fprintf(out, "  BankID           %s (client certificate: %q)\n", m.BankIDURL, m.DisplayName)
+	if *data != "" {
+		fmt.Fprintf(out, "  certificates in  %s\n", *data)
+	}
+	return s.Run(ctx)
+}
