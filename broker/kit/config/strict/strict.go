@@ -66,6 +66,9 @@ func Parse(name string, data []byte) (*File, Value) {
 	}
 	root.node = document.Content[0]
 	root.line = root.node.Line
+	if !root.Present() {
+		f.fault(root.line, "", "is empty")
+	}
 	return f, root
 }
 
