@@ -1,0 +1,232 @@
+package page
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"text/template/parse"
+
+	"sigill/broker/kit/design"
+	"sigill/broker/kit/i18n"
+)
+
+// LangCookie remembers the language that a person chose on a page of ours.
+const LangCookie = "sigill_lang"
+
+// Templates are the pages of a room, parsed once for each language.
+type Templates struct {
+	pages map[string]map[string]*template.Template // by language, by name
+}
+
+// LoadTemplates reads every *.gohtml of a room as one page upon the frame of
+// kit/design. A page defines "title" and "main"; it may define "head" and, if
+// it is no ordinary page, "frame" itself. Functions: t (a text by its key, then
+// pairs of placeholder and value), icon, asset.
+//
+// Every text that a page shows must be in the catalogue, and every text of the
+// catalogue must be shown by a page or be among also, which names those that
+// code shows.
+func LoadTemplates(room fs.FS, texts *i18n.Catalogue, assets *design.Assets, also []i18n.Use) (*Templates, error) {
+	names, err := fs.Glob(room, "*.gohtml")
+	if err != nil {
+		return nil, err
+	}
+	t := &Templates{pages: map[string]map[string]*template.Template{}}
+	uses := also
+	for i, lang := range i18n.Languages() {
+		t.pages[lang] = map[string]*template.Template{}
+		base, err := template.New("").Funcs(functions(lang, texts, assets)).Option("missingkey=error").ParseFS(design.Frame(), "*.gohtml")
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			found, err := textsOf("frame", base)
+			if err != nil {
+				return nil, err
+			}
+			uses = append(uses, found...)
+		}
+		for _, file := range names {
+			name := strings.TrimSuffix(file, ".gohtml")
+			c, err := base.Clone()
+			if err != nil {
+				return nil, err
+			}
+			if _, err = c.ParseFS(room, file); err != nil {
+				return nil, err
+			}
+			t.pages[lang][name] = c
+			if i == 0 {
+				found, err := textsOf(file, c)
+				if err != nil {
+					return nil, err
+				}
+				uses = append(uses, found...)
+			}
+		}
+	}
+	return t, texts.Check(uses)
+}
+
+func functions(lang string, texts *i18n.Catalogue, assets *design.Assets) template.FuncMap {
+	return template.FuncMap{
+		"t":    func(key string, pairs ...any) (string, error) { return texts.Text(lang, key, pairs...) },
+		"icon": assets.Icon,
+		"asset": func(name string) (string, error) {
+			if u := assets.URL(name); u != "" {
+				return u, nil
+			}
+			return "", fmt.Errorf("no file %s", name)
+		},
+	}
+}
+
+// textsOf finds the texts that templates show. Keys and placeholder names must
+// be literals, so that this can be known.
+func textsOf(where string, t *template.Template) ([]i18n.Use, error) {
+	var uses []i18n.Use
+	var faults []error
+	var walk func(parse.Node)
+	pipe := func(p *parse.PipeNode) {
+		if p == nil {
+			return
+		}
+		for _, c := range p.Cmds {
+			if id, ok := c.Args[0].(*parse.IdentifierNode); ok && id.Ident == "t" {
+				u, err := useOf(where, c.Args[1:])
+				if err != nil {
+					faults = append(faults, err)
+				}
+				uses = append(uses, u)
+			}
+			for _, a := range c.Args {
+				walk(a)
+			}
+		}
+	}
+	branch := func(b *parse.BranchNode) {
+		pipe(b.Pipe)
+		walk(b.List)
+		if b.ElseList != nil {
+			walk(b.ElseList)
+		}
+	}
+	walk = func(n parse.Node) {
+		switch n := n.(type) {
+		case *parse.ListNode:
+			if n != nil {
+				for _, c := range n.Nodes {
+					walk(c)
+				}
+			}
+		case *parse.ActionNode:
+			pipe(n.Pipe)
+		case *parse.PipeNode:
+			pipe(n)
+		case *parse.IfNode:
+			branch(&n.BranchNode)
+		case *parse.RangeNode:
+			branch(&n.BranchNode)
+		case *parse.WithNode:
+			branch(&n.BranchNode)
+		case *parse.TemplateNode:
+			pipe(n.Pipe)
+		}
+	}
+	for _, d := range t.Templates() {
+		if d.Tree != nil {
+			walk(d.Tree.Root)
+		}
+	}
+	return uses, errors.Join(faults...)
+}
+
+func useOf(where string, args []parse.Node) (i18n.Use, error) {
+	u := i18n.Use{Where: where}
+	for i, a := range args {
+		if i > 0 && i%2 == 0 {
+			continue // a value
+		}
+		s, ok := a.(*parse.StringNode)
+		if !ok {
+			return u, fmt.Errorf("%s: keys and placeholders of texts must be literals: %s", where, a)
+		}
+		if i == 0 {
+			u.Key = s.Text
+		} else {
+			u.Names = append(u.Names, s.Text)
+		}
+	}
+	return u, nil
+}
+
+// View is what the frame shows around a page.
+type View struct {
+	Lang   string
+	Name   string // of the service that the person is on the way to; empty: ours
+	Logo   string // address of its logo; empty: the name in words
+	Theme  string // address of its stylesheet; empty: ours
+	Switch []Language
+	Wide   bool // room for two columns
+	Page   any  // what the page itself shows
+}
+
+// Language is a link to the same page in another language.
+type Language struct{ Lang, Name, URL string }
+
+// Languages gives the links to the other languages of the page that r asked
+// for: none unless it was a GET, since nothing else can be asked for again.
+func Languages(r *http.Request, lang string) []Language {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return nil
+	}
+	names := map[string]string{"sv": "Svenska", "en": "English"}
+	var out []Language
+	for _, l := range i18n.Languages() {
+		if l == lang {
+			continue
+		}
+		q := r.URL.Query()
+		q.Set("lang", l)
+		out = append(out, Language{Lang: l, Name: names[l], URL: r.URL.EscapedPath() + "?" + q.Encode()})
+	}
+	return out
+}
+
+// Lang picks the language of the answer to r: what the person chose (and that
+// is remembered), then what the application asked for, then what the browser
+// says.
+func (c Cookies) Lang(w http.ResponseWriter, r *http.Request, asked string) string {
+	chosen := ""
+	if r.Method == http.MethodGet && strings.Contains(r.URL.RawQuery, "lang=") {
+		if chosen = i18n.Known(r.URL.Query().Get("lang")); chosen != "" && c.Get(r, LangCookie) != chosen {
+			c.Set(w, LangCookie, chosen, BrowserLife)
+		}
+	}
+	return i18n.Choose(r.Header.Get("Accept-Language"), chosen, c.Get(r, LangCookie), asked)
+}
+
+// Render draws a page into memory and only then answers, so that a page that
+// fails is an error page and not half a page.
+func (t *Templates) Render(w http.ResponseWriter, status int, name string, v View) error {
+	page, ok := t.pages[v.Lang][name]
+	if !ok {
+		return fmt.Errorf("no page %s in %q", name, v.Lang)
+	}
+	var b bytes.Buffer
+	if err := page.ExecuteTemplate(&b, "frame", v); err != nil {
+		return fmt.Errorf("page %s: %w", name, err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", v.Lang)
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // the person may have left
+	return nil
+}
