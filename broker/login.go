@@ -47,6 +47,8 @@ type AuthorizationWish struct {
 	EssentialACR  []string        `json:"essential_acr,omitempty"`
 	Claims        json.RawMessage `json:"claims,omitempty"`
 	AuthnProvider string          `json:"authn_provider,omitempty"`
+	// Subject, unless empty, is the only acceptable sub (id_token_hint, or claims).
+	Subject string `json:"subject,omitempty"`
 }
 
 // LoginRecord is the durable trace of a finished login, kept as evidence for as

@@ -1,0 +1,277 @@
+package oidc
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sigill/broker"
+	"sigill/broker/kit/audit"
+	"sigill/providers"
+	"sigill/providers/personnummer"
+)
+
+// Pending finds a login that this browser may go on with, its client and the
+// record's version. A login that is unknown, expired, finished or another
+// browser's is broker.ErrNotFound, all alike: its id alone is worth nothing.
+func (p *Provider) Pending(ctx context.Context, login, browser string) (broker.Login, broker.Client, int64, error) {
+	var l broker.Login
+	if !secretShaped(login) || browser == "" {
+		return l, broker.Client{}, 0, broker.ErrNotFound
+	}
+	version, err := p.get(ctx, kindLogin, login, &l)
+	if err != nil {
+		return broker.Login{}, broker.Client{}, 0, err
+	}
+	if subtle.ConstantTimeCompare(l.Browser, digest(browser)) != 1 || !p.Now().Before(l.Expires) {
+		return broker.Login{}, broker.Client{}, 0, broker.ErrNotFound
+	}
+	c, err := p.Clients.Client(ctx, l.Client)
+	if err != nil {
+		return broker.Login{}, broker.Client{}, 0, err
+	}
+	return l, c, version, nil
+}
+
+// Reserve writes a changed login, if nobody changed or finished it since
+// version was read; else broker.ErrConflict.
+func (p *Provider) Reserve(ctx context.Context, l broker.Login, version int64) error {
+	return p.swap(ctx, kindLogin, l.ID, version, l, l.Expires)
+}
+
+// Finish answers a login with the identity that its order proved. It returns a
+// *Rejection when the request's or the client's rules turn the person away: the
+// login goes on, with another order or with Refuse. broker.ErrConflict means
+// that the login, or the order, was used before: it continued elsewhere.
+func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d providers.Done) (Answer, error) {
+	c, err := p.Clients.Client(ctx, l.Client)
+	if err != nil {
+		return Answer{}, err
+	}
+	if o.ID == "" || o.ID != l.Order || o.Client != l.Client || o.Kind != providers.KindAuth || o.Phase != broker.Done ||
+		o.Provider != d.Identity.Provider || subtle.ConstantTimeCompare(o.Browser, l.Browser) != 1 {
+		return Answer{}, errors.New("oidc: the order is not this login's, or not done")
+	}
+	now := p.Now()
+	// The proof may be older than this moment: the browser came back late.
+	authTime := d.Identity.At
+	if authTime.IsZero() || authTime.After(now) {
+		authTime = now
+	}
+	s := broker.Session{
+		SID: broker.NewID(), Group: group(c), Identity: d.Identity, Evidence: d.Evidence, Instance: o.Instance,
+		AuthTime: authTime, ACR: acrOf(d.Identity.Level), Expires: authTime.Add(p.SessionLife),
+	}
+	subject, rejected, err := p.judge(ctx, c, l.Request, l.Number, s.Identity, now)
+	if err == nil && rejected == nil && !slices.Contains(l.Offered, d.Identity.Provider) {
+		rejected = levelTooLow()
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	if rejected != nil {
+		e := p.event(audit.LoginAbandoned, c.ID)
+		e.Login, e.Order, e.Provider, e.Instance = loginName(l.ID), string(o.ID), string(o.Provider), o.Instance
+		e.Person, e.Reason = p.person(s.Identity), string(rejected.Reason)
+		p.note(ctx, e)
+		return Answer{}, rejected
+	}
+	g, err := p.grant(c, l.Request, s, subject)
+	if err != nil {
+		return Answer{}, err
+	}
+	// From here on the login counts, whether or not the browser still waits.
+	ctx, cancel := settled(ctx)
+	defer cancel()
+	if err := p.finishLogin(ctx, audit.LoginCompleted, c, l.ID, o.ID, s); err != nil {
+		return Answer{}, err
+	}
+	// Somebody may have refused it in the same moment, in another tab.
+	if _, err := p.Short.Take(ctx, kindLogin, l.ID); errors.Is(err, broker.ErrNotFound) {
+		return Answer{}, broker.ErrConflict
+	} else if err != nil {
+		return Answer{}, err
+	}
+	secret := broker.NewSecret()
+	if err := p.put(ctx, kindSession, secret, s, s.Expires.Sub(now)); err != nil {
+		return Answer{}, err
+	}
+	a, err := p.issue(ctx, l.Request, g)
+	a.Session = secret
+	return a, err
+}
+
+// Refuse ends a login with an OAuth error, which the person has read about on a
+// page first. broker.ErrConflict means that it ended before.
+func (p *Provider) Refuse(ctx context.Context, l broker.Login, code, description string) (Answer, error) {
+	if !authorizationCode(code) {
+		return Answer{}, fmt.Errorf("oidc: %q is no error code of the authorization endpoint", code)
+	}
+	ctx, cancel := settled(ctx)
+	defer cancel()
+	if _, err := p.Short.Take(ctx, kindLogin, l.ID); errors.Is(err, broker.ErrNotFound) {
+		return Answer{}, broker.ErrConflict
+	} else if err != nil {
+		return Answer{}, err
+	}
+	e := p.event(audit.LoginAbandoned, l.Client)
+	e.Login, e.Order, e.Provider, e.Reason = loginName(l.ID), string(l.Order), string(l.Provider), code
+	if err := p.Records.Record(ctx, e); err != nil {
+		return Answer{}, err
+	}
+	p.Count("login", code)
+	return p.errorAnswer(l.Request, code, description), nil
+}
+
+// judge applies the rules about who may log in: those of the request and those
+// of the client. It also finds the person's name for this client.
+func (p *Provider) judge(ctx context.Context, c broker.Client, wish broker.AuthorizationWish, only personnummer.Number, i providers.Identity, now time.Time) (subject string, rejected *Rejection, err error) {
+	if i.Number.IsZero() {
+		return "", nil, errors.New("oidc: an identity without a number")
+	}
+	if rejected := rejection(c, wish, only, i, now); rejected != nil {
+		return "", rejected, nil
+	}
+	sector := c.Sector
+	if sector == "" {
+		sector = c.ID
+	}
+	subject, err = p.Records.Subject(ctx, p.PersonIndex([]byte(i.Number.Digits())), sector)
+	if err != nil {
+		return "", nil, err
+	}
+	if wish.Subject != "" && subtle.ConstantTimeCompare([]byte(subject), []byte(wish.Subject)) != 1 {
+		return "", wrongPerson(errLogin), nil
+	}
+	return subject, nil, nil
+}
+
+func rejection(c broker.Client, wish broker.AuthorizationWish, only personnummer.Number, i providers.Identity, now time.Time) *Rejection {
+	if _, ok := stated(i.Level, wish); !ok {
+		return levelTooLow()
+	}
+	req, perr := parseClaims(wish.Claims)
+	if perr != nil {
+		return wrongPerson(errAccessDenied) // cannot be: it was read before
+	}
+	accepted, perr := req.numbers(c)
+	if perr != nil || len(accepted) > 0 && !slices.Contains(accepted, i.Number) || !only.IsZero() && only != i.Number {
+		return wrongPerson(errAccessDenied)
+	}
+	if c.NoCoordination && i.Number.Coordination() {
+		return &Rejection{
+			Reason: CoordinationNumber, Code: errAccessDenied, Description: "the person has a coordination number",
+			Text: providers.Text{
+				SV: "Den här tjänsten kan inte ta emot samordningsnummer. Kontakta " + c.Name + " så hjälper de dig på ett annat sätt.",
+				EN: "This service cannot accept coordination numbers. Please contact " + nameEN(c) + " and they will help you in another way.",
+			},
+		}
+	}
+	if c.MinAge > 0 && i.Number.Age(now) < c.MinAge {
+		return &Rejection{
+			Reason: TooYoung, Code: errAccessDenied, Description: "the person is younger than the client allows",
+			Text: providers.Text{
+				SV: fmt.Sprintf("Den här tjänsten är för den som har fyllt %d år. Be en vårdnadshavare att logga in i stället, eller kontakta %s.", c.MinAge, c.Name),
+				EN: fmt.Sprintf("This service is for people aged %d or older. Ask a guardian to log in instead, or contact %s.", c.MinAge, nameEN(c)),
+			},
+		}
+	}
+	return nil
+}
+
+func wrongPerson(code string) *Rejection {
+	return &Rejection{
+		Reason: providers.WrongPerson, Code: code, Description: "another person than the one asked for",
+		Text: providers.Text{
+			SV: "Tjänsten väntade sig en annan person. Logga in med e-legitimation för den person som började, eller gå tillbaka till tjänsten.",
+			EN: "The service expected another person. Log in with the e-ID of the person who began, or go back to the service.",
+		},
+	}
+}
+
+func levelTooLow() *Rejection {
+	return &Rejection{
+		Reason: providers.LevelTooLow, Code: errUnmet, Description: "the e-ID does not reach what was asked for",
+		Text: providers.Text{
+			SV: "Tjänsten kräver en e-legitimation med högre tillitsnivå. Välj en annan e-legitimation.",
+			EN: "The service requires an e-ID with a higher level of assurance. Choose another e-ID.",
+		},
+	}
+}
+
+func nameEN(c broker.Client) string {
+	if c.NameEN != "" {
+		return c.NameEN
+	}
+	return c.Name
+}
+
+// sealedLogin is what a LoginRecord's Sealed holds. Evidence is empty when a
+// session answered: the record of the login that made the session has it.
+type sealedLogin struct {
+	SID      string             `json:"sid"`
+	Identity providers.Identity `json:"identity"`
+	Evidence providers.Evidence `json:"evidence,omitzero"`
+}
+
+// finishLogin makes the login durable, with the acts that it consists of. The
+// first of any number of callers gets nil, the others broker.ErrConflict.
+func (p *Provider) finishLogin(ctx context.Context, act audit.Type, c broker.Client, login string, order broker.OrderID, s broker.Session) error {
+	sealed := sealedLogin{SID: s.SID, Identity: s.Identity}
+	if order != "" {
+		sealed.Evidence = s.Evidence
+	}
+	plain, err := json.Marshal(sealed)
+	if err != nil {
+		return err
+	}
+	now, name := p.Now(), loginName(login)
+	e := p.event(act, c.ID)
+	e.Login, e.Order, e.Provider, e.Instance, e.Person = name, string(order), string(s.Identity.Provider), s.Instance, p.person(s.Identity)
+	return p.Records.FinishLogin(ctx, broker.LoginRecord{
+		Login: name, Order: order, Client: c.ID, Provider: s.Identity.Provider,
+		Sealed: p.Box.Seal(plain, recordContext(name)), At: now, Expires: now.Add(p.EvidenceLife),
+	}, e)
+}
+
+// OpenRecord reads what a record of a login keeps sealed: whom it was, and the
+// e-ID's own proof, which is empty when a session answered.
+func (p *Provider) OpenRecord(r broker.LoginRecord) (providers.Identity, providers.Evidence, error) {
+	plain, err := p.Box.Open(r.Sealed, recordContext(r.Login))
+	if err != nil {
+		return providers.Identity{}, providers.Evidence{}, err
+	}
+	var s sealedLogin
+	err = decode("login record", plain, &s)
+	return s.Identity, s.Evidence, err
+}
+
+func recordContext(name string) []byte { return []byte("oidc login record\x00" + name) }
+
+// loginName is what the durable record and the audit call a login. The id
+// itself stands in a URL; this cannot be turned back into it.
+func loginName(id string) string {
+	sum := sha256.Sum256([]byte("login\x00" + id))
+	return hex.EncodeToString(sum[:16])
+}
+
+func digest(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
+}
+
+// settled lets what must be finished together finish, also when the browser
+// has gone.
+func settled(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+}
+
+// scopeText writes granted scopes as the protocol wants them.
+func scopeText(scopes []string) string { return strings.Join(scopes, " ") }

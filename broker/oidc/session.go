@@ -1,0 +1,98 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"sigill/broker"
+	"sigill/broker/kit/audit"
+	"sigill/providers"
+)
+
+// SessionCookie holds the secret of a session.
+const SessionCookie = "sigill_session"
+
+// session finds the browser's session; broker.ErrNotFound when there is none
+// that still lives.
+func (p *Provider) session(r *http.Request) (broker.Session, string, error) {
+	var s broker.Session
+	secret := p.Cookies.Get(r, SessionCookie)
+	if !secretShaped(secret) {
+		return s, "", broker.ErrNotFound
+	}
+	if _, err := p.get(r.Context(), kindSession, secret, &s); err != nil {
+		return s, "", err
+	}
+	if !p.Now().Before(s.Expires) {
+		return s, "", broker.ErrNotFound
+	}
+	return s, secret, nil
+}
+
+// group says among which clients a session counts. The prefix keeps a client's
+// id from being another's group.
+func group(c broker.Client) string {
+	if c.SSOGroup != "" {
+		return "group:" + c.SSOGroup
+	}
+	return "client:" + c.ID
+}
+
+// reusable reports whether a session may answer a request instead of an e-ID.
+// Who the person is, is judged apart.
+func reusable(s broker.Session, c broker.Client, wish broker.AuthorizationWish, offered []providers.ID, now time.Time) bool {
+	if s.Group != group(c) || !slices.Contains(offered, s.Identity.Provider) {
+		return false
+	}
+	for _, prompt := range wish.Prompt {
+		if prompt != promptNone {
+			return false
+		}
+	}
+	if wish.MaxAge != nil && (*wish.MaxAge == 0 || now.Sub(s.AuthTime) > time.Duration(*wish.MaxAge)*time.Second) {
+		return false
+	}
+	return preferred(s.Identity.Level, wish)
+}
+
+// preferred reports whether a level is what a request wants: a session that
+// reaches none of acr_values, where an e-ID on offer might, is not used again.
+func preferred(l providers.Level, wish broker.AuthorizationWish) bool {
+	if _, ok := stated(l, wish); !ok {
+		return false
+	}
+	knownWish := slices.ContainsFunc(wish.ACRValues, func(acr string) bool { return levelOf(acr) != providers.LevelNone })
+	return len(wish.EssentialACR) > 0 || !knownWish ||
+		slices.ContainsFunc(wish.ACRValues, func(acr string) bool { return reaches(l, acr) })
+}
+
+// end ends a session and says so in the audit. Ending twice is not an error.
+func (p *Provider) end(ctx context.Context, s broker.Session, secret, client string) error {
+	e := p.event(audit.SessionEnded, client)
+	e.Provider, e.Instance, e.Person = string(s.Identity.Provider), s.Instance, p.person(s.Identity)
+	if err := p.Records.Record(ctx, e); err != nil {
+		return err
+	}
+	_, err := p.Short.Take(ctx, kindSession, secret)
+	if errors.Is(err, broker.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// forget drops a session that another has replaced.
+func (p *Provider) forget(ctx context.Context, secret string) {
+	if !secretShaped(secret) {
+		return
+	}
+	var s broker.Session
+	if _, err := p.get(ctx, kindSession, secret, &s); err != nil {
+		return
+	}
+	if err := p.end(ctx, s, secret, ""); err != nil {
+		p.Log.ErrorContext(ctx, "a replaced session was not ended", "error", err)
+	}
+}
