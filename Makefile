@@ -1,0 +1,97 @@
+# What can be done with Sigill. `make demo` needs Go alone; everything else
+# installs what it lacks as far as it may (make deps) and says what it skipped.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Programs that judge us from outside. Exact versions of npm packages stand in
+# cmd/judges/package.json.
+DEBIAN := chromium zbar-tools apache2 libapache2-mod-auth-openidc xmlsec1 openssl
+JUDGES := ./cmd/judges
+# Everything but the judges, which are not built with the race detector: their
+# browser protocol is large, and what they judge is built with it.
+ROOMS  := $$(go list ./... | grep -v '/cmd/judges$$')
+RUN    := go run ./cmd/judges/testrun -log tmp/logs/test.log --
+
+.PHONY: help demo deps deps-system deps-user deps-missing test soak judges bench lint fuzz
+
+help:
+	@echo 'make demo [ARGS=…]  everything on this machine: http://localhost:8084/'
+	@echo 'make deps           what the tests use: deps-system (root) and deps-user'
+	@echo 'make test [FUZZ=30s] all tests, the outside judges too'
+	@echo 'make judges         only the outside judges: browser, other OpenID clients, kill -9, races'
+	@echo 'make soak           kill and race tests with their full numbers'
+	@echo 'make bench          speed and size, as ratios in one run'
+	@echo 'make lint fuzz      what test does of them, alone'
+
+demo:
+	@go run ./cmd/demo $(ARGS)
+
+deps: deps-system deps-user
+
+# Debian packages; needs root.
+deps-system:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $(DEBIAN)
+
+# npm packages, into an ignored folder; any user. No lock file, since it would
+# name where this machine downloads from: package.json pins every package.
+deps-user: .deps/installed
+
+.deps/installed: cmd/judges/package.json
+	@mkdir -p .deps
+	cp cmd/judges/package.json .deps/package.json
+	cd .deps && npm install --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
+# What is missing of both, as far as this user may install it. Never a failure
+# by itself: the tests skip, or fail when CI is set, and say what they lacked.
+deps-missing:
+	@if ! dpkg-query -W -f '$${db:Status-Abbrev}\n' $(DEBIAN) 2>/dev/null | grep -c '^ii' | grep -qx $(words $(DEBIAN)); then \
+		if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory deps-system || true; \
+		else echo 'some Debian packages are missing; as root: make deps-system'; fi; fi
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory deps-user || true; \
+		else echo 'npm is missing'; fi
+
+# A run begins with empty logs, since the last step searches them for personal
+# numbers.
+test: deps-missing lint
+	@if [ -n "$(FUZZ)" ]; then $(MAKE) --no-print-directory fuzz; fi
+	@rm -rf tmp/logs && mkdir -p tmp/logs
+	@$(RUN) -race $(ROOMS) \
+		-- SIGILL_JUDGES=1 -count=1 -timeout=15m $(JUDGES) \
+		-- SIGILL_LOGS=$(CURDIR)/tmp/logs -count=1 $(JUDGES)/nonumbers
+
+judges: deps-missing
+	@rm -rf tmp/logs && mkdir -p tmp/logs
+	@$(RUN) SIGILL_JUDGES=1 -count=1 -timeout=15m $(JUDGES) \
+		-- SIGILL_LOGS=$(CURDIR)/tmp/logs -count=1 $(JUDGES)/nonumbers
+
+soak: deps-missing
+	@rm -rf tmp/logs && mkdir -p tmp/logs
+	@$(RUN) SIGILL_SOAK=1 -race -count=1 -timeout=60m $(ROOMS) \
+		-- SIGILL_SOAK=1 SIGILL_JUDGES=1 -count=1 -timeout=120m -run='Kill|Raced' $(JUDGES) \
+		-- SIGILL_LOGS=$(CURDIR)/tmp/logs -count=1 $(JUDGES)/nonumbers
+
+bench:
+	@go test -run='^$$' -bench=. -benchmem $(ROOMS) | grep -E '^(Benchmark|pkg:|FAIL|---|panic)' || true
+	@mkdir -p tmp/logs
+	@SIGILL_JUDGES=1 go test -count=1 -run='^$$' -bench='^BenchmarkLogin$$' -benchtime=1x -timeout=20m $(JUDGES)
+
+lint:
+	@bad=$$(git ls-files -co --exclude-standard '*.go' | xargs -r ls 2>/dev/null | xargs -r gofmt -l); \
+		if [ -n "$$bad" ]; then echo "not gofmt: $$bad"; exit 1; fi
+	@go vet ./...
+	@if go run $(STATICCHECK) -version >/dev/null 2>&1; then go run $(STATICCHECK) ./...; \
+		else echo 'staticcheck cannot be had here: skipped'; fi
+	@go test ./cmd
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Each fuzz target for FUZZ (default 30s); their seeds run with every go test.
+fuzz:
+	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "fuzz $$name in $$(dirname "$$file")"; \
+			go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$${FUZZ:-30s} "$$(dirname "$$file")" || exit 1; \
+		done || exit 1; done
