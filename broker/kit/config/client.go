@@ -3,8 +3,6 @@ package config
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
-	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +12,7 @@ import (
 
 	"sigill/broker"
 	"sigill/broker/kit/config/strict"
+	"sigill/broker/kit/design"
 	"sigill/providers"
 )
 
@@ -21,10 +20,10 @@ import (
 // secret is kept as a plain digest, so it must be random and not a password.
 const minSecret = 22
 
-var (
-	clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~:/-]{0,127}$`)
-	colour   = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
-)
+// maxLogo bounds a logo, which stands on every page of a login.
+const maxLogo = 200 << 10
+
+var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~:/-]{0,127}$`)
 
 // The scopes that a client may be given, short and in full.
 const scopePrefix = "https://id.oidc.se/scope/"
@@ -42,6 +41,8 @@ type ClientRules struct {
 	Loopback bool
 	// Bare lets clients without secret and keys through: they get a secret.
 	Bare bool
+	// Logos is the folder that themes take logos from; empty: none.
+	Logos string
 }
 
 // LoadClients reads a file that holds one client, or a list of clients, in the
@@ -115,7 +116,7 @@ func readClient(v strict.Value, rules ClientRules) broker.Client {
 	c.SSOGroup = readWord(m.Get("sso_group"))
 	c.NoCoordination = m.Get("samordningsnummer").OneOf("allow", "deny") == "deny"
 	c.MinAge = m.Get("min_age").Int(0, 120)
-	c.Theme = readTheme(m.Get("theme"))
+	c.Theme = readTheme(m.Get("theme"), rules)
 	return c
 }
 
@@ -343,46 +344,31 @@ func readAlgorithms(m *strict.Map, c *broker.Client) {
 }
 
 // readTheme reads the look of a client on our pages.
-func readTheme(v strict.Value) broker.Theme {
+func readTheme(v strict.Value, rules ClientRules) broker.Theme {
 	m := v.Map()
 	defer m.Close()
 	var t broker.Theme
 	accent := m.Get("accent")
 	if t.Accent = accent.Text(); t.Accent != "" {
-		switch {
-		case !colour.MatchString(t.Accent):
-			accent.Fault("must be a colour such as \"#1d5c8f\", in quotes")
-			t.Accent = ""
-		case contrastWithWhite(t.Accent) < 4.5:
-			accent.Fault("is too light to read white text on; choose a darker colour")
+		if err := design.CheckTheme(t.Accent); err != nil {
+			accent.Fault("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 			t.Accent = ""
 		}
 	}
 	logo := m.Get("logo")
-	if t.Logo = readExisting(logo); t.Logo != "" {
-		info, err := os.Stat(t.Logo)
-		switch ext := strings.ToLower(filepath.Ext(t.Logo)); {
-		case ext != ".svg" && ext != ".png":
-			logo.Fault("must be a .svg or .png file")
-		case err == nil && info.Size() > 200<<10:
-			logo.Fault("is larger than 200 kB")
+	t.Logo = logo.Text()
+	switch ext := strings.ToLower(filepath.Ext(t.Logo)); {
+	case t.Logo == "":
+	case t.Logo != filepath.Base(t.Logo) || ext != ".svg" && ext != ".png":
+		logo.Fault("must be the name of a .svg or .png file in the folder logos")
+	case rules.Logos == "":
+		logo.Fault("needs the folder that holds it: logos at the top of the configuration")
+	default:
+		if info, err := os.Stat(filepath.Join(rules.Logos, t.Logo)); err != nil || !info.Mode().IsRegular() {
+			logo.Fault("there is no file %s in the folder %s", t.Logo, rules.Logos)
+		} else if info.Size() > maxLogo {
+			logo.Fault("is larger than %d kB", maxLogo>>10)
 		}
 	}
 	return t
-}
-
-// contrastWithWhite is the contrast ratio of WCAG 2.2 between a colour and white.
-func contrastWithWhite(colour string) float64 {
-	rgb, err := hex.DecodeString(colour[1:])
-	if err != nil {
-		return 0
-	}
-	linear := func(b byte) float64 {
-		c := float64(b) / 255
-		if c <= 0.04045 {
-			return c / 12.92
-		}
-		return math.Pow((c+0.055)/1.055, 2.4)
-	}
-	return 1.05 / (0.2126*linear(rgb[0]) + 0.7152*linear(rgb[1]) + 0.0722*linear(rgb[2]) + 0.05)
 }

@@ -53,6 +53,7 @@ type Config struct {
 	LoginsBy Rate          // requests of browsers, for each address
 	TokensBy Rate          // requests of clients, for each address
 
+	Logos    string // folder of the logos that clients' themes name
 	LogLevel string // debug, info (default), warn, error
 
 	Providers []Provider
@@ -126,8 +127,9 @@ func read(root strict.Value) Config {
 	rates.Close()
 	c.LogLevel = m.Get("log_level").OneOf("debug", "info", "warn", "error")
 
+	c.Logos = readFolder(m.Get("logos"))
 	c.Providers = readProviders(m.Get("providers").Required())
-	c.Clients = readClients(m.Get("clients"), ClientRules{Providers: c.Providers, Loopback: c.LoopbackIssuer()})
+	c.Clients = readClients(m.Get("clients"), c.ClientRules())
 	return c
 }
 
@@ -136,6 +138,11 @@ func read(root strict.Value) Config {
 func (c Config) LoopbackIssuer() bool {
 	u, err := url.Parse(c.Issuer)
 	return err == nil && loopbackHost(u.Hostname())
+}
+
+// ClientRules are the rules for clients of this installation.
+func (c Config) ClientRules() ClientRules {
+	return ClientRules{Providers: c.Providers, Loopback: c.LoopbackIssuer(), Logos: c.Logos}
 }
 
 func readIssuer(v strict.Value) string {
@@ -274,6 +281,17 @@ func readExisting(v strict.Value) string {
 			return path
 		}
 		f.Close()
+	}
+	return path
+}
+
+func readFolder(v strict.Value) string {
+	path := v.Path()
+	if path == "" {
+		return ""
+	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		v.Fault("there is no folder %s", path)
 	}
 	return path
 }

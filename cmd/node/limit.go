@@ -1,0 +1,113 @@
+package node
+
+import (
+	"math"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"sigill/broker/kit/config"
+	"sigill/broker/kit/page"
+)
+
+// limiter bounds how often one address may ask, by the generic cell rate
+// algorithm: all that it remembers of an address is when its bucket would be
+// empty again. It counts on this node alone: it protects the node, and what
+// must be counted exactly (codes, tries) is counted where it is stored.
+type limiter struct {
+	every time.Duration // one request's share of the time
+	burst time.Duration // how far ahead of its shares an address may be
+	now   func() time.Time
+
+	mu    sync.Mutex
+	empty map[netip.Prefix]time.Time
+	swept time.Time
+}
+
+// newLimiter gives nil, which limits nothing, for the zero rate.
+func newLimiter(r config.Rate, now func() time.Time) *limiter {
+	if r.Requests <= 0 || r.Within <= 0 {
+		return nil
+	}
+	every := r.Within / time.Duration(r.Requests)
+	return &limiter{every: every, burst: r.Within, now: now, empty: map[netip.Prefix]time.Time{}, swept: now()}
+}
+
+// maxAddresses bounds the memory of a limiter. Beyond it strangers share one
+// bucket, so that a flood from many addresses is bounded too.
+const maxAddresses = 100_000
+
+// allow takes one request into account, or says how long to wait.
+func (l *limiter) allow(address string) (wait time.Duration, ok bool) {
+	if l == nil {
+		return 0, true
+	}
+	key := bucketOf(address)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if now.Sub(l.swept) > l.burst {
+		for k, t := range l.empty {
+			if !t.After(now) {
+				delete(l.empty, k)
+			}
+		}
+		l.swept = now
+	}
+	at, known := l.empty[key]
+	if !known && len(l.empty) >= maxAddresses {
+		key = netip.Prefix{}
+		at = l.empty[key]
+	}
+	if at.Before(now) {
+		at = now
+	}
+	next := at.Add(l.every)
+	if over := next.Sub(now) - l.burst; over > 0 {
+		return over, false
+	}
+	l.empty[key] = next
+	return 0, true
+}
+
+// bucketOf counts an IPv6 network as one address: a subscriber has 2^64.
+func bucketOf(address string) netip.Prefix {
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	p, err := addr.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}
+
+// limit refuses what comes too often, before anything is read of it.
+func limit(l *limiter, addresses page.Addresses, refused func(), next http.Handler) http.Handler {
+	if l == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		wait, ok := l.allow(addresses.Of(r))
+		if ok {
+			next.ServeHTTP(w, r)
+			return
+		}
+		refused()
+		seconds := strconv.Itoa(int(math.Ceil(wait.Seconds())))
+		w.Header().Set("Retry-After", seconds)
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = w.Write([]byte("För många försök från samma nät. Vänta " + seconds + " sekunder och försök igen.\n" +
+			"Too many requests from the same network. Wait " + seconds + " seconds and try again.\n"))
+	})
+}
