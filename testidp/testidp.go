@@ -23,6 +23,7 @@ import (
 	"sigill/testidp/bankid"
 	"sigill/testidp/control"
 	"sigill/testidp/persons"
+	"sigill/testidp/phone"
 	"sigill/testidp/pki"
 )
 
@@ -99,7 +100,17 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		PKI: keys, People: people, Faults: faults, Autos: autos, Timings: c.BankID, Now: c.Now, Log: c.Log,
 	})
 	s.api = &control.API{People: people, Simulators: []control.Simulator{s.bankID}, Faults: faults, Autos: autos}
-	s.handler = s.routes()
+	if s.handler, err = s.routes(); err == nil {
+		// Made now, so that the first login does not wait for it.
+		for _, display := range append([]string{DefaultRelyingParty}, c.RelyingParties...) {
+			if _, _, e := keys.RelyingParty(display); e != nil {
+				err = e
+			}
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -117,11 +128,17 @@ func (s *Server) BankIDURL() string {
 	return fmt.Sprintf("https://localhost:%d%s", port(s.rp), bankid.BasePath)
 }
 
-func (s *Server) routes() http.Handler {
+func (s *Server) routes() (http.Handler, error) {
+	screen, err := phone.New(s.api.People, s.api.Simulators, s.api.Autos)
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/control/", s.api.Handler())
+	mux.Handle("/", screen.Handler())
+	// A page of another site that a tester has open must not act for him.
+	mux.Handle("/control/", http.NewCrossOriginProtection().Handler(s.api.Handler()))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
-	return mux
+	return mux, nil
 }
 
 // Run serves until the context ends.

@@ -72,7 +72,9 @@ func TestStart(t *testing.T) {
 	}
 	var r struct {
 		Status         string
-		CompletionData struct{ User struct{ PersonalNumber string } }
+		CompletionData struct {
+			User struct{ PersonalNumber string }
+		}
 	}
 	if post(t, c, m.BankIDURL+"collect", `{"orderRef":"`+o.OrderRef+`"}`, &r); r.Status != "complete" || r.CompletionData.User.PersonalNumber != s.People()[0].Number {
 		t.Fatalf("collect: %+v", r)

@@ -507,7 +507,7 @@ func (s *Simulator) Order(id string) (control.Order, bool) {
 	return o.view(), true
 }
 
-// ByToken finds the order of an app link, in whatever state it is.
+// ByToken implements control.Simulator.
 func (s *Simulator) ByToken(autoStartToken string) (control.Order, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -65,23 +65,35 @@ type Code struct {
 	AutoStartToken string `json:"autoStartToken"`
 }
 
+// A Ledger shows the orders that a simulator remembers.
+type Ledger interface {
+	// Orders lists them, those that are over first.
+	Orders() []Order
+	// Order finds one of them.
+	Order(id string) (Order, bool)
+	// ByToken finds the order of an app link, in whatever state it is.
+	ByToken(autoStartToken string) (Order, bool)
+}
+
+// A Device is where a person opens orders and acts on them.
+type Device interface {
+	// Scan opens an order. The error is ErrUnknownCode when the code belongs
+	// to no order of this simulator, else *Error.
+	Scan(c Code) (id string, err error)
+	// Act lets a person act. Errors are *Error.
+	Act(id string, a Action) (Result, error)
+}
+
 // A Simulator is one simulated e-ID.
 type Simulator interface {
 	// Name is what faults and auto call the simulator.
 	Name() string
 	// FaultModes lists the fault modes that it knows.
 	FaultModes() []string
-	// Orders lists the orders that it still remembers, oldest first.
-	Orders() []Order
-	// Order finds one of them.
-	Order(id string) (Order, bool)
-	// Act lets a person act. Errors are *Error.
-	Act(id string, a Action) (Result, error)
-	// Scan opens an order. The error is ErrUnknownCode when the code belongs
-	// to no order of this simulator, else *Error.
-	Scan(c Code) (id string, err error)
 	// Strictness reports relying parties that collect too eagerly.
 	Strictness() Strictness
+	Ledger
+	Device
 }
 
 // Strictness counts what bankid.md section 13 asks to report and not to
