@@ -1,0 +1,103 @@
+package judges
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// build compiles one of our programs.
+func build(t testing.TB, name string, flags ...string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), name)
+	cmd := exec.Command("go", append(append([]string{"build", "-o", out}, flags...), "./cmd/"+name)...)
+	cmd.Dir = root(t)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", name, err, text)
+	}
+	return out
+}
+
+// A process is a program that serves until it is stopped. What it writes goes
+// to the end of a log in tmp/logs.
+type process struct {
+	cmd  *exec.Cmd
+	log  string
+	gone chan struct{} // closed when it has ended
+}
+
+// start runs a program and waits until health answers 200.
+func start(t testing.TB, log, health string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, log: output(t, "logs", log), gone: make(chan struct{})}
+	file, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	cmd.Stdout, cmd.Stderr = file, file
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		cmd.Wait()
+		close(p.gone)
+	}()
+	t.Cleanup(func() { p.stop(t) })
+	if err := p.serving(health, 60*time.Second); err != nil {
+		t.Fatalf("%s: %v; see %s", log, err, p.log)
+	}
+	return p
+}
+
+func (p *process) serving(health string, patience time.Duration) error {
+	client := http.Client{Timeout: 2 * time.Second}
+	deadline := time.Now().Add(patience)
+	for {
+		answer, err := client.Get(health)
+		if err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+			err = fmt.Errorf("%s answers %s", health, answer.Status)
+		}
+		select {
+		case <-p.gone:
+			return fmt.Errorf("ended before it served: %v", p.cmd.ProcessState)
+		case <-time.After(3 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("does not serve after %s: %w", patience, err)
+		}
+	}
+}
+
+// stop ends the process the polite way.
+func (p *process) stop(t testing.TB) {
+	t.Helper()
+	select {
+	case <-p.gone:
+		return
+	default:
+	}
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.gone:
+	case <-time.After(15 * time.Second):
+		t.Errorf("%s does not end when asked to", filepath.Base(p.cmd.Path))
+		p.kill()
+	}
+}
+
+// kill ends it as a power failure would.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	<-p.gone
+}
