@@ -160,6 +160,7 @@ func (p *Provider) start(ctx context.Context, kind providers.Kind, r providers.R
 		p.log.WarnContext(ctx, "bankid start refused", "method", method, "error", err)
 		return nil, providers.Failed{Reason: providers.InProgress, Hint: "alreadyInProgress", Text: textInProgress()}, nil
 	case errors.As(err, &api) && api.HTTPStatus == http.StatusBadRequest && api.is("canceled"):
+		p.log.WarnContext(ctx, "bankid start refused", "method", method, "error", err)
 		return nil, providers.Failed{Reason: providers.Replaced, Hint: "canceled", Text: textStopped()}, nil
 	default:
 		p.log.WarnContext(ctx, "bankid start failed", "method", method, "error", err)

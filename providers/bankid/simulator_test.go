@@ -175,8 +175,8 @@ func bench(t *testing.T, id providers.ID, log *slog.Logger) providertest.Bench {
 			"ocspNonceOther":     "ocsp-nonce",
 			"ocspStale":          "ocsp-time",
 			"ocspFuture":         "ocsp-time",
-			"replay":             "x",
-			"swapped":            "x",
+			"replay":             "nonvisible",
+			"swapped":            "nonvisible",
 			"wrongPerson":        "person",
 			"userMismatch":       "person",
 			"wrongRP":            "relying-party",
@@ -193,5 +193,132 @@ func must2[T any](v T, err error) func(testing.TB) T {
 	return func(t testing.TB) T {
 		t.Helper()
 		return must(t, v, err)
+	}
+}
+
+// A connection that breaks after the issuer has given its one-time answer loses
+// the answer: the next call must say so, and never guess.
+func TestLostAnswer(t *testing.T) {
+	sim := testidp.Start(t)
+	p := must2(bankid.New(simulatedConfig(t, sim, providers.MBankID, nil)))(t)
+	s, step, err := p.Start(t.Context(), request(providers.ModeOther))
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := must2(opened(sim, step))(t)
+	must2(sim.Approve(order, sim.People()[0].Number))(t)
+	sim.Fault("bankid", "drop")
+	after, _, err := p.Continue(t.Context(), s, providers.Event{Kind: providers.Tick})
+	var down *providers.Unavailable
+	if !errors.As(err, &down) || string(after) != string(s) {
+		t.Fatalf("dropped: %v", err)
+	}
+	sim.ClearFaults()
+	_, step, err = p.Continue(t.Context(), s, providers.Event{Kind: providers.Tick})
+	if failed, ok := step.(providers.Failed); err != nil || !ok || failed.Reason != providers.ResultLost {
+		t.Errorf("after the drop: %v, %v", step, err)
+	}
+}
+
+// A start whose reply is lost is not repeated: that could leave two orders.
+func TestDroppedStartIsNotRepeated(t *testing.T) {
+	sim := testidp.Start(t)
+	p := must2(bankid.New(simulatedConfig(t, sim, providers.MBankID, nil)))(t)
+	sim.Fault("bankid", "dropStart")
+	_, _, err := p.Start(t.Context(), request(providers.ModeOther))
+	var down *providers.Unavailable
+	if !errors.As(err, &down) {
+		t.Fatalf("start: %v", err)
+	}
+	if n := len(sim.Orders()); n > 1 {
+		t.Errorf("%d orders after one start", n)
+	}
+}
+
+// One order per person: the second start aborts the first, and is itself
+// refused as a step, not as an error.
+func TestAlreadyInProgress(t *testing.T) {
+	sim := testidp.Start(t)
+	p := must2(bankid.New(simulatedConfig(t, sim, providers.MBankID, nil)))(t)
+	r := request(providers.ModeOther)
+	r.Number = must2(personnummer.FromDigits(sim.People()[0].Number))(t)
+	first, _, err := p.Start(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, step, err := p.Start(t.Context(), r)
+	if failed, ok := step.(providers.Failed); err != nil || !ok || failed.Reason != providers.InProgress || failed.Text.SV == "" {
+		t.Fatalf("second start: %v, %v", step, err)
+	}
+	_, step, err = p.Continue(t.Context(), first, providers.Event{Kind: providers.Tick})
+	if failed, ok := step.(providers.Failed); err != nil || !ok || failed.Reason != providers.Replaced {
+		t.Errorf("first order: %v, %v", step, err)
+	}
+}
+
+// The simulator's clock is the issuer's: a QR code of another moment is refused,
+// so ours must be of this one.
+func TestStaleFrameIsRefused(t *testing.T) {
+	sim := testidp.Start(t)
+	p := must2(bankid.New(simulatedConfig(t, sim, providers.MBankID, nil)))(t)
+	s, _, err := p.Start(t.Context(), request(providers.ModeOther))
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := must2(p.Show(s, time.Now().Add(20*time.Second)))(t)
+	if _, err := sim.Scan(early.QR); err == nil {
+		t.Error("a frame of the future is scanned")
+	}
+	now := must2(p.Show(s, time.Now()))(t)
+	if _, err := sim.Scan(now.QR); err != nil {
+		t.Errorf("the frame of now: %v", err)
+	}
+}
+
+// The longest texts and data that Info promises must pass from end to end.
+func TestLimits(t *testing.T) {
+	sim := testidp.Start(t)
+	p := must2(bankid.New(simulatedConfig(t, sim, providers.MBankID, nil)))(t)
+	info := p.Info()
+	sim.Auto("bankid", sim.People()[0].Number, 0)
+	for _, kind := range []providers.Kind{providers.KindAuth, providers.KindSign} {
+		r := request(providers.ModeOther)
+		var s providers.State
+		var err error
+		if kind == providers.KindAuth {
+			r.Text = strings.Repeat("a", info.AuthText)
+			s, _, err = p.Start(t.Context(), r)
+		} else {
+			r.Text = strings.Repeat("åa", info.TextLimit/3)
+			r.Binding = make([]byte, info.NonVisible)
+			s, _, err = p.StartSignature(t.Context(), providers.SignRequest{Request: r})
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		var step providers.Step
+		for range 400 {
+			s, step, err = p.Continue(t.Context(), s, providers.Event{Kind: providers.Tick})
+			if err != nil {
+				t.Fatalf("%s: %v", kind, err)
+			}
+			w, waiting := step.(providers.Wait)
+			if !waiting {
+				break
+			}
+			<-time.After(w.Next)
+		}
+		if _, ok := step.(providers.Done); !ok {
+			t.Errorf("%s: no proof", kind)
+		}
+	}
+}
+
+func request(mode providers.Mode) providers.Request {
+	return providers.Request{
+		Mode:    mode,
+		Device:  providers.Device{IP: "192.0.2.10", UserAgent: "prov", ID: "provenhet-1", Domain: "e-tjanster.example.se"},
+		Text:    "Logga in på Provköping",
+		Binding: []byte("a binding of thirty-two bytes .."),
 	}
 }
