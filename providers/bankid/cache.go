@@ -10,17 +10,15 @@ import (
 // signed by which issuer, so that the same few RSA-4096 signatures are not
 // verified at each login. It holds no person's certificate and nothing about
 // time or purpose: validity, key usage and names are checked anew each time.
-// A nil Cache remembers nothing.
+// The zero value is ready for use; a nil Cache remembers nothing.
 type Cache struct {
-	mu    sync.Mutex
-	limit int
-	seen  map[[sha256.Size]byte]struct{}
+	Limit int // entries at most; default 256
+
+	mu   sync.Mutex
+	seen map[[sha256.Size]byte]struct{}
 }
 
-// NewCache makes a cache of at most limit entries.
-func NewCache(limit int) *Cache {
-	return &Cache{limit: limit, seen: make(map[[sha256.Size]byte]struct{})}
-}
+const defaultCacheLimit = 256
 
 // signed checks that issuer signed child. Only call it for an issuer that is
 // itself trusted, so that nobody else's certificates can fill the cache.
@@ -45,14 +43,19 @@ func (c *Cache) signed(child, issuer *x509.Certificate) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	limit := c.Limit
+	if limit <= 0 {
+		limit = defaultCacheLimit
+	}
 	for old := range c.seen {
-		if len(c.seen) < c.limit {
+		if len(c.seen) < limit {
 			break
 		}
 		delete(c.seen, old)
 	}
-	if c.limit > 0 {
-		c.seen[key] = struct{}{}
+	if c.seen == nil {
+		c.seen = make(map[[sha256.Size]byte]struct{})
 	}
+	c.seen[key] = struct{}{}
 	return nil
 }

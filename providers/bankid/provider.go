@@ -90,7 +90,7 @@ func New(c Config) (*Provider, error) {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	if p.cache == nil {
-		p.cache = NewCache(256)
+		p.cache = new(Cache)
 	}
 	maxConns := c.MaxConns
 	if maxConns <= 0 {

@@ -29,10 +29,6 @@ import (
 	"sigill/providers"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreAnyFunction("internal/poll.(*FD).Read"))
-}
-
 // issuer is a scripted RP API.
 type issuer struct {
 	*httptest.Server

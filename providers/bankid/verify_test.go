@@ -525,7 +525,7 @@ func faults() []fault {
 }
 
 func TestVerifyRefusesEachFaultAtItsStep(t *testing.T) {
-	cache := NewCache(64)
+	cache := new(Cache)
 	covered := map[string]bool{}
 	// The second round finds the CAs in the cache: it must make no difference.
 	for _, round := range []string{"cold", "warm"} {
@@ -640,7 +640,7 @@ func TestRefusalsHoldNoPersonalNumber(t *testing.T) {
 
 func TestCache(t *testing.T) {
 	h := hierarchies()[0]
-	c := NewCache(2)
+	c := &Cache{Limit: 2}
 	for range 3 {
 		if err := c.signed(h.bank.cert, h.root.cert); err != nil {
 			t.Fatal(err)
@@ -667,7 +667,7 @@ func TestCache(t *testing.T) {
 
 	// No person's certificate is remembered: the entries are the three of CAs
 	// and responder, however many people pass.
-	c = NewCache(64)
+	c = new(Cache)
 	for range 4 {
 		if err := (fault{}).run(t, steps(), c); err != nil {
 			t.Fatal(err)
@@ -793,7 +793,7 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 	b.Run("uncached", func(b *testing.B) { run(b, nil) })
-	b.Run("cached", func(b *testing.B) { run(b, NewCache(64)) })
+	b.Run("cached", func(b *testing.B) { run(b, new(Cache)) })
 }
 
 func sha1Of(b []byte) []byte {
