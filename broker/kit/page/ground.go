@@ -63,8 +63,7 @@ func (g Ground) Handle(m Methods) http.Handler {
 		limit = 16 << 10
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = named(w, r)
-		setHeaders(w.Header(), g.HTTPS)
+		r = g.Prepare(w, r)
 		track := &tracker{ResponseWriter: w}
 		defer func() {
 			if v := recover(); v != nil {
@@ -90,11 +89,17 @@ func (g Ground) Handle(m Methods) http.Handler {
 	})
 }
 
+// Prepare gives an answer that is made outside a Handler the headers that every
+// answer has, and the request its name.
+func (g Ground) Prepare(w http.ResponseWriter, r *http.Request) *http.Request {
+	setHeaders(w.Header(), g.HTTPS)
+	return named(w, r)
+}
+
 // Fail logs an error with its reference number and draws its page, for answers
 // that are made outside a Handler.
 func (g Ground) Fail(w http.ResponseWriter, r *http.Request, err error) {
-	r = named(w, r)
-	setHeaders(w.Header(), g.HTTPS)
+	r = g.Prepare(w, r)
 	g.fail(&tracker{ResponseWriter: w}, r, err)
 }
 

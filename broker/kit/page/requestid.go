@@ -3,6 +3,7 @@ package page
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"log/slog"
 	"net/http"
 )
@@ -66,3 +67,10 @@ func (h logHandler) WithAttrs(a []slog.Attr) slog.Handler {
 }
 
 func (h logHandler) WithGroup(name string) slog.Handler { return logHandler{h.Handler.WithGroup(name)} }
+
+// Reference gives a lasting thing, such as an order, a name that people can
+// read aloud and that tells nothing else.
+func Reference(thing string) string {
+	sum := sha256.Sum256([]byte("reference " + thing))
+	return spell([10]byte(sum[:10]))
+}

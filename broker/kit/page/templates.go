@@ -171,6 +171,7 @@ type View struct {
 	Name   string // of the service that the person is on the way to; empty: ours
 	Logo   string // address of its logo; empty: the name in words
 	Theme  string // address of its stylesheet; empty: ours
+	Host   string // where the person is; empty: not said
 	Switch []Language
 	Wide   bool // room for two columns
 	Page   any  // what the page itself shows

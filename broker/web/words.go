@@ -1,0 +1,128 @@
+package web
+
+import (
+	"sigill/broker/kit/i18n"
+	"sigill/broker/kit/page"
+	"sigill/broker/oidc"
+	"sigill/providers"
+)
+
+// codeChoice is the problem of a choice that is not offered.
+const codeChoice = "choice"
+
+// words name the texts of an error page.
+type words struct {
+	heading, text, next string
+	choices             bool // a way back to the choice of e-ID makes sense
+}
+
+func wordsOf(code string) words {
+	w := words{heading: "error." + code, text: "error." + code + ".text"}
+	switch code {
+	case oidc.FaultExpired:
+		return words{heading: "expired.heading", text: "expired.text", next: "expired.cookies"}
+	case page.CodeNotFound, oidc.FaultCrossSite, oidc.FaultClient, oidc.FaultRedirect:
+	case page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, codeChoice:
+		w.choices = true
+	case oidc.FaultResponseMode:
+		return wordsOf(page.CodeMalformed)
+	default:
+		return words{heading: "error.internal", text: "error.internal.text", choices: true}
+	}
+	return w
+}
+
+// ending is how a failed order is told.
+type ending struct {
+	key   string // of the heading; with ".next" of the advice
+	again bool   // trying the same again may help
+	grave bool
+}
+
+func endingOf(r providers.Reason) ending {
+	switch r {
+	case providers.Cancelled:
+		return ending{"failed.cancelled", true, false}
+	case providers.TimedOut:
+		return ending{"failed.timed_out", true, false}
+	case providers.StartFailed:
+		return ending{"failed.start_failed", true, false}
+	case providers.Blocked:
+		return ending{"failed.blocked", false, false}
+	case providers.InProgress, providers.Replaced:
+		return ending{"failed.in_progress", true, true}
+	case providers.Unsuitable:
+		return ending{"failed.unsuitable", true, false}
+	case providers.RiskBlocked, providers.StepUpFailed, providers.Declined:
+		return ending{"failed.stopped", false, true}
+	case providers.WrongPerson:
+		return ending{"failed.wrong_person", false, false}
+	case providers.LevelTooLow:
+		return ending{"failed.level_too_low", false, false}
+	case providers.WrongBrowser:
+		return ending{"failed.wrong_browser", false, false}
+	case providers.IssuerDown:
+		return ending{"failed.issuer_down", true, false}
+	case providers.ResultLost:
+		return ending{"failed.result_lost", true, false}
+	}
+	return ending{"failed.unknown", true, true}
+}
+
+func rejectionHeading(r providers.Reason) string {
+	switch r {
+	case oidc.TooYoung:
+		return "rejected.too_young"
+	case oidc.CoordinationNumber:
+		return "rejected.coordination"
+	}
+	return endingOf(r).key
+}
+
+// textsInCode are the texts that code shows and no template names.
+func textsInCode() []i18n.Use {
+	var uses []i18n.Use
+	use := func(names []string, keys ...string) {
+		for _, k := range keys {
+			uses = append(uses, i18n.Use{Key: k, Where: "code", Names: names})
+		}
+	}
+	use(nil, "error.title", "expired.heading", "expired.text", "expired.cookies",
+		"elsewhere.heading", "elsewhere.text", "failed.unknown.text",
+		"return.wrong.heading", "return.wrong.text", "return.wrong.next", "return.wrong.beware",
+		"return.close.heading", "return.close.text", "return.spent.heading", "return.spent.text",
+		"rejected.too_young", "rejected.coordination", "logout.title", "logout.done", "logout.done.text",
+		"wait.working", "wait.done", "returning.state",
+		"way.bankid.this", "way.bankid.this.phone", "way.bankid.this.computer",
+		"way.mbankid.this", "way.mbankid.other", "way.mbankid.other.computer",
+		"way.mbankid.other.phone", "way.mbankid.other.phone.text", "way.this.text", "way.other.text")
+	for _, code := range []string{
+		page.CodeNotFound, page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, page.CodeInternal, codeChoice,
+		oidc.FaultCrossSite, oidc.FaultClient, oidc.FaultRedirect,
+	} {
+		use(nil, "error."+code, "error."+code+".text")
+	}
+	for _, r := range reasons() {
+		key := endingOf(r).key
+		use(nil, key)
+		if key == "failed.unknown" {
+			use([]string{"client"}, key+".next")
+		} else {
+			use(nil, key+".next")
+		}
+	}
+	use([]string{"client"}, "auth.text")
+	use([]string{"name"}, "way.this", "way.other")
+	use([]string{"app"}, "wait.starting")
+	return uses
+}
+
+// reasons are all that an order can end with.
+func reasons() []providers.Reason {
+	return []providers.Reason{
+		providers.Cancelled, providers.TimedOut, providers.StartFailed, providers.Blocked, providers.InProgress,
+		providers.Replaced, providers.Declined, providers.Unsuitable, providers.RiskBlocked, providers.StepUpFailed,
+		providers.WrongPerson, providers.LevelTooLow, providers.EvidenceRefused, providers.ResultLost,
+		providers.WrongBrowser, providers.IssuerDown, providers.Unknown,
+	}
+}
