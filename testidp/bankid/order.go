@@ -234,7 +234,9 @@ func (o *order) view() control.Order {
 		v.Person = o.person.Number
 	}
 	for _, k := range o.devices() {
-		v.Devices = append(v.Devices, string(k))
+		if o.person == nil || owns(*o.person, k) {
+			v.Devices = append(v.Devices, string(k))
+		}
 	}
 	return v
 }

@@ -144,7 +144,7 @@ func (p *Phone) drawHome(w http.ResponseWriter, status int, pg page) {
 // opened it and it is nobody else's, or it belongs to a call with the person.
 func visible(o control.Order, who persons.Person) bool {
 	if o.Call {
-		return o.RequiredPnr == who.Number
+		return o.PickedUp && o.RequiredPnr == who.Number
 	}
 	return o.PickedUp && (o.Person == "" || o.Person == who.Number)
 }
