@@ -118,7 +118,7 @@ func newHierarchy(name string, bits int) hierarchy {
 	h.bank.cert = issue(caTemplate(name+" Bank CA"), h.bank.key, h.root)
 	h.customer.key = keyOf(name+" customer", bits)
 	h.customer.cert = issue(caTemplate(name+" Customer CA"), h.customer.key, h.bank)
-	h.responder.key = keyOf(name+" responder", 2048)
+	h.responder.key = keyOf(name+" responder", min(bits, 2048))
 	h.responder.cert = issue(responderTemplate(), h.responder.key, h.customer)
 	return h
 }
@@ -425,9 +425,11 @@ func (f *forge) seal(t testing.TB) providers.Evidence {
 	return e
 }
 
-var hierarchies = sync.OnceValue(func() [2]hierarchy {
-	return [2]hierarchy{newHierarchy("Sigill Test", 2048), newHierarchy("Other Test", 2048)}
-})
+// home is the hierarchy that the tests trust, foreign one that they do not.
+var (
+	home    = sync.OnceValue(func() hierarchy { return newHierarchy("Sigill Test", 2048) })
+	foreign = sync.OnceValue(func() hierarchy { return newHierarchy("Other Test", 2048) })
+)
 
 // rpCertificate is a relying party's certificate, for the TLS of the tests.
 func rpCertificate() tls.Certificate {

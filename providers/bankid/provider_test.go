@@ -102,7 +102,7 @@ func (i *issuer) config(id providers.ID) Config {
 		Environment: Environment{
 			Name: "prov", BaseURL: i.URL + "/rp/v6.0/",
 			TLSRoots:       []*x509.Certificate{i.Certificate()},
-			SignatureRoots: []*x509.Certificate{hierarchies()[0].root.cert},
+			SignatureRoots: []*x509.Certificate{home().root.cert},
 			Policies:       Policies{File: []string{testFile}, Card: []string{testCard}, Mobile: []string{testMobile}},
 			DesktopLink:    "bankid:///?autostarttoken=", MobileLink: "https://app.bankid.com/?autostarttoken=",
 		},
@@ -568,7 +568,7 @@ func TestCompleteIsStoredBeforeItIsVerified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := newForge(hierarchies()[0], providers.KindAuth)
+	f := newForge(home(), providers.KindAuth)
 	i.answer(jsonAnswer(200, complete(f.make())))
 	held, step, err := p.Continue(t.Context(), s, providers.Event{Kind: providers.Tick})
 	w, ok := step.(providers.Wait)
@@ -604,7 +604,7 @@ func TestCompleteIsStoredBeforeItIsVerified(t *testing.T) {
 func TestCompleteWithoutProof(t *testing.T) {
 	i := newIssuer(t, nil)
 	p := i.provider(t, providers.MBankID)
-	other := newForge(hierarchies()[1], providers.KindAuth)
+	other := newForge(foreign(), providers.KindAuth)
 	for name, c := range map[string]struct{ answer, check string }{
 		"nothing":           {`{"orderRef":"order-1","status":"complete"}`, "encoding"},
 		"empty":             {`{"orderRef":"order-1","status":"complete","completionData":{}}`, "encoding"},
@@ -767,7 +767,7 @@ func TestNewRefuses(t *testing.T) {
 		"no certificate":     func(c *Config) { c.Certificate = tls.Certificate{} },
 		"broken certificate": func(c *Config) { c.Certificate.Certificate = [][]byte{{1}} },
 		"nameless certificate": func(c *Config) {
-			c.Certificate.Certificate = [][]byte{hierarchies()[0].root.cert.Raw}
+			c.Certificate.Certificate = [][]byte{home().root.cert.Raw}
 		},
 	} {
 		config := i.config(providers.MBankID)
@@ -777,7 +777,7 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 	config := i.config(providers.MBankID)
-	config.Certificate.Certificate = [][]byte{hierarchies()[0].root.cert.Raw}
+	config.Certificate.Certificate = [][]byte{home().root.cert.Raw}
 	config.DisplayName, config.Approved = "Provköping", true
 	p, err := New(config)
 	if err != nil || p.Info().Level != providers.Level3 {
@@ -812,7 +812,7 @@ func TestLoadCertificates(t *testing.T) {
 		t.Errorf("PEM: %v", err)
 	}
 	for name, encoder := range map[string]*pkcs12.Encoder{"new": pkcs12.Modern2023, "old": pkcs12.LegacyRC2} {
-		file, err := encoder.Encode(rp.PrivateKey, rp.Leaf, []*x509.Certificate{hierarchies()[0].bank.cert}, "provlosen")
+		file, err := encoder.Encode(rp.PrivateKey, rp.Leaf, []*x509.Certificate{home().bank.cert}, "provlosen")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -854,9 +854,13 @@ func TestRelyingPartyNames(t *testing.T) {
 // FuzzCollect feeds answers of the issuer: nothing panics, nothing but honest
 // evidence is a proof, and a state always comes back.
 func FuzzCollect(f *testing.F) {
-	good := newForge(hierarchies()[0], providers.KindAuth).make()
+	good := newForge(home(), providers.KindAuth).make()
+	// Placeholders keep the seeds small.
+	small := good
+	small.Signature, small.OCSPResponse = "SIGNATURE", "OCSP"
+	whole := strings.NewReplacer("SIGNATURE", good.Signature, "OCSP", good.OCSPResponse)
 	for _, seed := range []string{
-		complete(good), `{"orderRef":"order-1","status":"pending","hintCode":"userSign"}`,
+		complete(small), `{"orderRef":"order-1","status":"pending","hintCode":"userSign"}`,
 		`{"orderRef":"order-1","status":"failed","hintCode":"userCancel"}`, `{"errorCode":"invalidParameters","details":"No such order"}`, "<html>",
 	} {
 		f.Add(200, seed)
@@ -865,8 +869,8 @@ func FuzzCollect(f *testing.F) {
 	p, err := New(Config{
 		ID: providers.MBankID, Certificate: rpCertificate(), Clock: func() time.Time { return testTime },
 		Environment: Environment{
-			Name: "prov", BaseURL: "https://localhost/", TLSRoots: []*x509.Certificate{hierarchies()[1].root.cert},
-			SignatureRoots: []*x509.Certificate{hierarchies()[0].root.cert}, Policies: Policies{Mobile: []string{testMobile}},
+			Name: "prov", BaseURL: "https://localhost/", TLSRoots: []*x509.Certificate{foreign().root.cert},
+			SignatureRoots: []*x509.Certificate{home().root.cert}, Policies: Policies{Mobile: []string{testMobile}},
 			DesktopLink: "a:", MobileLink: "a:",
 		},
 	})
@@ -890,6 +894,7 @@ func FuzzCollect(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		b = whole.Replace(b)
 		status, body = s, b
 		for range 2 {
 			next, step, err := p.Continue(t.Context(), state, providers.Event{Kind: providers.Tick})
