@@ -21,7 +21,6 @@ type asked struct {
 	authorization
 	client  broker.Client
 	offered []providers.ID
-	infos   []providers.Info
 }
 
 // authorize answers GET: a top-level navigation, which brings our cookies.
@@ -113,8 +112,7 @@ func (p *Provider) examine(w http.ResponseWriter, r *http.Request, q params) (as
 		refused = p.takeHint(&a)
 	}
 	if refused == nil {
-		a.infos = p.Offers(c)
-		a.offered, refused = offer(a.infos, a.wish)
+		a.offered, refused = offer(p.Offers(c), a.wish)
 	}
 	if refused != nil {
 		p.sendError(w, r, a, refused)

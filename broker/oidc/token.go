@@ -1,14 +1,197 @@
 package oidc
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"net/http"
+
+	"sigill/broker"
+	"sigill/broker/kit/audit"
 )
 
 const grantCode = "authorization_code"
 
-func (p *Provider) token(w http.ResponseWriter, r *http.Request)           {}
-func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request)        {}
-func (p *Provider) logout(w http.ResponseWriter, r *http.Request)          {}
-func (p *Provider) logoutPosted(w http.ResponseWriter, r *http.Request)    {}
-func (p *Provider) logoutStored(w http.ResponseWriter, r *http.Request)    {}
-func (p *Provider) logoutConfirmed(w http.ResponseWriter, r *http.Request) {}
+// tokenResponse is RFC 6749 section 5.1 with Core's id_token.
+type tokenResponse struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int    `json:"expires_in"`
+	IDToken     string `json:"id_token"`
+	Scope       string `json:"scope"`
+}
+
+// token exchanges a code.
+func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
+	response, err := p.exchange(w, r)
+	if err != nil {
+		p.jsonError(w, r, "token", err)
+		return
+	}
+	p.Count("token", "ok")
+	writeJSON(w, http.StatusOK, response)
+}
+
+func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (*tokenResponse, error) {
+	_, q, err := form(w, r)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, errTooLarge
+	case err != nil:
+		return nil, refuse(errInvalidRequest, "the body is not a form")
+	case len(q.repeated) > 0:
+		return nil, refuse(errInvalidRequest, "a parameter was sent more than once")
+	}
+	c, err := p.authenticate(r, q)
+	if err != nil {
+		return nil, err
+	}
+	switch q.get("grant_type") {
+	case grantCode:
+	case "":
+		return nil, refuse(errInvalidRequest, "grant_type is missing")
+	default:
+		return nil, refuse(errUnsupportedGrant, "the only grant_type is authorization_code")
+	}
+	for _, name := range []string{"code", "redirect_uri"} {
+		if q.get(name) == "" {
+			return nil, refuse(errInvalidRequest, name+" is missing")
+		}
+	}
+	return p.redeem(r, c, q)
+}
+
+var errNoCode = refuse(errInvalidGrant, "the code is unknown, expired, used, or was issued for something else")
+
+// redeem uses a code up. Whoever is not its rightful client, with the right
+// address and verifier, does not use it up and ends nothing: a leaked code
+// alone is no weapon. That is why the code is read first and then swapped for
+// its own used mark, in one step that only one of any number of callers does.
+func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenResponse, error) {
+	ctx := r.Context()
+	code := q.get("code")
+	if !secretShaped(code) {
+		return nil, p.refuseCode(r, c, "unknown")
+	}
+	var g grant
+	version, err := p.get(ctx, kindCode, code, &g)
+	if errors.Is(err, broker.ErrNotFound) {
+		return nil, p.refuseCode(r, c, "unknown")
+	} else if err != nil {
+		return nil, err
+	}
+	if g.Client != c.ID {
+		return nil, p.refuseCode(r, c, "client")
+	}
+	if g.RedirectURI != q.get("redirect_uri") {
+		return nil, p.refuseCode(r, c, "redirect_uri")
+	}
+	verifier := q.get("code_verifier")
+	if g.Challenge == "" && verifier != "" {
+		p.refuseCode(r, c, "verifier")
+		return nil, refuse(errInvalidRequest, "code_verifier without a code_challenge")
+	}
+	if g.Challenge != "" && !verifies(g.Challenge, verifier) {
+		return nil, p.refuseCode(r, c, "verifier")
+	}
+	if g.Used != "" {
+		return nil, p.replayed(r, c, g)
+	}
+
+	ctx, cancel := settled(ctx)
+	defer cancel()
+	idToken, access, err := p.idToken(c, g)
+	if err != nil {
+		return nil, err
+	}
+	// The token comes first, so that whoever finds the used mark also finds what
+	// to revoke.
+	t := accessToken{Client: c.ID, Subject: g.Subject, Scope: g.Scope, SID: g.SID, Claims: g.Userinfo}
+	if err := p.put(ctx, kindToken, access, t, p.TokenLife); err != nil {
+		return nil, err
+	}
+	used := grant{Client: g.Client, RedirectURI: g.RedirectURI, Challenge: g.Challenge, SID: g.SID, Person: g.Person, Used: access}
+	err = p.swap(ctx, kindCode, code, version, used, p.Now().Add(p.TokenLife))
+	if err == nil {
+		e := p.event(audit.TokenIssued, c.ID)
+		e.Provider, e.Person = g.Provider, g.Person
+		err = p.Records.Record(ctx, e)
+	}
+	if err != nil {
+		p.Short.Take(ctx, kindToken, access) // nobody has seen it
+		if errors.Is(err, broker.ErrConflict) {
+			return nil, p.refuseCode(r, c, "raced")
+		}
+		return nil, err
+	}
+	return &tokenResponse{
+		AccessToken: access, TokenType: "Bearer", ExpiresIn: int(p.TokenLife.Seconds()), IDToken: idToken, Scope: g.Scope,
+	}, nil
+}
+
+// replayed answers the rightful client of a used code: either it, or somebody
+// who has its key and the verifier, has the tokens twice. They end.
+func (p *Provider) replayed(r *http.Request, c broker.Client, g grant) error {
+	ctx, cancel := settled(r.Context())
+	defer cancel()
+	if _, err := p.Short.Take(ctx, kindToken, g.Used); err != nil && !errors.Is(err, broker.ErrNotFound) {
+		return err
+	}
+	e := p.event(audit.CodeReplayed, c.ID)
+	e.Person = g.Person
+	p.note(ctx, e)
+	return errNoCode
+}
+
+func (p *Provider) refuseCode(r *http.Request, c broker.Client, reason string) error {
+	e := p.event(audit.CodeRefused, c.ID)
+	e.Reason = reason
+	p.note(r.Context(), e)
+	return errNoCode
+}
+
+// verifies checks a code_verifier (RFC 7636 section 4.1 and 4.6).
+func verifies(challenge, verifier string) bool {
+	if len(verifier) < 43 || len(verifier) > 128 {
+		return false
+	}
+	for i := range len(verifier) {
+		if c := verifier[i]; notCompact(rune(c)) && c != '~' {
+			return false
+		}
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	return subtle.ConstantTimeCompare([]byte(challenge), []byte(base64.RawURLEncoding.EncodeToString(sum[:]))) == 1
+}
+
+// jsonError answers a program.
+func (p *Provider) jsonError(w http.ResponseWriter, r *http.Request, endpoint string, err error) {
+	status := http.StatusBadRequest
+	var refused *protocolError
+	switch {
+	case errors.As(err, &refused):
+	case errors.Is(err, errTooLarge):
+		status, refused = http.StatusRequestEntityTooLarge, refuse(errInvalidRequest, "the request is too large")
+	default:
+		p.Log.ErrorContext(r.Context(), "request failed", "endpoint", endpoint, "error", err)
+		status, refused = http.StatusInternalServerError, refuse(errServer, "something is wrong on our side")
+	}
+	if refused.code == errInvalidClient {
+		status = http.StatusUnauthorized
+		if r.Header.Get("Authorization") != "" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="token"`)
+		}
+	}
+	p.Count(endpoint, refused.code)
+	writeJSON(w, status, map[string]string{"error": refused.code, "error_description": allowedText(refused.description)})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	private(w)
+	w.Header().Set("Pragma", "no-cache")
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}
