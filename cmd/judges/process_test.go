@@ -2,6 +2,7 @@ package judges
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,8 +32,8 @@ type process struct {
 	gone chan struct{} // closed when it has ended
 }
 
-// start runs a program and waits until health answers 200.
-func start(t testing.TB, log, health string, cmd *exec.Cmd) *process {
+// start runs a program and waits until it is ready.
+func start(t testing.TB, log string, ready func() error, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd: cmd, log: output(t, "logs", log), gone: make(chan struct{})}
 	file, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -50,32 +51,54 @@ func start(t testing.TB, log, health string, cmd *exec.Cmd) *process {
 		close(p.gone)
 	}()
 	t.Cleanup(func() { p.stop(t) })
-	if err := p.serving(health, 60*time.Second); err != nil {
+	if err := p.serving(ready, 90*time.Second); err != nil {
 		t.Fatalf("%s: %v; see %s", log, err, p.log)
 	}
 	return p
 }
 
-func (p *process) serving(health string, patience time.Duration) error {
-	client := http.Client{Timeout: 2 * time.Second}
+func (p *process) serving(ready func() error, patience time.Duration) error {
 	deadline := time.Now().Add(patience)
 	for {
-		answer, err := client.Get(health)
+		err := ready()
 		if err == nil {
-			answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return nil
-			}
-			err = fmt.Errorf("%s answers %s", health, answer.Status)
-		}
-		select {
-		case <-p.gone:
-			return fmt.Errorf("ended before it served: %v", p.cmd.ProcessState)
-		case <-time.After(3 * time.Millisecond):
+			return nil
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("does not serve after %s: %w", patience, err)
 		}
+		select {
+		case <-p.gone:
+			return fmt.Errorf("ended before it served: %v", p.cmd.ProcessState)
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// answers is ready when an address answers 200.
+func answers(address string) func() error {
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	return func() error {
+		answer, err := client.Get(address)
+		if err != nil {
+			return err
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			return fmt.Errorf("it answers %s", answer.Status)
+		}
+		return nil
+	}
+}
+
+// listens is ready when somebody accepts connections.
+func listens(address string) func() error {
+	return func() error {
+		c, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			c.Close()
+		}
+		return err
 	}
 }
 
