@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -50,6 +51,15 @@ func post(t *testing.T, c *http.Client, url, body string, into any) int {
 	return resp.StatusCode
 }
 
+func encoded(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+// frame is the authentication code of a QR frame.
+func frame(secret, t string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(t))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
 func TestStart(t *testing.T) {
 	s := Start(t)
 	m, err := s.Material()
@@ -61,9 +71,7 @@ func TestStart(t *testing.T) {
 	if got := post(t, c, m.BankIDURL+"auth", `{"endUserIp":"127.0.0.1"}`, &o); got != 200 {
 		t.Fatalf("auth: %d", got)
 	}
-	mac := hmac.New(sha256.New, []byte(o.QRStartSecret))
-	mac.Write([]byte("0"))
-	id, err := s.Scan("bankid." + o.QRStartToken + ".0." + hex.EncodeToString(mac.Sum(nil)))
+	id, err := s.Scan("bankid." + o.QRStartToken + ".0." + frame(o.QRStartSecret, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sigill/testidp"
+)
+
+// A log is a buffer that two goroutines may use.
+type log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func TestRun(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	ctx, stop := context.WithCancel(t.Context())
+	var out log
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"--listen", "127.0.0.1:0", "--bankid-listen", "127.0.0.1:0", "--data", dir}, &out, io.Discard)
+	}()
+	bankID := regexp.MustCompile(`https://localhost:\d+/rp/v6\.0/`)
+	phone := regexp.MustCompile(`http://localhost:\d+`)
+	deadline := time.Now().Add(2 * time.Minute)
+	for !strings.Contains(out.String(), "certificates in") {
+		select {
+		case err := <-ended:
+			t.Fatalf("ended: %v", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not up:\n%s", out.String())
+		}
+	}
+	read := func(name string) []byte {
+		t.Helper()
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", name, info.Mode())
+		}
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	pair, err := tls.X509KeyPair(read(testidp.RPCertificateFile), read(testidp.RPKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, signatures := x509.NewCertPool(), x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(read(testidp.TLSRootFile)) || !signatures.AppendCertsFromPEM(read(testidp.SignatureRootFile)) {
+		t.Error("roots")
+	}
+	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}}
+	defer tr.CloseIdleConnections()
+	client := &http.Client{Transport: tr}
+	resp, err := client.Post(bankID.FindString(out.String())+"auth", "application/json", strings.NewReader(`{"endUserIp":"127.0.0.1"}`))
+	if err != nil || resp.StatusCode != 200 {
+		t.Errorf("auth: %v, %v", resp, err)
+	} else {
+		resp.Body.Close()
+	}
+	resp, err = client.Get(phone.FindString(out.String()) + "/healthz")
+	if err != nil || resp.StatusCode != 200 {
+		t.Errorf("healthz: %v, %v", resp, err)
+	} else {
+		resp.Body.Close()
+	}
+	tr.CloseIdleConnections()
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	for name, args := range map[string][]string{
+		"unknown flag":   {"--x"},
+		"argument":       {"x"},
+		"broken address": {"--listen", "nowhere:x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := run(t.Context(), args, io.Discard, io.Discard); err == nil {
+				t.Error("ran")
+			}
+		})
+	}
+}
