@@ -1,0 +1,126 @@
+package keys
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// A sealed value is a version byte, the key's name, a nonce, and AES-256-GCM's
+// output. The head is authenticated with the context.
+const (
+	boxVersion = 1
+	nameSize   = 8
+	nonceSize  = 12
+	headSize   = 1 + nameSize
+)
+
+// errSealed says no more: why something does not open is nobody's business.
+var errSealed = errors.New("keys: not sealed by this box, or altered")
+
+// Box seals data for one purpose.
+type Box struct {
+	ring  *Ring
+	slot  slot
+	first *key
+}
+
+// Box gives the box of a purpose, making its key at first use.
+func (r *Ring) Box(purpose string) (*Box, error) {
+	s := slot{purpose, kindBox}
+	k, err := r.activeKey(s)
+	if err != nil {
+		return nil, err
+	}
+	return &Box{r, s, k}, nil
+}
+
+// Seal encrypts plain. Open needs the same context, which says where the sealed
+// bytes belong.
+func (b *Box) Seal(plain, context []byte) []byte {
+	k := b.ring.loaded.Load().active[b.slot]
+	if k == nil {
+		k = b.first // its row has vanished; what it sealed can still be read by us
+	}
+	out := make([]byte, headSize+nonceSize, headSize+nonceSize+len(plain)+k.aead.Overhead())
+	out[0] = boxVersion
+	hex.Decode(out[1:headSize], []byte(k.ID))
+	rand.Read(out[headSize:])
+	return k.aead.Seal(out, out[headSize:], plain, boxContext(out[:headSize], context))
+}
+
+// Open decrypts what Seal made with any key that the box has had.
+func (b *Box) Open(sealed, context []byte) ([]byte, error) {
+	if len(sealed) < headSize+nonceSize || sealed[0] != boxVersion {
+		return nil, errSealed
+	}
+	k, err := b.named(hex.EncodeToString(sealed[1:headSize]))
+	if err != nil {
+		return nil, err
+	}
+	plain, err := k.aead.Open(nil, sealed[headSize:headSize+nonceSize], sealed[headSize+nonceSize:], boxContext(sealed[:headSize], context))
+	if err != nil {
+		return nil, errSealed
+	}
+	return plain, nil
+}
+
+func boxContext(head, context []byte) []byte {
+	out := make([]byte, 0, len(head)+len(context))
+	return append(append(out, head...), context...)
+}
+
+// named finds a key, looking into the database at most once a second for one
+// that another process has made just now.
+func (b *Box) named(id string) (*key, error) {
+	find := func() *key {
+		if k := b.ring.loaded.Load().byID[id]; k != nil && k.Purpose == b.slot.purpose && k.aead != nil {
+			return k
+		}
+		return nil
+	}
+	if k := find(); k != nil {
+		return k, nil
+	}
+	if b.first.ID == id {
+		return b.first, nil
+	}
+	now := b.ring.now().Unix()
+	if last := b.ring.missed.Load(); last != now && b.ring.missed.CompareAndSwap(last, now) {
+		if err := b.ring.Refresh(context.Background()); err != nil {
+			return nil, err
+		}
+		if k := find(); k != nil {
+			return k, nil
+		}
+	}
+	return nil, errSealed
+}
+
+// Index gives the keyed index of a purpose (HMAC-SHA256), making its key at
+// first use. That key is never rotated: what was indexed must be found again.
+func (r *Ring) Index(purpose string) (func([]byte) []byte, error) {
+	k, err := r.activeKey(slot{purpose, kindIndex})
+	if err != nil {
+		return nil, err
+	}
+	secret := k.index
+	return func(data []byte) []byte {
+		mac := hmac.New(sha256.New, secret)
+		mac.Write(data)
+		return mac.Sum(nil)
+	}, nil
+}
+
+// Digest is an Index in hexadecimal: how a person is named in an audit.
+func (r *Ring) Digest(purpose string) (func([]byte) string, error) {
+	index, err := r.Index(purpose)
+	if err != nil {
+		return nil, fmt.Errorf("digest: %w", err)
+	}
+	return func(data []byte) string { return hex.EncodeToString(index(data)) }, nil
+}

@@ -1,0 +1,205 @@
+// Package sqldb opens an installation's database and runs transactions in it.
+//
+// It owns how SQLite is opened, how schemas move forward, and the one way to
+// write: Write, which folds simultaneous transactions into one, since on a disk
+// that keeps its promises the flush is what costs. It does not know any table
+// but its own list of migrations. Statements are written so that PostgreSQL can
+// run them too ($1, RETURNING, ON CONFLICT); only migrations differ by engine.
+//
+// SQLite runs in WAL mode with one writing connection and a few reading ones:
+// readers see the last commit and never wait.
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// Durability is what a commit survives.
+type Durability string
+
+const (
+	// Durable commits survive a loss of power.
+	Durable Durability = "FULL"
+	// CrashSafe commits survive the end of the process, however sudden. After a
+	// loss of power the last ones may be gone, never half of one.
+	CrashSafe Durability = "NORMAL"
+)
+
+const (
+	readers = 4
+	// patience is how long a statement waits for another process's transaction.
+	patience = 10 * time.Second
+)
+
+// DB is one database file. Other processes may have it open as well.
+type DB struct {
+	writers *sql.DB
+	readers *sql.DB
+	writer  writer
+
+	mu    sync.RWMutex
+	reads map[string]*sql.Stmt
+}
+
+// Open opens the database file, making it, readable by its owner alone, if
+// there is none.
+func Open(ctx context.Context, path string, d Durability) (*DB, error) {
+	if err := testedPair(); err != nil {
+		return nil, err
+	}
+	if err := touch(path); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	db := &DB{reads: map[string]*sql.Stmt{}}
+	var err error
+	if db.writers, err = sql.Open("sqlite", dsn(path,
+		"journal_mode(WAL)", "synchronous("+string(d)+")", "foreign_keys(1)", "journal_size_limit(16777216)")); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	db.writers.SetMaxOpenConns(1)
+	if db.readers, err = sql.Open("sqlite", dsn(path, "query_only(1)")); err != nil {
+		db.writers.Close()
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	db.readers.SetMaxOpenConns(readers)
+	db.readers.SetMaxIdleConns(readers)
+	db.writer.pool = db.writers
+
+	// Turning a new file to WAL needs it alone for a moment, and SQLite does not
+	// wait for that by itself.
+	for give := time.Now().Add(patience); ; {
+		err = db.writers.PingContext(ctx)
+		if !busy(err) || time.Now().After(give) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+			continue
+		}
+		break
+	}
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("open database %s: %w", filepath.Base(path), err)
+	}
+	return db, nil
+}
+
+// Close waits for the transaction under way.
+func (db *DB) Close() error {
+	db.writer.close()
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	clear(db.reads)
+	return errors.Join(db.readers.Close(), db.writers.Close())
+}
+
+func dsn(path string, pragmas ...string) string {
+	q := url.Values{"_txlock": {"immediate"}, "_dqs": {"0"}}
+	q.Add("_pragma", "busy_timeout("+strconv.FormatInt(patience.Milliseconds(), 10)+")")
+	for _, p := range pragmas {
+		q.Add("_pragma", p)
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()
+}
+
+// touch makes the file if there is none, and makes its name durable. An
+// existing file is left alone: closing it would give up the locks that SQLite
+// may hold on it elsewhere in this process.
+func touch(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+func busy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
+}
+
+// Row reads at most one row of the last commit. Scan gives sql.ErrNoRows when
+// there is none.
+//
+// A statement that has begun is not interrupted when ctx ends: the reads here
+// take microseconds, and watching for it would double their cost.
+func (db *DB) Row(ctx context.Context, query string, args ...any) Row {
+	stmt, err := db.read(ctx, query)
+	if err != nil {
+		return Row{err: err}
+	}
+	return Row{row: stmt.QueryRowContext(context.WithoutCancel(ctx), args...)}
+}
+
+// Rows reads rows of the last commit. The caller closes them.
+func (db *DB) Rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	stmt, err := db.read(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(context.WithoutCancel(ctx), args...)
+}
+
+func (db *DB) read(ctx context.Context, query string) (*sql.Stmt, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	db.mu.RLock()
+	stmt := db.reads[query]
+	db.mu.RUnlock()
+	if stmt != nil {
+		return stmt, nil
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if stmt := db.reads[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := db.readers.PrepareContext(context.WithoutCancel(ctx), query)
+	if err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
+	}
+	db.reads[query] = stmt
+	return stmt, nil
+}
+
+// Row is the outcome of a query for one row.
+type Row struct {
+	row *sql.Row
+	err error
+}
+
+// Scan copies the columns, as in database/sql.
+func (r Row) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.row.Scan(dest...)
+}

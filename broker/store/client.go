@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"sigill/broker"
+	"sigill/broker/kit/audit"
+	"sigill/broker/kit/sqldb"
+)
+
+// decoded spares decoding a client again while its row is the same.
+type decoded struct {
+	body   string
+	client broker.Client
+}
+
+// AddClient registers a client, or replaces what was registered under its id.
+func (s *Store) AddClient(ctx context.Context, c broker.Client) error {
+	if c.ID == "" {
+		return errors.New("add client: no id")
+	}
+	body, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("add client: %w", err)
+	}
+	now := s.now()
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(`INSERT INTO clients (id, body, added) VALUES ($1, $2, $3)
+			ON CONFLICT (id) DO UPDATE SET body = excluded.body, added = excluded.added`, c.ID, string(body), now.UnixMilli()); err != nil {
+			return fmt.Errorf("add client: %w", err)
+		}
+		return audit.Insert(tx, audit.Event{Type: audit.ClientAdded, At: now, Client: c.ID})
+	})
+}
+
+// RemoveClient forgets one; broker.ErrNotFound when there is none.
+func (s *Store) RemoveClient(ctx context.Context, id string) error {
+	now := s.now()
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		n, err := tx.Exec(`DELETE FROM clients WHERE id = $1`, id)
+		if err != nil {
+			return fmt.Errorf("remove client: %w", err)
+		}
+		if n == 0 {
+			return broker.ErrNotFound
+		}
+		return audit.Insert(tx, audit.Event{Type: audit.ClientRemoved, At: now, Client: id})
+	})
+}
+
+// Clients lists what is registered, by id.
+func (s *Store) Clients(ctx context.Context) ([]broker.Client, error) {
+	rows, err := s.db.Rows(ctx, `SELECT id, body FROM clients ORDER BY id`)
+	if err != nil {
+		return nil, fmt.Errorf("clients: %w", err)
+	}
+	defer rows.Close()
+	var list []broker.Client
+	for rows.Next() {
+		var id, body string
+		if err := rows.Scan(&id, &body); err != nil {
+			return nil, fmt.Errorf("clients: %w", err)
+		}
+		c, err := decodeClient(id, body)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("clients: %w", err)
+	}
+	return list, nil
+}
+
+// Client finds one; see oidc.Clients. What it returns is shared: it is only to
+// be read. The row is read each time, since another process may change it.
+func (s *Store) Client(ctx context.Context, id string) (broker.Client, error) {
+	var body string
+	err := s.db.Row(ctx, `SELECT body FROM clients WHERE id = $1`, id).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return broker.Client{}, broker.ErrNotFound
+	}
+	if err != nil {
+		return broker.Client{}, fmt.Errorf("client: %w", err)
+	}
+	s.mu.Lock()
+	known := s.clients[id]
+	s.mu.Unlock()
+	if known.body == body {
+		return known.client, nil
+	}
+	c, err := decodeClient(id, body)
+	if err != nil {
+		return broker.Client{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.clients) >= maxCached {
+		clear(s.clients)
+	}
+	s.clients[id] = decoded{body, c}
+	return c, nil
+}
+
+// decodeClient is strict: a field that this release does not know may be a
+// restriction.
+func decodeClient(id, body string) (broker.Client, error) {
+	var c broker.Client
+	d := json.NewDecoder(strings.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return broker.Client{}, fmt.Errorf("client %q: %w", id, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) || c.ID != id {
+		return broker.Client{}, fmt.Errorf("client %q: its row was altered", id)
+	}
+	if string(c.JWKS) == "null" {
+		c.JWKS = nil // how JSON writes that there are none
+	}
+	return c, nil
+}

@@ -1,0 +1,85 @@
+// Package store keeps the broker's rows.
+//
+// It owns two SQLite files in the data folder: broker.db for what must last
+// (e-ID orders, records of logins, subjects, registered clients, and the tables
+// of kit/keys and kit/audit), and short.db for what expires by itself. It owns
+// no rule about them beyond what one transaction must hold; sealing is the
+// caller's, so that no row here can be read without the room's keys.
+//
+// What each method promises is written where its interface is declared
+// (flow.Orders, flow.Leases, oidc.Records, oidc.Clients, broker.Short) and
+// tested by storetest, which another engine will have to pass as well. Times
+// are kept to the millisecond.
+package store
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"sigill/broker/kit/audit"
+	"sigill/broker/kit/keys"
+	"sigill/broker/kit/sqldb"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Config is where the files are. Now and Log may be left out.
+type Config struct {
+	Dir string // must exist
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Dir == "" {
+		return c, errors.New("store: no folder given")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+// Store is the durable part.
+type Store struct {
+	db  *sqldb.DB
+	now func() time.Time
+	log *slog.Logger
+
+	mu       sync.Mutex
+	subjects map[subjectKey]string
+	clients  map[string]decoded
+}
+
+// Open opens broker.db, making it or bringing its schema forward.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	db, err := sqldb.Open(ctx, filepath.Join(c.Dir, "broker.db"), sqldb.Durable)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := db.Migrate(ctx, c.Now(), audit.Tables(), keys.Tables(), sqldb.SetIn("broker", migrations, "migrations")); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return &Store{db: db, now: c.Now, log: c.Log, subjects: map[subjectKey]string{}, clients: map[string]decoded{}}, nil
+}
+
+// DB is the database, for the kit packages whose tables lie in it.
+func (s *Store) DB() *sqldb.DB { return s.db }
+
+// Close waits for what is being written.
+func (s *Store) Close() error { return s.db.Close() }
