@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -203,4 +204,19 @@ func readCertificates(file string) ([]*x509.Certificate, error) {
 		return nil, fmt.Errorf("%s holds no certificate in PEM", file)
 	}
 	return list, nil
+}
+
+// userSignature takes the person's own signature out of the evidence of those
+// e-IDs that have one, as it was verified: for BankID an XML document.
+func userSignature(e providers.Evidence) []byte {
+	if e.MediaType != bankid.MediaType {
+		return nil
+	}
+	var v struct {
+		Signature []byte `json:"signature"` // base64 in the JSON
+	}
+	if err := json.Unmarshal(e.Bytes, &v); err != nil {
+		return nil
+	}
+	return v.Signature
 }

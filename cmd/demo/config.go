@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"sigill/testidp"
+)
+
+// installation writes the configuration of the demo's broker. It is a file like
+// any other, so that the production program reads the demo's data too:
+// sigill audit verify --config DATA/sigill.yaml.
+func installation(at addresses, m testidp.Material, sweden, app jwk) (string, error) {
+	var y strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&y, format+"\n", args...) }
+	quoted := func(s string) string {
+		b, err := json.Marshal(s) // a JSON text is a YAML text
+		if err != nil {
+			return `""`
+		}
+		return string(b)
+	}
+	keys := func(k jwk) (string, error) {
+		b, err := json.Marshal(map[string][]jwk{"keys": {k.public()}})
+		return string(b), err
+	}
+	swedenKeys, err := keys(sweden)
+	if err != nil {
+		return "", err
+	}
+	appKeys, err := keys(app)
+	if err != nil {
+		return "", err
+	}
+	line("# Written by the demo at every start.")
+	line("issuer: %s", at.Issuer)
+	line("name: Sigill Demo")
+	line("listen: %s", at.listenBroker)
+	line("admin_listen: %s", at.listenAdmin)
+	line("data: data")
+	line("master_key_file: master.key")
+	line("rates: {logins: off, tokens: off}")
+	line("log_level: debug")
+	line("providers:")
+	line("  - name: demo")
+	line("    kind: bankid")
+	line("    offers: [mbankid, bankid]")
+	line("    certificate_file: bankid/%s", testidp.RPCertificateFile)
+	line("    key_file: bankid/%s", testidp.RPKeyFile)
+	line("    environment:")
+	line("      base_url: %s", quoted(m.BankIDURL))
+	line("      tls_root_file: bankid/%s", testidp.TLSRootFile)
+	line("      signature_root_file: bankid/%s", testidp.SignatureRootFile)
+	line("      policies: {file: [1.2.3.4.5], card: [1.2.3.4.10], mobile: [1.2.3.4.25]}")
+	link := quoted(m.AppURL + "?autostarttoken=")
+	line("      app_links: {desktop: %s, mobile: %s}", link, link)
+	line("clients:")
+	line("  - id: demo-basic")
+	line("    name: Demo Basic")
+	line("    profile: basic")
+	line("    redirect_uris: [http://localhost:8090/callback, http://127.0.0.1:8090/callback]")
+	line("    post_logout_redirect_uris: [http://localhost:8090/]")
+	line("    auth_method: client_secret")
+	line("    secret: demo-basic-secret")
+	line("    id_token_alg: RS256")
+	line("    scopes: [openid, profile, naturalPersonInfo, naturalPersonNumber]")
+	line("  - id: demo-sweden")
+	line("    name: Demo Sweden")
+	line("    profile: sweden")
+	line("    redirect_uris: [http://localhost:8090/callback, http://127.0.0.1:8090/callback]")
+	line("    post_logout_redirect_uris: [http://localhost:8090/]")
+	line("    auth_method: private_key_jwt")
+	line("    jwks: %s", swedenKeys)
+	line("    scopes: [openid, profile, naturalPersonInfo, naturalPersonNumber]")
+	line("  - id: demo-app")
+	line("    name: Exempelappen")
+	line("    name_en: The example application")
+	line("    home: %s/", at.App)
+	line("    profile: sweden")
+	line("    redirect_uris: [%s/callback]", at.App)
+	line("    post_logout_redirect_uris: [%s/]", at.App)
+	line("    auth_method: private_key_jwt")
+	line("    jwks: %s", appKeys)
+	line("    scopes: [openid, profile, naturalPersonInfo, naturalPersonNumber]")
+	return y.String(), nil
+}

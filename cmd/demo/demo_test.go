@@ -1,0 +1,317 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/oauth2"
+
+	"sigill/broker/kit/config"
+	"sigill/testidp"
+)
+
+// start runs a whole demo on free ports until the test ends.
+func start(t *testing.T, c Config) Running {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ready, ended := make(chan Running, 1), make(chan error, 1)
+	c.FreePorts = true
+	if c.Data == "" {
+		c.Data = t.TempDir()
+	}
+	c.Ready = func(r Running) { ready <- r }
+	go func() { ended <- Run(ctx, c) }()
+	t.Cleanup(func() {
+		stop()
+		http.DefaultClient.CloseIdleConnections()
+		if err := <-ended; err != nil {
+			t.Errorf("demo: %v", err)
+		}
+	})
+	select {
+	case r := <-ready:
+		return r
+	case err := <-ended:
+		ended <- err
+		t.Fatalf("demo: %v", err)
+	case <-time.After(5 * time.Minute):
+		t.Fatal("the demo does not come up")
+	}
+	return Running{}
+}
+
+const callback = "http://localhost:8090/callback"
+
+// application is an OpenID Connect client of the demo.
+type application struct {
+	t        *testing.T
+	provider *oidc.Provider
+	oauth    oauth2.Config
+	key      *jwk // nil: by secret
+	alg      string
+}
+
+func newApplication(t *testing.T, r Running, data, id string) *application {
+	t.Helper()
+	p, err := oidc.NewProvider(context.Background(), r.Issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &application{t: t, provider: p, alg: "ES256", oauth: oauth2.Config{
+		ClientID: id, Endpoint: p.Endpoint(), RedirectURL: callback,
+		Scopes: []string{"openid", "https://id.oidc.se/scope/naturalPersonInfo", "https://id.oidc.se/scope/naturalPersonNumber"},
+	}}
+	if id == "demo-basic" {
+		a.alg = "RS256"
+		a.oauth.ClientSecret = "demo-basic-secret"
+		return a
+	}
+	raw, err := os.ReadFile(filepath.Join(data, "clients", id+".jwk.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.key = &jwk{}
+	if err := json.Unmarshal(raw, a.key); err != nil {
+		t.Fatal(err)
+	}
+	a.oauth.Endpoint.AuthStyle = oauth2.AuthStyleInParams
+	return a
+}
+
+// redeem takes the answer of the broker and gives the claims of the ID Token
+// and of userinfo.
+func (a *application) redeem(back *url.URL, state, nonce, verifier string) (token, info map[string]any) {
+	a.t.Helper()
+	q := back.Query()
+	if !strings.HasPrefix(back.String(), callback+"?") || q.Get("state") != state || q.Get("code") == "" {
+		a.t.Fatalf("came back to %s", back)
+	}
+	options := []oauth2.AuthCodeOption{oauth2.VerifierOption(verifier)}
+	if a.key != nil {
+		key, err := a.key.key()
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		now := time.Now()
+		assertion := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
+			"iss": a.oauth.ClientID, "sub": a.oauth.ClientID, "aud": a.oauth.Endpoint.TokenURL, "jti": oauth2.GenerateVerifier(),
+			"iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
+		})
+		assertion.Header["kid"] = a.key.KID
+		text, err := assertion.SignedString(key)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		options = append(options, oauth2.SetAuthURLParam("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+			oauth2.SetAuthURLParam("client_assertion", text))
+	}
+	ctx := context.Background()
+	got, err := a.oauth.Exchange(ctx, q.Get("code"), options...)
+	if err != nil {
+		a.t.Fatalf("token: %v", err)
+	}
+	raw, _ := got.Extra("id_token").(string)
+	id, err := a.provider.Verifier(&oidc.Config{ClientID: a.oauth.ClientID, SupportedSigningAlgs: []string{a.alg}}).Verify(ctx, raw)
+	if err != nil {
+		a.t.Fatalf("id token: %v", err)
+	}
+	if id.Nonce != nonce {
+		a.t.Errorf("nonce %q, want %q", id.Nonce, nonce)
+	}
+	user, err := a.provider.UserInfo(ctx, oauth2.StaticTokenSource(got))
+	if err != nil {
+		a.t.Fatalf("userinfo: %v", err)
+	}
+	if err := id.Claims(&token); err != nil {
+		a.t.Fatal(err)
+	}
+	if err := user.Claims(&info); err != nil {
+		a.t.Fatal(err)
+	}
+	return token, info
+}
+
+const numberClaim = "https://id.oidc.se/claim/personalIdentityNumber"
+
+// The whole journey, without a screen: application, chooser, waiting page,
+// phone, and back with a code.
+func TestLogin(t *testing.T) {
+	data := t.TempDir()
+	r := start(t, Config{Data: data})
+	person := r.Simulators.People()[0]
+
+	for _, client := range []string{"demo-basic", "demo-sweden"} {
+		for _, way := range []struct{ provider, device string }{{"mbankid", "other"}, {"bankid", "this"}} {
+			t.Run(client+" "+way.provider, func(t *testing.T) {
+				app := newApplication(t, r, data, client)
+				browser := newVisitor(t, r.Issuer)
+				state, nonce, verifier := oauth2.GenerateVerifier(), oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
+				chooser := browser.get(app.oauth.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), oidc.Nonce(nonce)))
+				if chooser.status != 200 {
+					t.Fatalf("chooser: %d at %s\n%s", chooser.status, chooser.url, chooser.body)
+				}
+				page := browser.post(chooser.url, url.Values{"provider": {way.provider}, "device": {way.device}})
+				if page.status != 200 {
+					t.Fatalf("waiting page: %d at %s\n%s", page.status, page.url, page.body)
+				}
+				var s status
+				if way.device == "other" {
+					s = browser.await(page.url, func(s status) bool { return s.QR != "" })
+					order, err := r.Simulators.Scan(s.QR)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := r.Simulators.Approve(order, person.Number); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					s = browser.await(page.url, func(s status) bool { return s.Link != "" })
+					link, err := url.Parse(s.Link)
+					if err != nil || !strings.HasPrefix(s.Link, r.Simulators.URL()+"/app?") {
+						t.Fatalf("app link %q: %v", s.Link, err)
+					}
+					order, err := r.Simulators.Open(link.Query().Get("autostarttoken"))
+					if err != nil {
+						t.Fatal(err)
+					}
+					result, err := r.Simulators.Approve(order, person.Number)
+					if err != nil {
+						t.Fatal(err)
+					}
+					// Before it came back the browser gets nothing, however long it waits.
+					browser.await(page.url, func(s status) bool { return s.State == "returning" })
+					if early := browser.get(page.url); early.away != "" {
+						t.Fatalf("the login went on without the return: %s", early.away)
+					}
+					if back := browser.get(result.ReturnURL); back.url == page.url && back.status != 200 {
+						t.Fatalf("return: %d\n%s", back.status, back.body)
+					} else if back.away != "" {
+						finishLogin(t, app, person.Number, back.away, state, nonce, verifier)
+						return
+					}
+				}
+				s = browser.await(page.url, func(s status) bool { return s.State == "complete" || s.State == "failed" })
+				if s.State != "complete" {
+					t.Fatalf("the login failed: %s", s)
+				}
+				finishLogin(t, app, person.Number, browser.finish(page.url, s).String(), state, nonce, verifier)
+			})
+		}
+	}
+}
+
+func finishLogin(t *testing.T, app *application, number, away, state, nonce, verifier string) {
+	t.Helper()
+	back, err := url.Parse(away)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, info := app.redeem(back, state, nonce, verifier)
+	if token[numberClaim] != number || info[numberClaim] != number {
+		t.Errorf("the number is in neither place: %v, %v", token[numberClaim] != nil, info[numberClaim] != nil)
+	}
+	if info["name"] == nil || token["name"] != nil {
+		t.Errorf("name in userinfo: %v, in the ID Token: %v", info["name"], token["name"])
+	}
+	if token["acr"] != "http://id.swedenconnect.se/loa/1.0/uncertified-loa3" {
+		t.Errorf("acr: %v", token["acr"])
+	}
+}
+
+// What lasts, lasts: after a restart the keys of the clients and of the issuer
+// are the same.
+func TestRestart(t *testing.T) {
+	data := t.TempDir()
+	keysOf := func() (string, string) {
+		ctx, stop := context.WithCancel(context.Background())
+		defer stop()
+		ready, ended := make(chan Running, 1), make(chan error, 1)
+		go func() {
+			ended <- Run(ctx, Config{Data: data, FreePorts: true, Ready: func(r Running) { ready <- r }})
+		}()
+		select {
+		case r := <-ready:
+			v := newVisitor(t, r.Issuer)
+			body := v.get(r.Issuer + "/jwks").body
+			v.http.CloseIdleConnections()
+			http.DefaultClient.CloseIdleConnections()
+			stop()
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+			client, err := os.ReadFile(filepath.Join(data, "clients", "demo-sweden.jwk.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return body, string(client)
+		case err := <-ended:
+			t.Fatal(err)
+			return "", ""
+		}
+	}
+	issuer, client := keysOf()
+	issuer2, client2 := keysOf()
+	if issuer != issuer2 || !strings.Contains(issuer, `"keys"`) {
+		t.Errorf("the issuer's keys changed:\n%s\n%s", issuer, issuer2)
+	}
+	if client != client2 {
+		t.Error("the client's key changed")
+	}
+}
+
+func TestFurtherClients(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clients.yaml")
+	if err := os.WriteFile(file, []byte("- id: extra\n  name: Extra\n  redirect_uris: [http://localhost:9999/cb]\n  secret: extra-secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, Config{Clients: file})
+	v := newVisitor(t, r.Issuer)
+	for id, want := range map[string]int{"extra": 200, "unknown": 400} {
+		got := v.get(r.Issuer + "/authorize?response_type=code&scope=openid&client_id=" + id + "&redirect_uri=http://localhost:9999/cb&state=x&nonce=y&code_challenge_method=S256&code_challenge=" + strings.Repeat("A", 43))
+		if got.status != want {
+			t.Errorf("client %s: %d at %s, want %d", id, got.status, got.url, want)
+		}
+	}
+}
+
+// The file that the demo writes is one that the production program reads.
+func TestInstallation(t *testing.T) {
+	dir := t.TempDir()
+	sweden, err := clientKey(filepath.Join(dir, "clients", "s.jwk.json"), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{testidp.TLSRootFile, testidp.SignatureRootFile, testidp.RPCertificateFile, testidp.RPKeyFile} {
+		if err := replaceFile(filepath.Join(dir, "bankid", name), []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := replaceFile(filepath.Join(dir, "master.key"), []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	at := addresses{Issuer: "http://localhost:8080", App: "http://localhost:8084", listenBroker: "localhost:8080", listenAdmin: "localhost:8083"}
+	text, err := installation(at, testidp.Material{BankIDURL: "https://localhost:8443/rp/v6.0/", AppURL: "http://localhost:8082/app"}, sweden, sweden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, warnings, err := config.Parse(filepath.Join(dir, "sigill.yaml"), []byte(text))
+	if err != nil || len(warnings) > 0 && !strings.Contains(warnings[0].Problem, "secret_file") {
+		t.Fatalf("%v %v\n%s", err, warnings, text)
+	}
+	if len(c.Clients) != 3 || strings.Contains(string(c.Clients[1].JWKS), `"d"`) {
+		t.Errorf("clients: %+v", c.Clients)
+	}
+	key, err := clientKey(filepath.Join(dir, "clients", "s.jwk.json"), "s")
+	if err != nil || key != sweden {
+		t.Errorf("the key is not read again: %v", err)
+	}
+}

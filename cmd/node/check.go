@@ -1,0 +1,42 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"sigill/broker/kit/config"
+	"sigill/broker/kit/design"
+	"sigill/broker/kit/keys"
+)
+
+// Check tries everything that a node does with its settings before it serves,
+// without opening the data folder or the network.
+func Check(_ context.Context, s config.Config) error {
+	var faults []error
+	if _, err := keys.LoadMasters(s.MasterKeyFiles()...); err != nil {
+		faults = append(faults, err)
+	}
+	now := time.Now
+	eids, err := openProviders(s.Providers, workshop{s.Collect, now, slog.New(slog.DiscardHandler)})
+	if err != nil {
+		faults = append(faults, err)
+	}
+	for _, i := range eids.instances {
+		if i.ends.Before(now()) {
+			faults = append(faults, fmt.Errorf("provider %s: its certificate ended on %s", i.name, i.ends.Format(time.DateOnly)))
+		}
+	}
+	if s.TLS.CertificateFile != "" {
+		if _, err := tls.LoadX509KeyPair(s.TLS.CertificateFile, s.TLS.KeyFile); err != nil {
+			faults = append(faults, fmt.Errorf("tls: %w", err))
+		}
+	}
+	if _, err := design.New(folder(s.Logos)); err != nil {
+		faults = append(faults, fmt.Errorf("logos: %w", err))
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,241 @@
+// Package node composes what runs in one process: a node of an installation.
+// cmd/sigill serves it, cmd/demo puts simulated e-IDs beside it, and tests start
+// it on free ports.
+//
+// It owns the wiring (which room gets what), the listeners and their limits,
+// what is logged and counted of requests, and the order in which things stop. It
+// holds the map from a provider's kind to its factory. It decides nothing about
+// logins: the rooms do.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sigill/broker"
+	"sigill/broker/flow"
+	"sigill/broker/kit/config"
+	"sigill/broker/kit/design"
+	"sigill/broker/kit/page"
+	"sigill/broker/oidc"
+	"sigill/broker/web"
+	"sigill/providers/personnummer"
+)
+
+// Config says what to run. Only Settings is required.
+type Config struct {
+	Settings config.Config
+	// Listener and AdminListener are bound already; without them the node
+	// listens where Settings says.
+	Listener, AdminListener net.Listener
+	Limits                  flow.Limits // zero fields: the defaults
+	Registry                *prometheus.Registry
+	Log                     *slog.Logger
+	Now                     func() time.Time
+}
+
+// Node is one process of an installation. New binds its addresses, Run serves.
+type Node struct {
+	settings config.Config
+	log      *slog.Logger
+	vault    *Vault
+	flow     *flow.Engine
+	release  func() // of the node's id
+	main     *server
+	admin    *server
+	ready    readiness
+}
+
+// New makes everything and serves nothing. Without Run, Close gives it back.
+func New(ctx context.Context, c Config) (n *Node, err error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Registry == nil {
+		c.Registry = prometheus.NewRegistry()
+	}
+	n = &Node{settings: c.Settings, log: c.Log, release: func() {}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+			n = nil
+		}
+	}()
+	eids, err := openProviders(c.Settings.Providers, workshop{c.Settings.Collect, c.Now, c.Log})
+	if err != nil {
+		return n, err
+	}
+	if n.vault, err = OpenVault(ctx, c.Settings, c.Now, c.Log); err != nil {
+		return n, err
+	}
+	if err := n.vault.publish(); err != nil {
+		return n, err
+	}
+	id, release, err := flow.NodeID(c.Settings.Data)
+	if err != nil {
+		return n, err
+	}
+	n.release = release
+	if err := n.compose(ctx, c, id, eids); err != nil {
+		return n, err
+	}
+	return n, n.listen(ctx, c)
+}
+
+// compose gives each room what it needs.
+func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) error {
+	s := c.Settings
+	registry, err := newClients(ctx, s.Clients, n.vault.Store)
+	if err != nil {
+		return err
+	}
+	persons, err := n.vault.Ring.Index("person")
+	if err != nil {
+		return err
+	}
+	orders, err := n.vault.Ring.Box("order")
+	if err != nil {
+		return err
+	}
+	logins, err := n.vault.Ring.Box("login")
+	if err != nil {
+		return err
+	}
+	counts, err := newMetrics(c.Registry, n.pending, eids, c.Now)
+	if err != nil {
+		return err
+	}
+	n.flow, err = flow.New(flow.Config{
+		Orders: n.vault.Store, Leases: n.vault.Store, Box: orders, Short: n.vault.Short,
+		Provider: eids.find, Node: id,
+		ReturnURL: func(id broker.OrderID, nonce string) string {
+			return s.Issuer + "/return/" + string(id) + "?n=" + nonce
+		},
+		PersonDigest: func(p personnummer.Number) string { return fmt.Sprintf("%x", persons([]byte(p.Digits()))) },
+		Log:          c.Log, Now: c.Now, Observe: counts.observe, Limits: c.Limits,
+	})
+	if err != nil {
+		return err
+	}
+	assets, err := design.New(folder(s.Logos))
+	if err != nil {
+		return err
+	}
+	cookies := page.Cookies{Secure: s.Secure()}
+	pages, err := web.NewPages(web.PagesConfig{Issuer: s.Issuer, Assets: assets, Cookies: cookies, Log: c.Log})
+	if err != nil {
+		return err
+	}
+	op, err := oidc.New(oidc.Config{
+		Issuer: s.Issuer, Short: n.vault.Short, Records: n.vault.Store, Clients: registry,
+		Keys: tokenKeys{n.vault.Ring}, PersonIndex: persons, Offers: eids.offers, Pages: pages,
+		Cookies: cookies, Box: logins, SessionLife: s.SessionLife, EvidenceLife: s.EvidenceLife,
+		Levels: eids.levels(), UserSignature: userSignature, Count: counts.answered, Now: c.Now, Log: c.Log,
+	})
+	if err != nil {
+		return err
+	}
+	addresses := page.Addresses{Trusted: s.TrustedProxies}
+	site, err := web.New(web.Config{
+		Pages: pages, Logins: op, Flow: n.flow, Clients: registry, Audit: n.vault.Store,
+		Offers: eids.offers, Addresses: addresses, Now: c.Now,
+	})
+	if err != nil {
+		return err
+	}
+	handler, err := n.routes(c, op, site, addresses, counts)
+	if err != nil {
+		return err
+	}
+	n.main = newServer(handler, c.Log)
+	n.admin = newServer(adminRoutes(c.Registry), c.Log)
+	return nil
+}
+
+func (n *Node) pending() int {
+	if n.flow == nil {
+		return 0
+	}
+	return n.flow.Pending()
+}
+
+// folder opens a folder, or gives none.
+func folder(name string) fs.FS {
+	if name == "" {
+		return nil
+	}
+	return os.DirFS(name)
+}
+
+// routes puts machines and applications outside the protection against
+// cross-origin requests, since other sites are meant to send people there, and
+// our own pages inside it.
+func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, addresses page.Addresses, counts *metrics) (http.Handler, error) {
+	pages := http.NewServeMux()
+	site.Routes(pages)
+	protection := http.NewCrossOriginProtection()
+	if err := protection.AddTrustedOrigin(c.Settings.Issuer); err != nil {
+		return nil, err // the issuer as browsers write it, whatever a proxy makes of Host
+	}
+	protection.SetDenyHandler(site.Denied())
+
+	root := http.NewServeMux()
+	op.Routes(root)
+	root.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answerPlainly(w, http.StatusOK, "ok\n") })
+	root.HandleFunc("GET /readyz", n.serveReady)
+	root.Handle("/", protection.Handler(pages))
+
+	logins := newLimiter(c.Settings.LoginsBy, c.Now)
+	tokens := newLimiter(c.Settings.TokensBy, c.Now)
+	byLogins := limit(logins, addresses, func() { counts.refused.WithLabelValues("logins").Inc() }, root)
+	byTokens := limit(tokens, addresses, func() { counts.refused.WithLabelValues("tokens").Inc() }, root)
+	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch limitOf(r) {
+		case "logins":
+			byLogins.ServeHTTP(w, r)
+		case "tokens":
+			byTokens.ServeHTTP(w, r)
+		default:
+			root.ServeHTTP(w, r)
+		}
+	})
+	return page.WithRequestID(accessLog(c.Log, page.Headers(c.Settings.Secure(), limited))), nil
+}
+
+// serveReady says whether to send people here: the store answers and we are
+// not on our way down.
+func (n *Node) serveReady(w http.ResponseWriter, r *http.Request) {
+	if err := n.ready.check(r.Context(), n.vault); err != nil {
+		n.log.WarnContext(r.Context(), "not ready", "error", err)
+		answerPlainly(w, http.StatusServiceUnavailable, "not ready\n")
+		return
+	}
+	answerPlainly(w, http.StatusOK, "ready\n")
+}
+
+func adminRoutes(registry *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answerPlainly(w, http.StatusOK, "ok\n") })
+	return mux
+}
+
+func answerPlainly(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text))
+}

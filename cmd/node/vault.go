@@ -1,0 +1,110 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"sigill/broker"
+	"sigill/broker/kit/config"
+	"sigill/broker/kit/keys"
+	"sigill/broker/oidc"
+	"sigill/broker/store"
+)
+
+// Vault is what an installation keeps, opened: its rows and its keys. The
+// commands that keep the installation need no more; a node may be running
+// beside them.
+type Vault struct {
+	Store *store.Store
+	Ring  *keys.Ring
+	// Short hides what it keeps: neither keys nor values reach the disk readable.
+	Short broker.Short
+
+	short *store.Short
+	log   *slog.Logger
+	now   func() time.Time
+}
+
+// OpenVault opens the data folder, making it at the first start.
+func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *slog.Logger) (v *Vault, err error) {
+	masters, err := keys.LoadMasters(s.MasterKeyFiles()...)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	v = &Vault{log: log, now: now}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, v.Close())
+			v = nil
+		}
+	}()
+	files := store.Config{Dir: s.Data, Now: now, Log: log}
+	if v.Store, err = store.Open(ctx, files); err != nil {
+		return v, err
+	}
+	if v.short, err = store.OpenShort(ctx, files); err != nil {
+		return v, err
+	}
+	if v.Ring, err = keys.Open(ctx, v.Store.DB(), masters, now); err != nil {
+		return v, err
+	}
+	v.Ring.Log = log
+	box, err := v.Ring.Box("short")
+	if err != nil {
+		return v, err
+	}
+	v.Short = store.Sealed(v.short, box)
+	return v, nil
+}
+
+// Close gives the files back.
+func (v *Vault) Close() error {
+	var errs []error
+	if v.short != nil {
+		errs = append(errs, v.short.Close())
+	}
+	if v.Store != nil {
+		errs = append(errs, v.Store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// runs are the vault's own duties while a node runs.
+func (v *Vault) runs() []func(context.Context) error {
+	return []func(context.Context) error{v.Store.Run, v.short.Run, v.Ring.Run}
+}
+
+// publish makes the signing keys at the first start, so that all are published
+// before the first token is signed.
+func (v *Vault) publish() error {
+	for _, alg := range []string{keys.ES256, keys.RS256} {
+		if _, err := v.Ring.Signer(alg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tokenKeys are the ring's keys as the OpenID room knows them.
+type tokenKeys struct{ ring *keys.Ring }
+
+func (k tokenKeys) Signer(alg string) (oidc.SigningKey, error) {
+	s, err := k.ring.Signer(alg)
+	return oidc.SigningKey(s), err
+}
+
+func (k tokenKeys) Published() []oidc.PublicKey {
+	published := k.ring.Published()
+	list := make([]oidc.PublicKey, len(published))
+	for i, p := range published {
+		list[i] = oidc.PublicKey(p)
+	}
+	return list
+}

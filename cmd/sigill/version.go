@@ -1,0 +1,27 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+func version(_ context.Context, c *call) error {
+	if err := c.parse(0); err != nil {
+		return err
+	}
+	v := "development"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" && info.Main.Version != "(devel)" {
+			v = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && v == "development" {
+				v = s.Value
+			}
+		}
+	}
+	fmt.Fprintf(c.out, "sigill %s %s %s/%s\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
+}
