@@ -81,6 +81,7 @@ func TestDemo(t *testing.T) {
 		test func(*testing.T, *demo)
 	}{
 		{"Walk", testWalk},
+		{"RacedState", testRacedState},
 		{"OpenIDClient", testOpenIDClient},
 		{"Apache", testApache},
 		{"Chromium/QR", testQR},

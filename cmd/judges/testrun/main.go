@@ -173,7 +173,7 @@ func (r *report) take(e event) {
 // a bar.
 func (r *report) table(name string) {
 	for _, line := range r.said[name] {
-		if strings.HasPrefix(line, "|") {
+		if strings.HasPrefix(strings.TrimLeft(line, " "), "|") {
 			fmt.Fprint(r.screen, line)
 		}
 	}
