@@ -10,6 +10,7 @@ package providers
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"sigill/providers/personnummer"
@@ -112,6 +113,11 @@ type Request struct {
 	Caller string
 }
 
+// LogValue keeps the person and the text out of logs.
+func (r Request) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("mode", string(r.Mode)), slog.Any("number", r.Number))
+}
+
 // SignRequest asks for a signature. Text is what the person signs; Binding is
 // the digest of everything that the signature covers.
 type SignRequest struct {
@@ -122,6 +128,9 @@ type SignRequest struct {
 // everyone else, stored sealed, and handed back to any instance of the same
 // provider. It is JSON, so that it can be looked at in a debugger.
 type State []byte
+
+// LogValue keeps what a state holds out of logs.
+func (s State) LogValue() slog.Value { return slog.IntValue(len(s)) }
 
 // EventKind says why Continue is called.
 type EventKind string
@@ -195,6 +204,9 @@ type Done struct {
 	Identity Identity
 	Evidence Evidence
 }
+
+// LogValue keeps the evidence out of logs.
+func (d Done) LogValue() slog.Value { return d.Identity.LogValue() }
 
 // Failed is an order that ended without a proof.
 type Failed struct {
@@ -271,12 +283,21 @@ type Identity struct {
 	Transaction string `json:"transaction"`
 }
 
+// LogValue keeps what names the person out of logs, where an Identity as a whole
+// would be written as JSON, number and all.
+func (i Identity) LogValue() slog.Value {
+	return slog.GroupValue(slog.Any("number", i.Number), slog.String("provider", string(i.Provider)), slog.String("transaction", i.Transaction))
+}
+
 // Evidence is the proof itself: self-contained bytes that a stranger can
 // verify later with nothing but a trusted root and what was expected.
 type Evidence struct {
 	MediaType string `json:"media_type"`
 	Bytes     []byte `json:"bytes"`
 }
+
+// LogValue keeps the person that evidence names out of logs.
+func (e Evidence) LogValue() slog.Value { return slog.StringValue(e.MediaType) }
 
 // Expected is what evidence must prove. It is rebuilt from our own records,
 // never from the evidence.

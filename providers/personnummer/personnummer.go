@@ -9,7 +9,9 @@ package personnummer
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 )
 
@@ -19,7 +21,23 @@ var ErrMalformed = errors.New("not a Swedish identity number")
 
 // Number is a personnummer or samordningsnummer, always whole and checked. The
 // zero value is no number. It prints masked; only Digits gives it whole.
-type Number struct{ digits string }
+//
+// The twelve digits are kept as an integer turned inside out: printers that
+// reach into unexported fields, past String and Format, then show something
+// that is not the number.
+type Number struct{ hidden uint64 }
+
+// inside turns a number inside out and back. It is larger than any twelve
+// digits, so that only the zero Number is hidden as zero.
+const inside = 1<<63 - 1
+
+func hide(twelve string) Number {
+	v, err := strconv.ParseUint(twelve, 10, 64)
+	if err != nil {
+		return Number{}
+	}
+	return Number{hidden: v ^ inside}
+}
 
 // Parse reads twelve digits (YYYYMMDDNNNN, a hyphen before the last four
 // allowed) or ten (YYMMDD-NNNN, the sign optional; a plus sign means that the
@@ -46,7 +64,7 @@ func Parse(text string, today time.Time) (Number, error) {
 	if err != nil {
 		return Number{}, err
 	}
-	if n.Birthdate().After(today) {
+	if n.Birthdate().After(day(today)) {
 		return Number{}, ErrMalformed
 	}
 	return n, nil
@@ -57,27 +75,31 @@ func FromDigits(twelve string) (Number, error) {
 	if len(twelve) != 12 || !digitsOnly(twelve) || twelve[0] == '0' {
 		return Number{}, ErrMalformed
 	}
-	n := Number{digits: twelve}
-	if _, ok := n.date(); !ok || !luhn(twelve[2:]) {
+	if _, ok := date(twelve); !ok || !luhn(twelve[2:]) {
 		return Number{}, ErrMalformed
 	}
-	return n, nil
+	return hide(twelve), nil
 }
 
 // IsZero reports whether n is no number.
-func (n Number) IsZero() bool { return n.digits == "" }
+func (n Number) IsZero() bool { return n.hidden == 0 }
 
 // Digits gives all twelve digits. Every call is a place where a personal number
 // leaves its wrapping: never pass the result to a log, an error or a URL.
-func (n Number) Digits() string { return n.digits }
+func (n Number) Digits() string {
+	if n.hidden == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n.hidden^inside, 10)
+}
 
 // Coordination reports whether n is a samordningsnummer.
-func (n Number) Coordination() bool { return n.digits != "" && n.digits[6] >= '6' }
+func (n Number) Coordination() bool { return !n.IsZero() && n.Digits()[6] >= '6' }
 
 // Birthdate is the date of birth that the number states, at midnight UTC. For a
 // samordningsnummer it may be approximate.
 func (n Number) Birthdate() time.Time {
-	t, _ := n.date()
+	t, _ := date(n.Digits())
 	return t
 }
 
@@ -93,21 +115,33 @@ func (n Number) Age(on time.Time) int {
 
 // String prints the year of birth and nothing else: "1985********".
 func (n Number) String() string {
-	if n.digits == "" {
+	if n.IsZero() {
 		return ""
 	}
-	return n.digits[:4] + "********"
+	return n.Digits()[:4] + "********"
 }
 
 // GoString keeps %#v masked as well.
 func (n Number) GoString() string { return "personnummer.Number(" + n.String() + ")" }
+
+// Format keeps every verb masked, the ones for integers too.
+func (n Number) Format(s fmt.State, verb rune) {
+	switch {
+	case verb == 'v' && s.Flag('#'):
+		fmt.Fprint(s, n.GoString())
+	case verb == 'q':
+		fmt.Fprintf(s, "%q", n.String())
+	default:
+		fmt.Fprint(s, n.String())
+	}
+}
 
 // LogValue keeps logs masked.
 func (n Number) LogValue() slog.Value { return slog.StringValue(n.String()) }
 
 // MarshalText gives the whole number: it is for sealed records and for claims
 // that a relying party has asked for, never for logs.
-func (n Number) MarshalText() ([]byte, error) { return []byte(n.digits), nil }
+func (n Number) MarshalText() ([]byte, error) { return []byte(n.Digits()), nil }
 
 // UnmarshalText reads what MarshalText wrote.
 func (n *Number) UnmarshalText(text []byte) error {
@@ -123,37 +157,41 @@ func (n *Number) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func (n Number) date() (time.Time, bool) {
-	if n.digits == "" {
+// date reads the date of birth out of twelve digits. The day of a
+// samordningsnummer is 61 to 91.
+func date(twelve string) (time.Time, bool) {
+	if twelve == "" {
 		return time.Time{}, false
 	}
-	d := n.digits
-	year := number(d[:4])
-	month := number(d[4:6])
-	day := number(d[6:8])
-	if day > 60 {
-		day -= 60
-	}
-	t := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
-	return t, t.Year() == year && int(t.Month()) == month && t.Day() == day
+	year, month, d := number(twelve[:4]), number(twelve[4:6]), birthday(twelve[6:8])
+	t := time.Date(year, time.Month(month), d, 0, 0, 0, 0, time.UTC)
+	return t, t.Year() == year && int(t.Month()) == month && t.Day() == d
 }
 
-// century chooses the century of a ten-digit number: the latest that does not
-// put the birth after today, and one earlier for a plus sign.
+func birthday(two string) int {
+	d := number(two)
+	if d > 60 {
+		d -= 60
+	}
+	return d
+}
+
+// day is the calendar day of a moment, where the moment is told.
+func day(t time.Time) time.Time {
+	y, m, d := t.Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+}
+
+// century chooses the century of a ten-digit number. A plus sign is borne from
+// the first of January of the year in which a person becomes a hundred.
+// Without one it is the latest century that does not put the birth after today.
 func century(ten string, plus bool, today time.Time) string {
-	day := number(ten[4:6])
-	if day > 60 {
-		day -= 60
+	year := today.Year() - (today.Year()-number(ten[:2]))%100
+	born := time.Date(year, time.Month(number(ten[2:4])), birthday(ten[4:6]), 0, 0, 0, 0, time.UTC)
+	if plus || born.After(day(today)) {
+		year -= 100
 	}
-	c := today.Year() / 100
-	born := time.Date(c*100+number(ten[:2]), time.Month(number(ten[2:4])), day, 0, 0, 0, 0, time.UTC)
-	if born.After(today) {
-		c--
-	}
-	if plus {
-		c--
-	}
-	return string([]byte{byte('0' + c/10), byte('0' + c%10)})
+	return fmt.Sprintf("%02d", year/100)
 }
 
 func luhn(ten string) bool {
