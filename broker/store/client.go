@@ -20,28 +20,41 @@ type decoded struct {
 	client broker.Client
 }
 
-// AddClient registers a client, or replaces what was registered under its id.
-func (s *Store) AddClient(ctx context.Context, c broker.Client) error {
-	if c.ID == "" {
-		return errors.New("add client: no id")
-	}
-	body, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("add client: %w", err)
-	}
-	now := s.now()
-	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if _, err := tx.Exec(`INSERT INTO clients (id, body, added) VALUES ($1, $2, $3)
-			ON CONFLICT (id) DO UPDATE SET body = excluded.body, added = excluded.added`, c.ID, string(body), now.UnixMilli()); err != nil {
+// AddClient registers a client; broker.ErrConflict when there is one of its id.
+func (s *Store) AddClient(ctx context.Context, c broker.Client, events ...audit.Event) error {
+	return s.AddClients(ctx, []broker.Client{c}, events...)
+}
+
+// AddClients registers several, all or none.
+func (s *Store) AddClients(ctx context.Context, list []broker.Client, events ...audit.Event) error {
+	bodies := make([]string, len(list))
+	for i, c := range list {
+		if c.ID == "" {
+			return errors.New("add client: no id")
+		}
+		body, err := json.Marshal(c)
+		if err != nil {
 			return fmt.Errorf("add client: %w", err)
 		}
-		return audit.Insert(tx, audit.Event{Type: audit.ClientAdded, At: now, Client: c.ID})
+		bodies[i] = string(body)
+	}
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		for i, c := range list {
+			n, err := tx.Exec(`INSERT INTO clients (id, body, added) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+				c.ID, bodies[i], s.now().UnixMilli())
+			if err != nil {
+				return fmt.Errorf("add client: %w", err)
+			}
+			if n == 0 {
+				return broker.ErrConflict
+			}
+		}
+		return audit.Insert(tx, events...)
 	})
 }
 
 // RemoveClient forgets one; broker.ErrNotFound when there is none.
-func (s *Store) RemoveClient(ctx context.Context, id string) error {
-	now := s.now()
+func (s *Store) RemoveClient(ctx context.Context, id string, events ...audit.Event) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		n, err := tx.Exec(`DELETE FROM clients WHERE id = $1`, id)
 		if err != nil {
@@ -50,7 +63,7 @@ func (s *Store) RemoveClient(ctx context.Context, id string) error {
 		if n == 0 {
 			return broker.ErrNotFound
 		}
-		return audit.Insert(tx, audit.Event{Type: audit.ClientRemoved, At: now, Client: id})
+		return audit.Insert(tx, events...)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"sigill/broker/kit/audit"
 	"sigill/broker/kit/sqldb"
 )
 
@@ -32,8 +33,9 @@ func (r *Ring) Signer(alg string) (SigningKey, error) {
 }
 
 // AuditSigner gives the key that signs the audit's heads.
-func (r *Ring) AuditSigner() (SigningKey, error) {
-	return r.signer(slot{purposeAudit, EdDSA})
+func (r *Ring) AuditSigner() (audit.Signer, error) {
+	k, err := r.signer(slot{purposeAudit, EdDSA})
+	return audit.Signer{KID: k.KID, Key: k.Key}, err
 }
 
 func (r *Ring) signer(s slot) (SigningKey, error) {
@@ -60,15 +62,15 @@ func (r *Ring) Published() []PublicKey {
 	return list
 }
 
-// AuditKeys are all keys that have ever signed the audit's heads.
-func (r *Ring) AuditKeys() []PublicKey {
-	var list []PublicKey
+// AuditKeys are the public keys, by kid, that have ever signed the audit's heads.
+func (r *Ring) AuditKeys() map[string]crypto.PublicKey {
+	public := map[string]crypto.PublicKey{}
 	for _, k := range r.loaded.Load().all {
 		if k.Purpose == purposeAudit && k.signer != nil {
-			list = append(list, PublicKey{k.ID, k.Kind, k.signer.Public()})
+			public[k.ID] = k.signer.Public()
 		}
 	}
-	return list
+	return public
 }
 
 // RotateSigning brings in a new key for tokens. It is published at once and used
