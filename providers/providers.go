@@ -190,6 +190,9 @@ type Wait struct {
 	Next     time.Duration
 }
 
+// LogValue keeps the tokens that start the app out of logs.
+func (w Wait) LogValue() slog.Value { return slog.StringValue(w.Hint) }
+
 // Redirect sends the browser to the issuer.
 type Redirect struct{ URL string }
 
@@ -309,6 +312,11 @@ type Expected struct {
 	Number  personnummer.Number // unless zero, the only acceptable person
 	Started time.Time           // the proof was not made before this
 	Ended   time.Time           // nor after this; zero skips the upper bound (archives)
+}
+
+// LogValue keeps the person and the text out of logs.
+func (e Expected) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("kind", string(e.Kind)), slog.Any("number", e.Number))
 }
 
 // Unavailable is the error of an issuer that does not answer as it should.

@@ -22,6 +22,7 @@ func TestNothingNamesAPersonInLogs(t *testing.T) {
 	for name, v := range map[string]any{
 		"number": n, "identity": id, "evidence": evidence, "done": Done{Identity: id, Evidence: evidence},
 		"state": State(n.Digits()), "request": request, "signature": SignRequest{request},
+		"expected": Expected{Number: n, Text: "Testperson Två ansöker"}, "wait": Wait{Link: "bankid:///?autostarttoken=" + n.Digits(), QR: n.Digits()},
 	} {
 		var log strings.Builder
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v)
