@@ -61,7 +61,8 @@ func NewPages(c PagesConfig) (*Pages, error) {
 // look is whose page it is and what language was asked for.
 type look struct {
 	client *broker.Client
-	asked  string // language
+	asked  string // the language that the application asked for
+	lang   string // the language that the answer must have; empty: see asked
 	wide   bool
 }
 
@@ -76,6 +77,9 @@ func clientName(c *broker.Client, lang string) string {
 }
 
 func (p *Pages) lang(w http.ResponseWriter, r *http.Request, l look) string {
+	if l.lang != "" {
+		return l.lang
+	}
 	return p.Cookies.Lang(w, r, l.asked)
 }
 

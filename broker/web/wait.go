@@ -11,6 +11,7 @@ import (
 
 	"sigill/broker"
 	"sigill/broker/flow"
+	"sigill/broker/kit/i18n"
 	"sigill/broker/kit/page"
 	"sigill/providers"
 )
@@ -170,20 +171,22 @@ func (w *Web) status(rw http.ResponseWriter, r *http.Request) error {
 			a.Hint = string(v.Failed.Reason)
 		}
 	case flow.StateReturning:
-		a.Text = w.Pages.text(w.statusLang(rw, r), "returning.state")
+		a.Text = w.Pages.text(w.statusLang(r), "returning.state")
 	case flow.StatePending:
 		a.Hint, a.QR = v.Wait.Hint, v.Wait.QR
 		if link, ok := safeLink(v.Wait.Link); ok {
 			a.Link = string(link)
 		}
-		a.Text = w.hint(w.statusLang(rw, r), v.Order.Provider, v)
+		a.Text = w.hint(w.statusLang(r), v.Order.Provider, v)
 	}
 	return writeJSON(rw, http.StatusOK, a)
 }
 
-// statusLang is the language of the page that asks, which it names.
-func (w *Web) statusLang(rw http.ResponseWriter, r *http.Request) string {
-	return w.Pages.lang(rw, r, look{})
+// statusLang is the language of the page that asks. The page names it, since
+// only the login knows what the application asked for; naming it is no choice
+// of the person's, so nothing is remembered.
+func (w *Web) statusLang(r *http.Request) string {
+	return i18n.Choose(r.Header.Get("Accept-Language"), r.URL.Query().Get("lang"), w.Pages.Cookies.Get(r, page.LangCookie))
 }
 
 func writeJSON(rw http.ResponseWriter, status int, v any) error {
@@ -208,7 +211,7 @@ func (w *Web) frame(rw http.ResponseWriter, r *http.Request) error {
 		App, Hint, Continue string
 		QR                  template.HTML
 	}{App: appName(v.Order.Provider)}
-	lang := w.statusLang(rw, r)
+	lang := w.statusLang(r)
 	if v.State == flow.StatePending {
 		rw.Header().Set("Refresh", "1")
 		b.Hint = w.hint(lang, v.Order.Provider, v)
@@ -222,7 +225,7 @@ func (w *Web) frame(rw http.ResponseWriter, r *http.Request) error {
 	} else {
 		b.Continue = orderPage(r.PathValue("login"), v.Order.ID)
 	}
-	return w.Pages.render(rw, r, http.StatusOK, "qr", look{}, page.Policy{Framed: true}, func(string) any { return b })
+	return w.Pages.render(rw, r, http.StatusOK, "qr", look{lang: lang}, page.Policy{Framed: true}, func(string) any { return b })
 }
 
 // picture is the code of this moment.
@@ -234,7 +237,7 @@ func (w *Web) picture(rw http.ResponseWriter, r *http.Request) error {
 	if v.State != flow.StatePending || v.Wait.QR == "" {
 		return &page.Problem{Status: http.StatusNotFound, Code: page.CodeNotFound, Err: errors.New("no code to show now")}
 	}
-	svg, err := qrSVG(v.Wait.QR, w.Pages.text(w.statusLang(rw, r), "wait.qr", "app", appName(v.Order.Provider)))
+	svg, err := qrSVG(v.Wait.QR, w.Pages.text(w.statusLang(r), "wait.qr", "app", appName(v.Order.Provider)))
 	if err != nil {
 		return err
 	}

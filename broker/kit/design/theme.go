@@ -63,7 +63,7 @@ func themeFile(last string) (file, bool) {
 	if !ok || !ok2 || CheckTheme(accent) != nil || hex != strings.ToLower(hex) || hex == "" {
 		return file{}, false
 	}
-	css := fmt.Sprintf(":root{--accent:%s;--accent-strong:%s}\n@media (prefers-color-scheme:dark) and (not print){:root{--accent:%s;--accent-strong:%s}}\n",
+	css := fmt.Sprintf(":root{--accent:%s;--accent-strong:%s}\n@media screen and (prefers-color-scheme:dark){:root{--accent:%s;--accent-strong:%s}}\n",
 		accent, mix(accent, "#000000", 0.22), darkAccent(accent), mix(darkAccent(accent), "#ffffff", 0.25))
 	return file{[]byte(css), "text/css; charset=utf-8"}, true
 }

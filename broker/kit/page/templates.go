@@ -177,6 +177,14 @@ type View struct {
 	Page   any  // what the page itself shows
 }
 
+// Initial stands for the service where it has no logo.
+func (v View) Initial() string {
+	for _, r := range v.Name {
+		return strings.ToUpper(string(r))
+	}
+	return ""
+}
+
 // Language is a link to the same page in another language.
 type Language struct{ Lang, Name, URL string }
 

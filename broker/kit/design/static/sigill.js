@@ -104,7 +104,7 @@
 				picture.src = next.src;
 				picture.hidden = false;
 			};
-			next.src = picture.dataset.picture + "?" + Date.now();
+			next.src = picture.dataset.picture + "&t=" + Date.now();
 		}
 
 		function say(text) {
