@@ -26,6 +26,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"sigill/broker"
 	"sigill/broker/kit/audit"
 	"sigill/providers"
@@ -696,3 +698,10 @@ func (b *bench) userinfoOf(token string) (int, map[string]any) {
 	}
 	return w.Code, m
 }
+
+// strictMap is a set of claims for signing in tests.
+type strictMap = jwt.MapClaims
+
+func newGet(address string) *http.Request { return httptest.NewRequest("GET", address, nil) }
+
+func recorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }

@@ -1,0 +1,177 @@
+package oidc
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sigill/broker"
+	"sigill/broker/kit/audit"
+)
+
+const racers = 8
+
+// rounds is few where everybody waits, and many in the soak.
+func rounds() int {
+	if os.Getenv("SIGILL_SOAK") == "1" {
+		return 1000
+	}
+	return 15
+}
+
+// race starts racers at the same moment and counts who won.
+func race(try func(n int) bool) int {
+	var won atomic.Int32
+	var ready, done sync.WaitGroup
+	start := make(chan struct{})
+	for n := range racers {
+		ready.Add(1)
+		done.Go(func() {
+			ready.Done()
+			<-start
+			if try(n) {
+				won.Add(1)
+			}
+		})
+	}
+	ready.Wait()
+	close(start)
+	done.Wait()
+	return int(won.Load())
+}
+
+func raceBench(t *testing.T) *bench {
+	b := newBench(t)
+	b.short.delay = 100 * time.Microsecond
+	return b
+}
+
+// C1: one code, many redemptions.
+func TestRaceCode(t *testing.T) {
+	b := raceBench(t)
+	for range rounds() {
+		code := b.code("any")
+		before := b.short.count(kindToken)
+		var tokens sync.Map
+		won := race(func(n int) bool {
+			form := tokenForm(code, "client_id", "any", "client_secret", anySecret)
+			got := httptest.NewRecorder()
+			b.mux.ServeHTTP(got, postRequest("/token", form.Encode()))
+			tokens.Store(n, got.Code)
+			return got.Code == 200
+		})
+		if won != 1 {
+			t.Fatalf("%d redeemed one code", won)
+		}
+		// Those who came late enough to be replays have revoked the token; nobody
+		// has left another.
+		if after := b.short.count(kindToken); after > before+1 {
+			t.Fatalf("%d tokens of one code", after-before)
+		}
+	}
+}
+
+// J7: one assertion, many uses.
+func TestRaceAssertion(t *testing.T) {
+	b := raceBench(t)
+	for range rounds() {
+		assertion := b.assertion("sweden", nil)
+		form := tokenForm(broker.NewSecret(), "client_assertion_type", assertionType, "client_assertion", assertion)
+		if won := race(func(int) bool {
+			w := httptest.NewRecorder()
+			b.mux.ServeHTTP(w, postRequest("/token", form.Encode()))
+			return w.Code == 400 // invalid_grant: the client was believed
+		}); won != 1 {
+			t.Fatalf("%d used one assertion", won)
+		}
+	}
+}
+
+// S8: one login, many tabs finishing and refusing it.
+func TestRaceLogin(t *testing.T) {
+	b := raceBench(t)
+	for range rounds() {
+		a := b.agent()
+		id := loginID(a.ask(request("basic")))
+		l, c, v, err := b.Pending(t.Context(), id, a.cookies["sigill_browser"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if won := race(func(n int) bool {
+			l := l
+			l.Order = broker.OrderID(broker.NewID())
+			return b.Reserve(t.Context(), l, v) == nil
+		}); won != 1 {
+			t.Fatalf("%d reserved an order at the same time", won)
+		}
+		l, _, _, _ = b.Pending(t.Context(), id, a.cookies["sigill_browser"])
+		o, d := doneOrder(l, c, ett, b.clock.Now())
+		codes := b.short.count(kindCode)
+		if won := race(func(n int) bool {
+			var err error
+			if n%4 == 3 {
+				_, err = b.Refuse(t.Context(), l, errAccessDenied, "")
+			} else {
+				_, err = b.Finish(t.Context(), l, o, d)
+			}
+			if err != nil && !errors.Is(err, broker.ErrConflict) {
+				t.Error(err)
+			}
+			return err == nil
+		}); won != 1 {
+			t.Fatalf("%d answers to one login", won)
+		}
+		if after := b.short.count(kindCode); after > codes+1 {
+			t.Fatalf("%d codes of one login", after-codes)
+		}
+	}
+}
+
+// One handle, many followers: of an authorization request and of a logout.
+func TestRaceHandles(t *testing.T) {
+	b := raceBench(t)
+	for range rounds() {
+		at := b.agent().post("/authorize", request("basic")).Header.Get("Location")
+		if won := race(func(int) bool { return loginID(b.agent().get(at)) != "" }); won != 1 {
+			t.Fatalf("%d followed one handle", won)
+		}
+		a, _, _ := b.signedIn("any")
+		a.get("/logout?client_id=any&post_logout_redirect_uri=" + url.QueryEscape(loggedOutAt))
+		action := b.pages.view.Action
+		ended := b.records.count(audit.SessionEnded)
+		if won := race(func(int) bool {
+			one := &agent{b, maps.Clone(a.cookies)}
+			return one.post(action, nil).StatusCode == http.StatusSeeOther
+		}); won != 1 {
+			t.Fatalf("%d answers to one question", won)
+		}
+		if got := b.records.count(audit.SessionEnded); got != ended+1 {
+			t.Fatalf("one session ended %d times", got-ended)
+		}
+	}
+}
+
+// Simultaneous first logins of one person get one sub.
+func TestRaceSubject(t *testing.T) {
+	b := raceBench(t)
+	var subs sync.Map
+	who := person("198101199282", "Testperson Ny")
+	race(func(n int) bool {
+		c := b.clients["any"]
+		sub, _, err := b.judge(t.Context(), c, broker.AuthorizationWish{}, broker.Login{}.Number, who, b.clock.Now())
+		subs.Store(sub, true)
+		return err == nil
+	})
+	count := 0
+	subs.Range(func(any, any) bool { count++; return true })
+	if count != 1 {
+		t.Errorf("%d subs", count)
+	}
+}
