@@ -115,7 +115,10 @@ func New(ctx context.Context, c Config) (*Server, error) {
 }
 
 // Close frees the addresses of a server that is never run.
-func (s *Server) Close() error { return errors.Join(s.web.Close(), s.rp.Close()) }
+func (s *Server) Close() error {
+	s.bankID.Close()
+	return errors.Join(s.web.Close(), s.rp.Close())
+}
 
 // Handler serves the phone and the control API.
 func (s *Server) Handler() http.Handler { return s.handler }

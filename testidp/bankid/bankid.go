@@ -55,6 +55,7 @@ type Simulator struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex
+	closed  bool
 	orders  *list.List // of *order: those that the relying party may still ask for, oldest first
 	past    *list.List // of *order: delivered or cancelled, oldest first
 	byRef   map[string]*list.Element
@@ -84,9 +85,15 @@ func New(c Config) *Simulator {
 	}
 }
 
-// Close stops obedient persons who have not acted yet. No call may follow.
+// Close stops obedient persons who have not acted yet, and waits for those who
+// are acting.
 func (s *Simulator) Close() {
-	close(s.done)
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.done)
+	}
+	s.mu.Unlock()
 	s.running.Wait()
 }
 
@@ -162,7 +169,7 @@ func (s *Simulator) start(d demand, rp pki.RelyingParty) (order, bool) {
 // obey lets an obedient person approve a new order. The lock is held.
 func (s *Simulator) obey(o *order) {
 	auto, ok := s.autos.For(Name)
-	if !ok {
+	if !ok || s.closed {
 		return
 	}
 	if auto.Pnr == "" {
@@ -467,7 +474,7 @@ func (s *Simulator) act(o *order, a control.Action, now time.Time) (*approval, e
 	}
 	o.mrtd = o.demand.mrtd
 	o.hint = hintProcessing
-	return &approval{ref: o.ref, demand: o.demand, rp: o.rp, person: p, kind: k, started: o.created, at: now}, nil
+	return &approval{demand: o.demand, rp: o.rp, person: p, kind: k, started: o.created, at: now}, nil
 }
 
 func validKind(s string) bool {

@@ -43,7 +43,6 @@ type stepUp struct {
 // An approval is what a person has agreed to: enough to sign without looking
 // at the order again.
 type approval struct {
-	ref     string
 	demand  demand
 	rp      pki.RelyingParty
 	person  persons.Person

@@ -6,8 +6,8 @@ import "sync"
 // one in place of another.
 type history struct {
 	mu     sync.Mutex
-	person map[historyKey]completed
-	recent map[bool][2]completed // by sign; the newest first
+	person map[historyKey]completionData
+	last   map[bool]completionData // by sign
 }
 
 type historyKey struct {
@@ -15,20 +15,14 @@ type historyKey struct {
 	sign   bool
 }
 
-type completed struct {
-	ref  string
-	data completionData
-}
-
 func (h *history) add(a approval, c completionData) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.person == nil {
-		h.person, h.recent = map[historyKey]completed{}, map[bool][2]completed{}
+		h.person, h.last = map[historyKey]completionData{}, map[bool]completionData{}
 	}
-	done := completed{a.ref, c}
-	h.person[historyKey{a.person.Number, a.demand.sign}] = done
-	h.recent[a.demand.sign] = [2]completed{done, h.recent[a.demand.sign][0]}
+	h.person[historyKey{a.person.Number, a.demand.sign}] = c
+	h.last[a.demand.sign] = c
 }
 
 // earlier is the last result of the same person and operation.
@@ -36,17 +30,14 @@ func (h *history) earlier(a approval) (completionData, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c, ok := h.person[historyKey{a.person.Number, a.demand.sign}]
-	return c.data, ok
+	return c, ok
 }
 
-// other is the last result of any other order of the same operation.
+// other is the last result of any order of the same operation. The order at
+// hand has none yet, so it is another order's.
 func (h *history) other(a approval) (completionData, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, c := range h.recent[a.demand.sign] {
-		if c.ref != "" && c.ref != a.ref {
-			return c.data, true
-		}
-	}
-	return completionData{}, false
+	c, ok := h.last[a.demand.sign]
+	return c, ok
 }

@@ -10,6 +10,7 @@ import (
 
 	"sigill/testidp/control"
 	"sigill/testidp/persons"
+	"sigill/testidp/pki"
 )
 
 // inBubble runs a test with a clock that stands still until everybody waits.
@@ -204,6 +205,14 @@ func TestOneOrderPerPerson(t *testing.T) {
 
 func TestSimultaneousStartsForOnePerson(t *testing.T) {
 	b := newBench(t, Timings{})
+	// Two that both found no live order when they looked.
+	d := demand{pnr: b.people[1].Number, endUserIP: "192.0.2.1"}
+	if _, ok := b.sim.start(d, pki.ReadRelyingParty(b.cert)); !ok {
+		t.Error("the first did not start")
+	}
+	if _, ok := b.sim.start(d, pki.ReadRelyingParty(b.cert)); ok {
+		t.Error("the second started")
+	}
 	body := `{"endUserIp":"192.0.2.1","requirement":{"personalNumber":"` + b.people[0].Number + `"}}`
 	var wg sync.WaitGroup
 	for range 30 {

@@ -43,6 +43,7 @@ func TestStartRequests(t *testing.T) {
 		"text too long for auth":   {"auth", `{"endUserIp":"192.0.2.1","userVisibleData":"` + long(1504) + `"}`, invalidVisible},
 		"text too long for sign":   {"sign", `{"endUserIp":"192.0.2.1","userVisibleData":"` + long(40004) + `"}`, invalidVisible},
 		"text not padded":          {"auth", `{"endUserIp":"192.0.2.1","userVisibleData":"QQ"}`, invalidVisible},
+		"text with stray bits":     {"auth", `{"endUserIp":"192.0.2.1","userVisibleData":"QR=="}`, invalidVisible},
 		"text in URL alphabet":     {"auth", `{"endUserIp":"192.0.2.1","userVisibleData":"-_-_"}`, invalidVisible},
 		"text with line break":     {"auth", `{"endUserIp":"192.0.2.1","userVisibleData":"QUFB\nQUFB"}`, invalidVisible},
 		"text not UTF-8":           {"auth", `{"endUserIp":"192.0.2.1","userVisibleData":"` + base64.StdEncoding.EncodeToString([]byte{0xff}) + `"}`, invalidVisible},

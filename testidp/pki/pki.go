@@ -38,13 +38,18 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// profile counts the changes of what certificates look like; a new number
+// makes everybody start with an empty cache.
+const profile = 1
+
 // A hierarchy maps the names of authorities to their certificates and keys.
 type hierarchy map[string]*entity
 
 // A PKI is a complete set of hierarchies. It is safe for concurrent use.
 type PKI struct {
 	cache cache
-	epoch time.Time // when the set was made; every certificate is dated from it
+	epoch time.Time // when the set was made; all certificates but the responders' are dated from it
+	begun time.Time // when it was opened
 	home  hierarchy
 	log   *slog.Logger
 
@@ -78,12 +83,12 @@ func Open(ctx context.Context, c Config) (*PKI, error) {
 		c.Dir = filepath.Join(base, "sigill", "testidp")
 	}
 	// One folder a year: whatever it holds was made this year and is dated for
-	// at least two, so nothing in it can be near its end.
-	dir := filepath.Join(c.Dir, fmt.Sprintf("pki-1-%d", c.Now().UTC().Year()))
+	// nearly two at least, so nothing in it can be near its end.
+	dir := filepath.Join(c.Dir, fmt.Sprintf("pki-%d-%d", profile, c.Now().UTC().Year()))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("pki: cache: %w", err)
 	}
-	p := &PKI{cache: cache{dir}, log: c.Log, leaves: map[LeafSpec]*leafSlot{}}
+	p := &PKI{cache: cache{dir}, begun: c.Now(), log: c.Log, leaves: map[LeafSpec]*leafSlot{}}
 	var err error
 	if p.home, err = p.load(ctx, "authorities", c.Now(), homeNames()); err != nil {
 		return nil, err
@@ -132,7 +137,8 @@ func (p *PKI) load(ctx context.Context, file string, now time.Time, names []stri
 			return nil, fmt.Errorf("pki: cache file %s lacks %s; remove the folder", file, name)
 		}
 	}
-	return h, nil
+	// Responders live for half a year, too short for the cache.
+	return h, renewResponders(h, p.begun)
 }
 
 // generate makes all keys of a hierarchy in parallel and then its certificates.
@@ -216,6 +222,18 @@ func certify(names []string, keys map[string]*rsa.PrivateKey, now time.Time) (hi
 		}
 	}
 	return h, nil
+}
+
+// renewResponders gives the OCSP responders certificates of today.
+func renewResponders(h hierarchy, now time.Time) error {
+	for _, k := range Kinds() {
+		e, err := issueResponder(k, h[responderName(k)].key, h[customerCA(k)], now, true)
+		if err != nil {
+			return err
+		}
+		h[responderName(k)] = e
+	}
+	return nil
 }
 
 func issueServer(key *rsa.PrivateKey, ca *entity, epoch time.Time) (*entity, error) {

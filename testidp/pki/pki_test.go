@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,14 +15,27 @@ import (
 	"time"
 )
 
-var shared = sync.OnceValues(func() (*PKI, error) { return Open(context.Background(), Config{}) })
+var cached = sync.OnceValues(func() (*PKI, error) { return Open(context.Background(), Config{}) })
 
+// open takes the keys of the cache, which are slow to make, and certifies them
+// anew, since certificates of another day would say nothing about this code.
 func open(t *testing.T) *PKI {
 	t.Helper()
-	p, err := shared()
+	old, err := cached()
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys := map[string]*rsa.PrivateKey{}
+	for name, e := range old.home {
+		keys[name] = e.key
+	}
+	now := time.Now()
+	home, err := certify(homeNames(), keys, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &PKI{cache: cache{t.TempDir()}, epoch: now, begun: now, home: home, log: slog.New(slog.DiscardHandler), leaves: map[LeafSpec]*leafSlot{}}
+	p.foreignOnce.Do(func() { p.foreignSet, p.foreignErr = old.foreign() })
 	return p
 }
 
@@ -202,6 +216,9 @@ func TestResponder(t *testing.T) {
 		}
 		if c.Subject.CommonName != ca.Subject.CommonName+" OCSP Signing" {
 			t.Errorf("name %q", c.Subject.CommonName)
+		}
+		if months := c.NotAfter.Sub(c.NotBefore).Hours() / 24 / 30; months < 5 || months > 7 || c.NotAfter.Before(time.Now().AddDate(0, 2, 0)) {
+			t.Errorf("valid %s to %s", c.NotBefore, c.NotAfter)
 		}
 		if _, crit := critical(c, 2, 5, 29, 37); !crit || !slices.Equal(c.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}) {
 			t.Error("EKU")

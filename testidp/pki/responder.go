@@ -26,7 +26,7 @@ func responderOf(h hierarchy, k Kind) Responder {
 // certificate was never meant to sign OCSP answers: for a fault mode.
 func (p *PKI) ResponderWithoutEKU(k Kind) (Responder, error) {
 	key := p.home[responderName(k)].key
-	e, err := issueResponder(k, key, p.home[customerCA(k)], p.epoch, false)
+	e, err := issueResponder(k, key, p.home[customerCA(k)], p.begun, false)
 	if err != nil {
 		return Responder{}, err
 	}
@@ -34,8 +34,8 @@ func (p *PKI) ResponderWithoutEKU(k Kind) (Responder, error) {
 }
 
 // issueResponder makes a responder certificate with the profile of
-// bankid.md 9.1.
-func issueResponder(k Kind, key *rsa.PrivateKey, ca *entity, epoch time.Time, eku bool) (*entity, error) {
+// bankid.md 9.1, valid for three months before and after now.
+func issueResponder(k Kind, key *rsa.PrivateKey, ca *entity, now time.Time, eku bool) (*entity, error) {
 	subject, err := encodeName([]attribute{
 		country(), organization(bankName), serial(bankNumber),
 		commonName(ca.cert.Subject.CommonName + " OCSP Signing"),
@@ -63,8 +63,8 @@ func issueResponder(k Kind, key *rsa.PrivateKey, ca *entity, epoch time.Time, ek
 	return issue(&x509.Certificate{
 		SerialNumber:       newSerial(),
 		RawSubject:         subject,
-		NotBefore:          epoch.AddDate(0, -1, 0),
-		NotAfter:           epoch.AddDate(2, 0, 0),
+		NotBefore:          now.UTC().AddDate(0, -3, 0),
+		NotAfter:           now.UTC().AddDate(0, 3, 0),
 		SignatureAlgorithm: x509.SHA256WithRSA,
 		KeyUsage:           x509.KeyUsageContentCommitment,
 		SubjectKeyId:       keyID(&key.PublicKey),
