@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sigill/broker"
+	"sigill/broker/kit/audit"
 	"sigill/broker/kit/config"
 	"sigill/broker/kit/keys"
 	"sigill/broker/oidc"
@@ -24,9 +25,9 @@ type Vault struct {
 	// Short hides what it keeps: neither keys nor values reach the disk readable.
 	Short broker.Short
 
-	short *store.Short
-	log   *slog.Logger
-	now   func() time.Time
+	short     *store.Short
+	sequencer *audit.Sequencer
+	now       func() time.Time
 }
 
 // OpenVault opens the data folder, making it at the first start.
@@ -38,7 +39,7 @@ func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	v = &Vault{log: log, now: now}
+	v = &Vault{now: now}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, v.Close())
@@ -61,7 +62,10 @@ func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *
 		return v, err
 	}
 	v.Short = store.Sealed(v.short, box)
-	return v, nil
+	v.sequencer, err = audit.NewSequencer(audit.Sequencer{
+		DB: v.Store.DB(), Signer: v.Ring.AuditSigner, Now: now, Log: log,
+	})
+	return v, err
 }
 
 // Close gives the files back.
@@ -78,7 +82,23 @@ func (v *Vault) Close() error {
 
 // runs are the vault's own duties while a node runs.
 func (v *Vault) runs() []func(context.Context) error {
-	return []func(context.Context) error{v.Store.Run, v.short.Run, v.Ring.Run}
+	return []func(context.Context) error{v.Store.Run, v.short.Run, v.Ring.Run, v.sequencer.Run}
+}
+
+// Settle gives the acts of a command their place in the audit's chain and signs
+// its head, unless a node is running, which does so.
+func (v *Vault) Settle(ctx context.Context) error {
+	if _, err := v.Ring.AuditSigner(); err != nil { // making it is an act too
+		return err
+	}
+	ended, end := context.WithCancel(ctx)
+	end()
+	return v.sequencer.Run(ended) // no more than what it does when it ends
+}
+
+// VerifyAudit checks the audit's chain and its signed heads.
+func (v *Vault) VerifyAudit(ctx context.Context) (audit.Report, error) {
+	return audit.Verify(ctx, v.Store.DB(), v.now(), v.Ring.AuditKeys())
 }
 
 // publish makes the signing keys at the first start, so that all are published

@@ -65,7 +65,7 @@ func clientAdd(ctx context.Context, c *call) error {
 			fmt.Fprintf(c.out, "Its secret, shown this once: %s\n", secret)
 		}
 	}
-	return nil
+	return v.Settle(ctx)
 }
 
 func clientList(ctx context.Context, c *call) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"text/tabwriter"
 	"time"
 
@@ -17,7 +18,8 @@ func (c *call) open(ctx context.Context) (*node.Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	return node.OpenVault(ctx, settings, time.Now, newLog(settings))
+	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return node.OpenVault(ctx, settings, time.Now, log)
 }
 
 // with opens the vault for one act and closes it.
@@ -29,7 +31,9 @@ func (c *call) with(ctx context.Context, arguments int, act func(*node.Vault) er
 	if err != nil {
 		return err
 	}
-	err = act(v)
+	if err = act(v); err == nil {
+		err = v.Settle(ctx)
+	}
 	if cerr := v.Close(); err == nil {
 		err = cerr
 	}
