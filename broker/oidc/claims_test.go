@@ -137,3 +137,23 @@ func TestUserSignatureIsOptional(t *testing.T) {
 		t.Error("discovery promises userSignature")
 	}
 }
+
+// A session keeps the evidence only where a client may ask for it again.
+func TestEvidenceInSessions(t *testing.T) {
+	for client, want := range map[string]bool{"sweden": true, "group-a": true, "basic": false} {
+		b := newBench(t)
+		a := b.agent()
+		a.login(request(client), ett)
+		raw, _, err := b.short.Get(t.Context(), kindSession, a.cookies[SessionCookie])
+		if err != nil || strings.Contains(string(raw), "ZXZpZGVuY2U") != want {
+			t.Errorf("%s: %v %s", client, err, raw)
+		}
+	}
+	b := newBench(t)
+	a := b.agent()
+	a.login(request("sweden"), ett)
+	v := b.response(a.ask(request("sweden", "claims", `{"id_token":{"`+claimEvidence+`":null}}`)))
+	if have := aboutPerson(payload(t, b.redeem("sweden", tokenForm(v.Get("code"))).text("id_token"))); have != "authnEvidence" {
+		t.Errorf("from a session: %q", have)
+	}
+}

@@ -99,6 +99,9 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 	} else if err != nil {
 		return Answer{}, err
 	}
+	if c.SSOGroup == "" && !slices.Contains(c.Scopes, ScopeAuthnInfo) {
+		s.Evidence = providers.Evidence{} // no client can get it from this session
+	}
 	secret := broker.NewSecret()
 	if err := p.put(ctx, kindSession, secret, s, s.Expires.Sub(now)); err != nil {
 		return Answer{}, err
