@@ -1,7 +1,9 @@
 package web
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"sigill/broker"
@@ -29,6 +31,10 @@ func (w *Web) done(rw http.ResponseWriter, r *http.Request) error {
 	o, proof, err := w.Flow.Result(r.Context(), order, a.browser)
 	switch {
 	case errors.Is(err, broker.ErrNotFound): // not done yet, or not well
+		// The waiting page sends complete orders here: never in a circle.
+		if v, err := w.view(r, a); err != nil || v.State == flow.StateComplete {
+			return fmt.Errorf("order %s is complete and has no result: %w", order, err)
+		}
 		page.SeeOther(rw, a.waiting())
 		return nil
 	case errors.Is(err, broker.ErrConflict):
@@ -86,7 +92,7 @@ func (w *Web) back(rw http.ResponseWriter, r *http.Request) error {
 		return &page.Problem{Status: http.StatusBadRequest, Code: page.CodeMalformed, Err: errors.New("unknown error code")}
 	}
 	if a.login.Order != "" {
-		if err := w.Flow.Cancel(r.Context(), a.login.Order, a.browser); err != nil && !errors.Is(err, broker.ErrNotFound) {
+		if err := w.Flow.Cancel(context.WithoutCancel(r.Context()), a.login.Order, a.browser); err != nil && !errors.Is(err, broker.ErrNotFound) {
 			w.log.WarnContext(r.Context(), "order of a given-up login not cancelled", "order", a.login.Order, "error", err)
 		}
 	}

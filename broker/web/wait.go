@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -302,11 +303,11 @@ func (w *Web) cancel(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	order := broker.OrderID(r.PathValue("order"))
-	if err := w.Flow.Cancel(r.Context(), order, a.browser); err != nil && !errors.Is(err, broker.ErrNotFound) {
+	if err := w.Flow.Cancel(context.WithoutCancel(r.Context()), order, a.browser); err != nil && !errors.Is(err, broker.ErrNotFound) {
 		return fmt.Errorf("cancel order: %w", err)
 	}
 	if a.login.Order == order {
-		w.release(r.Context(), a)
+		w.release(context.WithoutCancel(r.Context()), a)
 	}
 	page.SeeOther(rw, a.page())
 	return nil
@@ -336,7 +337,7 @@ func (w *Web) restart(rw http.ResponseWriter, r *http.Request) error {
 	if v.State == flow.StateFailed && v.Failed.Hint != flow.ContinuedElsewhere {
 		err := broker.ErrConflict
 		if v.Restartable {
-			err = w.Flow.Restart(r.Context(), a.login.Order, a.browser)
+			err = w.Flow.Restart(context.WithoutCancel(r.Context()), a.login.Order, a.browser)
 		}
 		switch {
 		case errors.Is(err, broker.ErrConflict), errors.Is(err, broker.ErrNotFound):

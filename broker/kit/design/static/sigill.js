@@ -32,10 +32,10 @@
 
 	function watch(wait) {
 		const part = (name) => wait.querySelector("[data-" + name + "]");
-		const code = part("code"), picture = part("picture"), app = part("app"), open = part("open"), hint = part("hint");
+		const code = part("code"), picture = part("picture"), app = part("app"), open = part("open"), help = part("help"), hint = part("hint");
 		let busy = false, failures = 0, timer = 0, shown = "";
 
-		if (wait.dataset.auto && open) launch(open.href);
+		if (open && !open.hidden) offer(open.getAttribute("href"));
 		tick();
 		document.addEventListener("visibilitychange", () => { if (!document.hidden) tick(); });
 		addEventListener("online", tick);
@@ -86,7 +86,7 @@
 				return true;
 			}
 			say(s.text);
-			if (open && s.link) open.href = s.link;
+			if (open && s.link) offer(s.link);
 			if (code && s.state === "pending") {
 				code.hidden = !s.qr;
 				app.hidden = !!s.qr;
@@ -105,6 +105,12 @@
 				picture.hidden = false;
 			};
 			next.src = picture.dataset.picture + "&t=" + Date.now();
+		}
+
+		function offer(link) {
+			open.href = link;
+			open.hidden = help.hidden = false;
+			if (wait.dataset.auto) launch(link);
 		}
 
 		function say(text) {

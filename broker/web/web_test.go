@@ -1,0 +1,761 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sigill/broker"
+	"sigill/broker/flow"
+	"sigill/broker/kit/audit"
+	"sigill/broker/kit/page"
+	"sigill/broker/kit/page/htmlcheck"
+	"sigill/broker/oidc"
+	"sigill/providers"
+)
+
+func TestEveryPageInBothLanguages(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range samples(t) {
+		if seen[s.name] {
+			t.Fatalf("two samples are called %s", s.name)
+		}
+		seen[s.name] = true
+		for _, lang := range []string{"sv", "en"} {
+			t.Run(s.name+"/"+lang, func(t *testing.T) {
+				w := httptest.NewRecorder()
+				s.serve(w, httptest.NewRequest("GET", "/gallery/"+s.name+"?lang="+lang, nil))
+				if w.Code != s.status {
+					t.Errorf("status %d, want %d", w.Code, s.status)
+				}
+				body := w.Body.String()
+				for _, f := range htmlcheck.Faults(strings.NewReader(body)) {
+					t.Error(f)
+				}
+				if !strings.Contains(body, `<html lang="`+lang+`">`) || w.Header().Get("Content-Language") != lang {
+					t.Error("not in the language asked for")
+				}
+				csp := w.Header().Get("Content-Security-Policy")
+				for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "base-uri 'none'"} {
+					if !strings.Contains(csp, want) {
+						t.Errorf("policy lacks %s: %s", want, csp)
+					}
+				}
+				for name, want := range map[string]string{
+					"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff",
+					"Cross-Origin-Opener-Policy": "same-origin", "Content-Type": "text/html; charset=utf-8",
+				} {
+					if got := w.Header().Get(name); got != want {
+						t.Errorf("%s: %q", name, got)
+					}
+				}
+				if strings.Contains(body, "the disk is full") || strings.Contains(body, "goroutine") {
+					t.Error("the page tells what is for the log")
+				}
+			})
+		}
+	}
+}
+
+func TestChooserOrder(t *testing.T) {
+	all := []providers.ID{providers.BankID, providers.MBankID}
+	for name, c := range map[string]struct {
+		offered []providers.ID
+		agent   string
+		last    string
+		want    string
+	}{
+		"computer":               {all, onComputer, "", "mbankid.other bankid.this"},
+		"phone":                  {all, onPhone, "", "bankid.this mbankid.other"},
+		"remembered":             {all, onComputer, "bankid.this", "bankid.this! mbankid.other"},
+		"remembered is tampered": {all, onComputer, "telia.this", "mbankid.other bankid.this"},
+		"only mbankid, phone":    {all[1:], onPhone, "", "mbankid.this mbankid.other"},
+		"only mbankid, computer": {all[1:], onComputer, "", "mbankid.other"},
+		"only bankid":            {all[:1], onComputer, "", "bankid.this"},
+		"not configured":         {[]providers.ID{providers.Telia, providers.BankID}, onComputer, "", "bankid.this"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			l := broker.Login{Offered: c.offered}
+			var got []string
+			for _, w := range h.web.Pages.ways("sv", l, h.web.Offers(broker.Client{}), handheld(c.agent), c.last) {
+				s := w.String()
+				if w.Last {
+					s += "!"
+				}
+				got = append(got, s)
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("got %v, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func location(t *testing.T, w *httptest.ResponseRecorder) string {
+	t.Helper()
+	if w.Code != http.StatusSeeOther {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return w.Header().Get("Location")
+}
+
+var (
+	chooseQR   = url.Values{"provider": {"mbankid"}, "device": {"other"}}
+	chooseThis = url.Values{"provider": {"bankid"}, "device": {"this"}}
+	self       = "/login/" + loginOne
+)
+
+func TestChosenBeginsAnOrder(t *testing.T) {
+	h := newHouse(t)
+	to := location(t, h.post(self, chooseQR))
+	begun := h.flow.orders()
+	if len(begun) != 1 {
+		t.Fatalf("%d orders", len(begun))
+	}
+	b := begun[0]
+	if to != self+"/"+string(b.ID) {
+		t.Errorf("sent to %s", to)
+	}
+	if b.Owner != "login" || b.Ref != loginOne || b.Client != "demo" || b.Provider != "mbankid" || b.Instance != "main" ||
+		b.Kind != providers.KindAuth || b.Request.Mode != providers.ModeOther || b.Browser != browserOne || b.Locked {
+		t.Errorf("begun %+v", b)
+	}
+	if b.Request.Text != "Logga in hos Exempelbo kommun" {
+		t.Errorf("text %q", b.Request.Text)
+	}
+	d := b.Request.Device
+	if d.IP != "192.0.2.1" || d.Domain != "localhost" || d.UserAgent != onComputer || len(d.ID) != 40 || strings.Contains(browserOne, d.ID) {
+		t.Errorf("device %+v", d)
+	}
+	if l := h.logins.get(loginOne); l.Order != b.ID || l.Provider != "mbankid" || l.Mode != "other" || !l.OrderAt.Equal(h.now) {
+		t.Errorf("login %+v", l)
+	}
+	w := h.get(to)
+	if w.Code != 200 || !strings.Contains(w.Body.String(), "data-status") {
+		t.Errorf("waiting page: %d", w.Code)
+	}
+}
+
+func TestDefaultDevice(t *testing.T) {
+	for provider, want := range map[string]providers.Mode{"bankid": "this", "mbankid": "other"} {
+		h := newHouse(t)
+		location(t, h.post(self, url.Values{"provider": {provider}}))
+		if got := h.flow.orders()[0].Request.Mode; got != want {
+			t.Errorf("%s: %s", provider, got)
+		}
+	}
+}
+
+func TestRefusedChoices(t *testing.T) {
+	for name, c := range map[string]struct {
+		form   url.Values
+		status int
+	}{
+		"bankid on another device": {url.Values{"provider": {"bankid"}, "device": {"other"}}, 400},
+		"not offered":              {url.Values{"provider": {"freja"}, "device": {"this"}}, 400},
+		"not configured":           {url.Values{"provider": {"telia"}}, 400},
+		"unknown":                  {url.Values{"provider": {"x"}}, 400},
+		"none":                     {url.Values{}, 400},
+		"phone mode":               {url.Values{"provider": {"mbankid"}, "device": {"phone"}}, 400},
+		"twice":                    {url.Values{"provider": {"bankid", "mbankid"}}, 400},
+		"another field":            {url.Values{"provider": {"bankid"}, "order": {"x"}}, 400},
+		"long field":               {url.Values{"provider": {strings.Repeat("b", 300)}}, 400},
+		"oversized":                {url.Values{"provider": {strings.Repeat("b", 17<<10)}}, 413},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			w := h.post(self, c.form)
+			if w.Code != c.status {
+				t.Errorf("status %d", w.Code)
+			}
+			if n := len(h.flow.orders()); n != 0 {
+				t.Errorf("%d orders begun", n)
+			}
+			if len(h.audit.events) != 1 || h.audit.events[0].Type != audit.InputRefused {
+				t.Errorf("audit %+v", h.audit.events)
+			}
+			if strings.Contains(w.Body.String(), "bbbbb") || strings.Contains(h.log.String(), "bbbbb") {
+				t.Error("the input is repeated")
+			}
+		})
+	}
+}
+
+func TestDoubleClick(t *testing.T) {
+	h := newHouse(t)
+	first := location(t, h.post(self, chooseQR))
+	h.now = h.now.Add(2 * time.Second)
+	if second := location(t, h.post(self, chooseQR)); second != first {
+		t.Errorf("sent to %s and %s", first, second)
+	}
+	if n := len(h.flow.orders()); n != 1 {
+		t.Errorf("%d orders", n)
+	}
+}
+
+// The browser drops the first request when the second press comes, while the
+// issuer is still being asked.
+func TestDoubleClickWhileStarting(t *testing.T) {
+	h := newHouse(t)
+	ctx, leave := context.WithCancel(t.Context())
+	second := make(chan string, 1)
+	h.flow.beginSlow = func() {
+		h.flow.beginSlow = nil
+		leave()
+		to := location(t, h.post(self, chooseQR))
+		if w := h.get(to); w.Code != 200 || !strings.Contains(w.Body.String(), "Startar BankID") {
+			t.Errorf("the page of an order that is starting: %d", w.Code)
+		}
+		var a answer
+		if err := json.Unmarshal(h.get(to+"/status").Body.Bytes(), &a); err != nil || a.State != flow.StatePending || a.Hint != "starting" {
+			t.Errorf("its status: %+v %v", a, err)
+		}
+		second <- to
+	}
+	first := location(t, h.post(self, chooseQR, func(r *http.Request) { *r = *r.WithContext(ctx) }))
+	if got := <-second; got != first || len(h.flow.orders()) != 1 {
+		t.Errorf("sent to %s and %s, %d orders", first, got, len(h.flow.orders()))
+	}
+}
+
+func TestManyTabsAtOnceGiveOneOrder(t *testing.T) {
+	h := newHouse(t)
+	to := make([]string, 8)
+	var group sync.WaitGroup
+	for i := range to {
+		group.Go(func() { to[i] = h.post(self, chooseQR).Header().Get("Location") })
+	}
+	group.Wait()
+	if n := len(h.flow.orders()); n != 1 {
+		t.Errorf("%d orders", n)
+	}
+	for _, l := range to {
+		if l != to[0] || l == "" {
+			t.Errorf("sent to %q", to)
+		}
+	}
+}
+
+func TestAnotherChoiceReplaces(t *testing.T) {
+	h := newHouse(t)
+	first := location(t, h.post(self, chooseQR))
+	second := location(t, h.post(self, chooseThis))
+	begun := h.flow.orders()
+	if len(begun) != 2 || first == second {
+		t.Fatalf("%d orders, %s %s", len(begun), first, second)
+	}
+	if !slices.Equal(h.flow.cancelled, []broker.OrderID{begun[0].ID}) {
+		t.Errorf("cancelled %v", h.flow.cancelled)
+	}
+	// The first tab follows to the order that counts.
+	if to := location(t, h.get(first)); to != second {
+		t.Errorf("the first tab is sent to %s", to)
+	}
+}
+
+func TestTheSameLaterIsANewOrder(t *testing.T) {
+	h := newHouse(t)
+	location(t, h.post(self, chooseQR))
+	h.now = h.now.Add(time.Minute)
+	location(t, h.post(self, chooseQR))
+	if n := len(h.flow.orders()); n != 2 || len(h.flow.cancelled) != 1 {
+		t.Errorf("%d orders, %d cancelled", n, len(h.flow.cancelled))
+	}
+}
+
+func TestBackButtonAndReload(t *testing.T) {
+	h := newHouse(t)
+	to := location(t, h.post(self, chooseQR))
+	for range 2 {
+		if w := h.get(to); w.Code != 200 {
+			t.Fatalf("reload: %d", w.Code)
+		}
+	}
+	if w := h.get(self); w.Code != 200 || !strings.Contains(w.Body.String(), `href="`+to+`"`) {
+		t.Error("the chooser does not lead back to the order")
+	}
+	if len(h.flow.orders()) != 1 || len(h.flow.cancelled) != 0 {
+		t.Error("looking changed something")
+	}
+}
+
+func TestCancelLeadsBackToTheChoice(t *testing.T) {
+	h := newHouse(t)
+	to := location(t, h.post(self, chooseQR))
+	if back := location(t, h.post(to+"/cancel", nil)); back != self {
+		t.Errorf("sent to %s", back)
+	}
+	if len(h.flow.cancelled) != 1 || h.logins.get(loginOne).Order != "" {
+		t.Error("the order is still the login's")
+	}
+	if there := location(t, h.get(to)); there != self {
+		t.Errorf("its old page leads to %s", there)
+	}
+}
+
+func TestRestart(t *testing.T) {
+	failed := flow.View{State: flow.StateFailed, Restartable: true, Failed: providers.Failed{Reason: providers.StartFailed}}
+	h := newHouse(t)
+	h.order(loginOne, "o1", "bankid", "this", failed)
+	if to := location(t, h.post(self+"/o1/restart", nil)); to != self+"/o1" || h.flow.restarted != 1 || len(h.flow.orders()) != 0 {
+		t.Errorf("in place: %s, %d restarted", to, h.flow.restarted)
+	}
+
+	h = newHouse(t)
+	failed.Restartable, failed.Failed.Reason = false, providers.TimedOut
+	h.order(loginOne, "o1", "mbankid", "other", failed)
+	to := location(t, h.post(self+"/o1/restart", nil))
+	begun := h.flow.orders()
+	if len(begun) != 1 || begun[0].Provider != "mbankid" || begun[0].Request.Mode != "other" || to != self+"/"+string(begun[0].ID) {
+		t.Errorf("anew: %s %+v", to, begun)
+	}
+	// The same button again, in the old tab.
+	if again := location(t, h.post(self+"/o1/restart", nil)); again != to || len(h.flow.orders()) != 1 {
+		t.Errorf("again: %s", again)
+	}
+}
+
+func TestBeginFails(t *testing.T) {
+	h := newHouse(t)
+	h.flow.beginErr = errors.New("the database is away, says db.example.com")
+	w := h.post(self, chooseQR)
+	if w.Code != 500 || strings.Contains(w.Body.String(), "db.example.com") {
+		t.Errorf("%d: %s", w.Code, w.Body)
+	}
+	if h.logins.get(loginOne).Order != "" {
+		t.Error("the reservation stands")
+	}
+	reference := w.Header().Get("X-Request-Id")
+	if reference == "" || !strings.Contains(w.Body.String(), reference) || strings.Count(h.log.String(), "db.example.com") != 1 || !strings.Contains(h.log.String(), reference) {
+		t.Errorf("reference %q, log %s", reference, h.log)
+	}
+	h.flow.beginErr = nil
+	location(t, h.post(self, chooseQR))
+}
+
+func TestPanicTellsNothing(t *testing.T) {
+	h := newHouse(t)
+	h.order(loginOne, "o1", "mbankid", "other", flow.View{State: flow.StatePending})
+	h.flow.panicking = true
+	w := h.get(self + "/o1")
+	if w.Code != 500 || strings.Contains(w.Body.String(), "secret detail") || strings.Contains(w.Body.String(), ".go") {
+		t.Errorf("%d: %s", w.Code, w.Body)
+	}
+	if !strings.Contains(h.log.String(), "secret detail") {
+		t.Error("not logged")
+	}
+}
+
+func TestForeignBrowser(t *testing.T) {
+	for name, browser := range map[string]string{"another": browserTwo, "none": "", "malformed": "<script>", "short": "abc"} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			to := location(t, h.post(self, chooseQR))
+			for _, path := range []string{self, to, to + "/status", to + "/qr", to + "/qr.svg", to + "/done"} {
+				w := h.get(path, as(browser))
+				if w.Code != 404 || strings.Contains(w.Body.String(), "Exempelbo") || strings.Contains(w.Body.String(), "bankid.") {
+					t.Errorf("%s: %d", path, w.Code)
+				}
+			}
+			for _, path := range []string{self, to + "/cancel", to + "/restart", self + "/back"} {
+				if w := h.post(path, nil, as(browser)); w.Code != 404 {
+					t.Errorf("%s: %d", path, w.Code)
+				}
+			}
+			if len(h.flow.cancelled) != 0 || len(h.logins.refused) != 0 {
+				t.Error("a foreign browser did something")
+			}
+		})
+	}
+}
+
+func TestAnotherLoginsOrder(t *testing.T) {
+	h := newHouse(t)
+	h.login("other")
+	to := location(t, h.post(self, chooseQR))
+	foreign := "/login/other" + strings.TrimPrefix(to, self)
+	if w := h.get(foreign + "/status"); w.Code != 404 {
+		t.Errorf("status: %d", w.Code)
+	}
+	if there := location(t, h.get(foreign)); there != "/login/other" {
+		t.Errorf("page: %s", there)
+	}
+}
+
+func TestMethods(t *testing.T) {
+	h := newHouse(t)
+	to := location(t, h.post(self, chooseQR))
+	for path, allow := range map[string]string{
+		self + "/back": "POST", to + "/cancel": "POST", to + "/restart": "POST",
+	} {
+		if w := h.get(path); w.Code != 405 || w.Header().Get("Allow") != allow {
+			t.Errorf("GET %s: %d, %s", path, w.Code, w.Header().Get("Allow"))
+		}
+	}
+	for _, path := range []string{to, to + "/status", to + "/qr", to + "/qr.svg", to + "/done", "/return/x"} {
+		if w := h.post(path, nil); w.Code != 405 || w.Header().Get("Allow") != "GET" {
+			t.Errorf("POST %s: %d, %s", path, w.Code, w.Header().Get("Allow"))
+		}
+	}
+	if w := h.ask("HEAD", self, nil); w.Code != 200 {
+		t.Errorf("HEAD: %d", w.Code)
+	}
+	if w := h.ask("DELETE", self, nil, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-origin") }); w.Code != 405 {
+		t.Errorf("DELETE: %d", w.Code)
+	}
+}
+
+func TestCrossSiteIsRefused(t *testing.T) {
+	h := newHouse(t)
+	for _, path := range []string{self, self + "/back"} {
+		w := h.post(path, chooseQR, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") })
+		if w.Code != 403 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if len(h.flow.orders()) != 0 || len(h.logins.refused) != 0 || len(h.audit.events) != 2 {
+		t.Error("something happened, or was not audited")
+	}
+}
+
+func TestStatus(t *testing.T) {
+	for name, c := range map[string]struct {
+		view flow.View
+		want string
+	}{
+		"code":     {flow.View{State: "pending", Wait: providers.Wait{Hint: "outstandingTransaction", QR: "bankid.x", Text: providers.Text{SV: "Öppna", EN: "Open"}}}, `{"state":"pending","hint":"outstandingTransaction","qr":"bankid.x","text":"Öppna"}`},
+		"link":     {flow.View{State: "pending", Wait: providers.Wait{Hint: "x", Link: "bankid:///?autostarttoken=t&r=1", Text: providers.Text{SV: "Ö", EN: "O"}}}, `{"state":"pending","hint":"x","link":"bankid:///?autostarttoken=t\u0026r=1","text":"Ö"}`},
+		"bad link": {flow.View{State: "pending", Wait: providers.Wait{Hint: "x", Link: "JavaScript:alert(1)"}}, `{"state":"pending","hint":"x","text":"Vi arbetar på det …"}`},
+		"return":   {flow.View{State: "returning"}, `{"state":"returning","text":"Väntar på att du kommer tillbaka från appen …"}`},
+		"complete": {flow.View{State: "complete"}, `{"state":"complete","redirect":"` + self + `/o1/done"}`},
+		"failed":   {flow.View{State: "failed", Failed: providers.Failed{Reason: "cancelled", Hint: "userCancel"}}, `{"state":"failed","hint":"userCancel"}`},
+		"no hint":  {flow.View{State: "failed", Failed: providers.Failed{Reason: "timed_out"}}, `{"state":"failed","hint":"timed_out"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.order(loginOne, "o1", "bankid", "this", c.view)
+			w := h.get(self + "/o1/status")
+			if got := strings.TrimSpace(w.Body.String()); got != c.want || w.Header().Get("Content-Type") != "application/json" || w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("got %s\nwant %s\n%v", got, c.want, w.Header())
+			}
+		})
+	}
+}
+
+func TestStatusSpeaksThePagesLanguage(t *testing.T) {
+	h := newHouse(t)
+	h.login(loginOne, func(l *broker.Login) { l.Lang = "en" })
+	h.order(loginOne, "o1", "bankid", "this", flow.View{State: "pending", Wait: waiting("this")})
+	body := h.get(self + "/o1").Body.String()
+	_, rest, _ := strings.Cut(body, `data-status="`)
+	address, _, _ := strings.Cut(rest, `"`)
+	w := h.get(address)
+	if !strings.Contains(body, "Starting BankID") || !strings.Contains(w.Body.String(), "Starting BankID") {
+		t.Errorf("%s: %s", address, w.Body)
+	}
+	if w.Header().Get("Set-Cookie") != "" {
+		t.Error("asking for the status counts as a choice of language")
+	}
+}
+
+func TestLanguageIsRemembered(t *testing.T) {
+	h := newHouse(t)
+	w := h.get(self + "?lang=en")
+	if !strings.Contains(w.Body.String(), "Log in to Exempelbo Municipality") || !strings.Contains(strings.Join(w.Header().Values("Set-Cookie"), "\n"), "sigill_lang=en;") {
+		t.Errorf("%v", w.Header())
+	}
+	if w := h.get(self, cookie(page.LangCookie, "en")); !strings.Contains(w.Body.String(), "Log in to") {
+		t.Error("the choice is not used")
+	}
+	for _, bad := range []string{"xx", "<b>", ""} {
+		if w := h.get(self+"?lang="+url.QueryEscape(bad), cookie(page.LangCookie, bad)); w.Code != 200 || !strings.Contains(w.Body.String(), `lang="sv"`) {
+			t.Errorf("%q: %d", bad, w.Code)
+		}
+	}
+}
+
+func TestDone(t *testing.T) {
+	h := newHouse(t)
+	h.order(loginOne, "o1", "mbankid", "other", flow.View{State: "complete"})
+	if to := location(t, h.get(self+"/o1")); to != self+"/o1/done" {
+		t.Fatalf("a reload leads to %s", to)
+	}
+	if to := location(t, h.get(self+"/o1/done")); to != "https://app.example.se/callback?code=c" {
+		t.Errorf("sent to %s", to)
+	}
+	// The second tab: the login is gone, the order taken over.
+	h.flow.put("o1", browserOne, loginOne, flow.View{State: "failed", Failed: providers.Failed{Hint: flow.ContinuedElsewhere}})
+	for _, path := range []string{self + "/o1", self + "/o1/done"} {
+		if w := h.get(path); w.Code != 200 || !strings.Contains(w.Body.String(), "i ett annat fönster") {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if w := h.get(self + "/o1/status"); strings.TrimSpace(w.Body.String()) != `{"state":"failed","hint":"continuedElsewhere"}` {
+		t.Errorf("status %s", w.Body)
+	}
+	if h.logins.finished != 1 {
+		t.Errorf("finished %d times", h.logins.finished)
+	}
+}
+
+func TestDoneTooEarly(t *testing.T) {
+	for _, state := range []flow.State{"pending", "returning", "failed"} {
+		h := newHouse(t)
+		h.order(loginOne, "o1", "bankid", "this", flow.View{State: state})
+		if to := location(t, h.get(self+"/o1/done")); to != self+"/o1" || h.logins.finished != 0 {
+			t.Errorf("%s: %s", state, to)
+		}
+	}
+}
+
+func TestDoneRaced(t *testing.T) {
+	h := newHouse(t)
+	h.order(loginOne, "o1", "mbankid", "other", flow.View{State: "complete"})
+	h.logins.finish = func(broker.Login) error { return broker.ErrConflict }
+	if w := h.get(self + "/o1/done"); w.Code != 200 || !strings.Contains(w.Body.String(), "i ett annat fönster") {
+		t.Errorf("%d", w.Code)
+	}
+}
+
+func TestRejectionGoesBackWithItsCode(t *testing.T) {
+	h := newHouse(t)
+	h.order(loginOne, "o1", "mbankid", "other", flow.View{State: "complete"})
+	h.logins.finish = func(broker.Login) error {
+		return &oidc.Rejection{Reason: providers.LevelTooLow, Code: "unmet_authentication_requirements", Text: providers.Text{SV: "För låg nivå.", EN: "Too low."}}
+	}
+	w := h.get(self + "/o1/done")
+	if w.Code != 403 || !strings.Contains(w.Body.String(), "För låg nivå.") || !strings.Contains(w.Body.String(), `value="unmet_authentication_requirements"`) {
+		t.Fatalf("%d: %s", w.Code, w.Body)
+	}
+	if w := h.post(self+"/back", url.Values{"code": {"server_error"}}); w.Code != 400 {
+		t.Errorf("an invented code: %d", w.Code)
+	}
+	to := location(t, h.post(self+"/back", url.Values{"code": {"unmet_authentication_requirements"}}))
+	if to != "https://app.example.se/callback?error=unmet_authentication_requirements" {
+		t.Errorf("sent to %s", to)
+	}
+}
+
+func TestBackToTheClient(t *testing.T) {
+	h := newHouse(t)
+	location(t, h.post(self, chooseQR))
+	if to := location(t, h.post(self+"/back", nil)); to != "https://app.example.se/callback?error=access_denied" || len(h.flow.cancelled) != 1 {
+		t.Errorf("sent to %s, cancelled %v", to, h.flow.cancelled)
+	}
+	if w := h.post(self+"/back", nil); w.Code != 404 {
+		t.Errorf("again: %d", w.Code)
+	}
+}
+
+func TestFormsMayEndAtTheClient(t *testing.T) {
+	h := newHouse(t)
+	to := location(t, h.post(self, chooseQR))
+	for _, path := range []string{self, to} {
+		if csp := h.get(path).Header().Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self' https://app.example.se;") {
+			t.Errorf("%s: %s", path, csp)
+		}
+	}
+	if csp := h.get("/").Header().Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self';") || !strings.Contains(csp, "frame-ancestors 'none'") {
+		t.Error(csp)
+	}
+}
+
+func TestComingBack(t *testing.T) {
+	h := newHouse(t)
+	h.order(loginOne, "o1", "bankid", "this", flow.View{State: "pending", Wait: waiting("this")})
+	h.flow.arrivals["o1 nonce"] = flow.Arrival{Outcome: flow.Welcome, Order: broker.Order{ID: "o1", Owner: "login", Ref: loginOne}}
+	if to := location(t, h.get("/return/o1?n=nonce")); to != self+"/o1" {
+		t.Errorf("sent to %s", to)
+	}
+	for name, c := range map[string]struct {
+		path   string
+		who    string
+		status int
+	}{
+		"another browser":   {"/return/o1?n=nonce", browserTwo, 403},
+		"no browser":        {"/return/o1?n=nonce", "", 403},
+		"another nonce":     {"/return/o1?n=x", browserOne, 410},
+		"no nonce":          {"/return/o1", browserOne, 410},
+		"two nonces":        {"/return/o1?n=nonce&n=nonce", browserOne, 410},
+		"overlong nonce":    {"/return/o1?n=" + strings.Repeat("n", 200), browserOne, 410},
+		"another's order":   {"/return/o2?n=nonce", browserOne, 410},
+		"malformed address": {"/return/%3Cb%3E?n=nonce", browserOne, 410},
+	} {
+		w := h.get(c.path, as(c.who))
+		if w.Code != c.status || strings.Contains(w.Body.String(), "Exempelbo") || w.Header().Get("Location") != "" {
+			t.Errorf("%s: %d", name, w.Code)
+		}
+	}
+	// Another room's order is none of ours.
+	h.flow.arrivals["o1 sign"] = flow.Arrival{Outcome: flow.Welcome, Order: broker.Order{ID: "o1", Owner: "signing", Ref: "r"}}
+	if w := h.get("/return/o1?n=sign"); w.Code != 410 {
+		t.Errorf("a foreign owner: %d", w.Code)
+	}
+}
+
+func TestNoLaunchAfterComingBack(t *testing.T) {
+	h := newHouse(t)
+	v := flow.View{State: "pending", Wait: waiting("this")}
+	h.order(loginOne, "o1", "bankid", "this", v)
+	if !strings.Contains(h.get(self+"/o1").Body.String(), "data-auto") {
+		t.Error("the app is not opened")
+	}
+	v.Order.Returned = h.now
+	h.order(loginOne, "o1", "bankid", "this", v)
+	body := h.get(self + "/o1").Body.String()
+	if strings.Contains(body, "data-auto") || !strings.Contains(body, `href="bankid:///?autostarttoken=`) {
+		t.Error("the app is opened again, or cannot be")
+	}
+}
+
+func TestUnsafeLinkIsNoLink(t *testing.T) {
+	h := newHouse(t)
+	for _, link := range []string{"javascript:alert(1)", " javascript:alert(1)", "JAVASCRIPT:x", "data:text/html,x", "//evil.example.com", "", "vbscript:x"} {
+		h.order(loginOne, "o1", "bankid", "this", flow.View{State: "pending", Wait: providers.Wait{Link: link}})
+		body := h.get(self + "/o1").Body.String()
+		if !strings.Contains(body, `href=""`) || !strings.Contains(body, "data-open hidden") {
+			t.Errorf("%q became a link", link)
+		}
+	}
+}
+
+func TestFrameWithoutScript(t *testing.T) {
+	h := newHouse(t)
+	h.order(loginOne, "o1", "mbankid", "other", flow.View{State: "pending", Wait: waiting("other")})
+	w := h.get(self + "/o1/qr")
+	if w.Header().Get("Refresh") != "1" || !strings.Contains(w.Header().Get("Content-Security-Policy"), "frame-ancestors 'self'") ||
+		!strings.Contains(w.Body.String(), `<svg xmlns="http://www.w3.org/2000/svg"`) || strings.Contains(w.Body.String(), "_top") {
+		t.Errorf("%v\n%s", w.Header(), w.Body)
+	}
+	for _, s := range []flow.State{"complete", "failed", "returning"} {
+		h.order(loginOne, "o1", "mbankid", "other", flow.View{State: s})
+		w := h.get(self + "/o1/qr")
+		if w.Header().Get("Refresh") != "" || !strings.Contains(w.Body.String(), `href="`+self+`/o1" target="_top"`) {
+			t.Errorf("%s: %v\n%s", s, w.Header(), w.Body)
+		}
+	}
+	page := h.get(self)
+	if page.Header().Get("X-Frame-Options") != "DENY" {
+		t.Error("the chooser can be framed")
+	}
+}
+
+func TestExpiredLoginKnowsTheWayBack(t *testing.T) {
+	h := newHouse(t)
+	set := h.get(self).Result().Cookies()
+	i := slices.IndexFunc(set, func(c *http.Cookie) bool { return c.Name == clientCookie })
+	if i < 0 {
+		t.Fatal("no cookie")
+	}
+	if strings.Contains(set[i].Value, loginOne[:8]) {
+		t.Error("the cookie repeats the login's name")
+	}
+	delete(h.logins.logins, loginOne)
+	w := h.get(self, cookie(clientCookie, set[i].Value))
+	if w.Code != 404 || !strings.Contains(w.Body.String(), `href="https://www.example.se/"`) {
+		t.Errorf("%d: %s", w.Code, w.Body)
+	}
+	for _, bad := range []string{loginMark("x") + ".demo", loginMark(loginOne) + ".nobody", "demo", "."} {
+		if w := h.get(self, cookie(clientCookie, bad)); w.Code != 404 || strings.Contains(w.Body.String(), "example.se") {
+			t.Errorf("%q: %d", bad, w.Code)
+		}
+	}
+}
+
+func TestHomeIsAWebAddress(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://a.example.se/x": "https://a.example.se/x", "http://localhost:8084/": "http://localhost:8084/",
+		"javascript:x": "", "data:x": "", "//a": "", "": "", "a": "",
+	} {
+		if got := safeHome(address); got != want {
+			t.Errorf("%q: %q", address, got)
+		}
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for _, c := range []struct {
+		s     string
+		limit int
+		want  string
+	}{{"abc", 5, "abc"}, {"abc", 2, "ab"}, {"åäö", 3, "å"}, {"åäö", 4, "åä"}, {"å", 0, ""}} {
+		if got := shorten(c.s, c.limit); got != c.want {
+			t.Errorf("%q to %d: %q", c.s, c.limit, got)
+		}
+	}
+}
+
+// The code is read back by a reader that we did not write.
+func TestCodeCanBeRead(t *testing.T) {
+	convert, err1 := exec.LookPath("rsvg-convert")
+	read, err2 := exec.LookPath("zbarimg")
+	if err1 != nil || err2 != nil {
+		t.Skip("no rsvg-convert or zbarimg")
+	}
+	content := waiting("other").QR
+	svg, err := qrSVG(content, `QR "<kod>"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "qr.svg"), filepath.Join(dir, "qr.png")
+	if err := os.WriteFile(in, svg, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := exec.Command(convert, "-w", "280", "-o", out, in).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	b, err := exec.Command(read, "--quiet", "--raw", out).Output()
+	if err != nil || strings.TrimSpace(string(b)) != content {
+		t.Fatalf("%v: read %q", err, b)
+	}
+}
+
+func TestCodeTooLong(t *testing.T) {
+	if _, err := qrSVG(strings.Repeat("x", 5000), ""); err == nil {
+		t.Error("drawn")
+	}
+}
+
+func BenchmarkStatus(b *testing.B) {
+	h := newHouse(b)
+	h.order(loginOne, "o1", "bankid", "this", flow.View{State: "pending", Wait: waiting("this")})
+	r := httptest.NewRequest("GET", self+"/o1/status?lang=sv", nil)
+	r.AddCookie(&http.Cookie{Name: page.BrowserCookie, Value: browserOne})
+	b.ReportAllocs()
+	for b.Loop() {
+		h.mux.ServeHTTP(httptest.NewRecorder(), r)
+	}
+}
+
+func BenchmarkWaitingPage(b *testing.B) {
+	h := newHouse(b)
+	h.order(loginOne, "o1", "bankid", "this", flow.View{State: "pending", Wait: waiting("this")})
+	r := httptest.NewRequest("GET", self+"/o1", nil)
+	r.AddCookie(&http.Cookie{Name: page.BrowserCookie, Value: browserOne})
+	b.ReportAllocs()
+	for b.Loop() {
+		h.mux.ServeHTTP(httptest.NewRecorder(), r)
+	}
+}
+
+func BenchmarkPicture(b *testing.B) {
+	content := waiting("other").QR
+	for b.Loop() {
+		if _, err := qrSVG(content, "QR"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
