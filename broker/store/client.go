@@ -104,9 +104,9 @@ func (s *Store) Client(ctx context.Context, id string) (broker.Client, error) {
 		return broker.Client{}, fmt.Errorf("client: %w", err)
 	}
 	s.mu.Lock()
-	known := s.clients[id]
+	known, ok := s.clients[id]
 	s.mu.Unlock()
-	if known.body == body {
+	if ok && known.body == body {
 		return known.client, nil
 	}
 	c, err := decodeClient(id, body)

@@ -1,0 +1,386 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sigill/broker"
+	"sigill/broker/flow"
+	"sigill/broker/kit/audit"
+	"sigill/providers"
+)
+
+// OrderStore keeps e-ID orders and their leases.
+type OrderStore interface {
+	flow.Orders
+	flow.Leases
+}
+
+// Events gives all audit events that were written so far, oldest first.
+type Events func(*testing.T) []audit.Event
+
+// anOrder has something in every field that a new order can have.
+func anOrder(id string, now time.Time) broker.Order {
+	return broker.Order{
+		ID: broker.OrderID(id), Owner: "login", Ref: "ref of " + id, Client: "demo", Provider: providers.MBankID, Instance: "kommunen",
+		Mode: providers.ModeOther, Kind: providers.KindAuth, Locked: true,
+		Phase: broker.Pending, Sealed: []byte("sealed \x00 bytes of " + id), Browser: []byte{1, 2, 0}, Nonce: []byte{3, 0, 4},
+		Restarts: 1, Created: now, Changed: now.Add(time.Millisecond), Deadline: now.Add(10 * time.Minute),
+		Node: "one", LeaseUntil: now.Add(20 * time.Second),
+	}
+}
+
+func anEvent(typ audit.Type, at time.Time) audit.Event {
+	return audit.Event{Type: typ, At: at, Client: "demo", Provider: "mbankid", Instance: "kommunen", Order: "o", Login: "l", Person: "ff00", Reason: "timed_out"}
+}
+
+// Orders tests a store of e-ID orders. open makes an empty one.
+func Orders(t *testing.T, open func(*testing.T, *Clock) (OrderStore, Events)) {
+	begin := func(t *testing.T) (OrderStore, Events, time.Time) {
+		c := NewClock()
+		s, events := open(t, c)
+		return s, events, c.Now()
+	}
+	same := func(t *testing.T, s OrderStore, want broker.Order) {
+		t.Helper()
+		got, err := s.Order(ctx, want.ID)
+		check(t, err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("order (-want +got):\n%s", diff)
+		}
+	}
+	wantEvents := func(t *testing.T, events Events, want ...audit.Event) {
+		t.Helper()
+		if diff := cmp.Diff(want, events(t)); diff != "" {
+			t.Fatalf("events (-want +got):\n%s", diff)
+		}
+	}
+
+	t.Run("create and read", func(t *testing.T) {
+		s, events, now := begin(t)
+		if _, err := s.Order(ctx, "a"); !errors.Is(err, broker.ErrNotFound) {
+			t.Fatalf("read what is not there: %v", err)
+		}
+		o := anOrder("a", now)
+		started, failed := anEvent(audit.OrderStarted, now), anEvent(audit.OrderFailed, now.Add(time.Second))
+		check(t, s.CreateOrder(ctx, o, started, failed))
+		same(t, s, o)
+		bare := broker.Order{ID: "bare", Phase: broker.Failed, Reason: providers.IssuerDown, Created: now, Changed: now}
+		check(t, s.CreateOrder(ctx, bare))
+		same(t, s, bare)
+		ended := o
+		ended.ID, ended.Phase, ended.Returned, ended.PickedUp = "ended", broker.Done, now, true
+		ended.Consumed, ended.ForeignUntil, ended.Version = now.Add(time.Second), now.Add(time.Minute), 7
+		check(t, s.CreateOrder(ctx, ended))
+		same(t, s, ended)
+		wantEvents(t, events, started, failed)
+	})
+	t.Run("an id is used once", func(t *testing.T) {
+		s, events, now := begin(t)
+		o := anOrder("a", now)
+		check(t, s.CreateOrder(ctx, o))
+		again := o
+		again.Sealed = []byte("another")
+		if err := s.CreateOrder(ctx, again, anEvent(audit.OrderStarted, now)); !errors.Is(err, broker.ErrConflict) {
+			t.Fatalf("created twice: %v", err)
+		}
+		same(t, s, o)
+		wantEvents(t, events)
+	})
+	t.Run("update", func(t *testing.T) {
+		s, events, now := begin(t)
+		o := anOrder("a", now)
+		other := anOrder("b", now)
+		check(t, s.CreateOrder(ctx, o))
+		check(t, s.CreateOrder(ctx, other))
+		o.Phase, o.Reason, o.Sealed, o.Nonce = broker.Failed, providers.TimedOut, []byte("new"), nil
+		o.Returned, o.PickedUp, o.Restarts = now.Add(time.Second), true, 3
+		o.Changed, o.Deadline, o.Consumed = now.Add(2*time.Second), now.Add(time.Hour), now.Add(3*time.Second)
+		leased := o
+		o.Node, o.LeaseUntil, o.ForeignUntil = "two", now.Add(time.Hour), now.Add(time.Hour)
+		check(t, s.UpdateOrder(ctx, o, anEvent(audit.OrderFailed, now)))
+		leased.Version = 1
+		same(t, s, leased)
+		same(t, s, other)
+		if err := s.UpdateOrder(ctx, o, anEvent(audit.OrderCompleted, now)); !errors.Is(err, broker.ErrConflict) {
+			t.Errorf("updated an old version: %v", err)
+		}
+		o.Version = 5
+		if err := s.UpdateOrder(ctx, o, anEvent(audit.OrderCompleted, now)); !errors.Is(err, broker.ErrConflict) {
+			t.Errorf("updated a version that is not there yet: %v", err)
+		}
+		o.ID = "unknown"
+		if err := s.UpdateOrder(ctx, o, anEvent(audit.OrderCompleted, now)); !errors.Is(err, broker.ErrNotFound) {
+			t.Errorf("updated what is not there: %v", err)
+		}
+		same(t, s, leased)
+		wantEvents(t, events, anEvent(audit.OrderFailed, now))
+	})
+	t.Run("a bad event undoes the act", func(t *testing.T) {
+		s, events, now := begin(t)
+		o := anOrder("a", now)
+		if s.CreateOrder(ctx, o, anEvent(audit.OrderStarted, now), audit.Event{}) == nil {
+			t.Error("wrote an event without type and time")
+		}
+		if _, err := s.Order(ctx, o.ID); !errors.Is(err, broker.ErrNotFound) {
+			t.Errorf("the order is there without its events: %v", err)
+		}
+		wantEvents(t, events)
+	})
+
+	claim := func(t *testing.T, s OrderStore, node string, own bool, now, until time.Time, limit int) []broker.Order {
+		t.Helper()
+		list, err := s.ClaimOrders(ctx, node, own, now, until, limit)
+		check(t, err)
+		for _, o := range list {
+			same(t, s, o)
+		}
+		slices.SortFunc(list, func(a, b broker.Order) int { return strings.Compare(string(a.ID), string(b.ID)) })
+		return list
+	}
+	ids := func(list []broker.Order) (out []string) {
+		for _, o := range list {
+			out = append(out, string(o.ID))
+		}
+		return out
+	}
+	t.Run("claim", func(t *testing.T) {
+		for _, c := range []struct {
+			name  string
+			phase broker.Phase
+			node  string
+			lease time.Duration // from when the claim is made
+			own   bool
+			want  bool
+		}{
+			{"lease of another runs", broker.Pending, "one", time.Millisecond, false, false},
+			{"lease of another ends now", broker.Pending, "one", 0, false, true},
+			{"lease of another has ended", broker.Pending, "one", -time.Second, false, true},
+			{"own lease runs", broker.Pending, "two", time.Second, false, false},
+			{"own lease has ended", broker.Pending, "two", -time.Second, false, true},
+			{"own lease runs, after a restart", broker.Pending, "two", time.Second, true, true},
+			{"lease of another runs, after a restart", broker.Pending, "one", time.Second, true, false},
+			{"done", broker.Done, "one", -time.Second, true, false},
+			{"failed", broker.Failed, "two", -time.Second, true, false},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				s, events, now := begin(t)
+				o := anOrder("a", now)
+				o.Phase, o.Node, o.LeaseUntil, o.Version = c.phase, c.node, now.Add(c.lease), 4
+				check(t, s.CreateOrder(ctx, o))
+				got := claim(t, s, "two", c.own, now, now.Add(20*time.Second), 10)
+				if !c.want {
+					if len(got) != 0 {
+						t.Fatalf("claimed %v", ids(got))
+					}
+					same(t, s, o)
+					return
+				}
+				if c.node != "two" {
+					o.ForeignUntil = o.LeaseUntil
+				}
+				o.Node, o.LeaseUntil = "two", now.Add(20*time.Second)
+				if diff := cmp.Diff([]broker.Order{o}, got); diff != "" {
+					t.Fatalf("claimed (-want +got):\n%s", diff)
+				}
+				wantEvents(t, events)
+			})
+		}
+	})
+	t.Run("an order that was never leased is anybody's", func(t *testing.T) {
+		s, _, now := begin(t)
+		o := anOrder("a", now)
+		o.Node, o.LeaseUntil = "", time.Time{}
+		check(t, s.CreateOrder(ctx, o))
+		got := claim(t, s, "two", false, now, now.Add(time.Second), 10)
+		if len(got) != 1 || !got[0].ForeignUntil.IsZero() {
+			t.Fatalf("claimed %+v", got)
+		}
+	})
+	t.Run("claims go on where the limit cut them", func(t *testing.T) {
+		for _, own := range []bool{false, true} {
+			s, _, now := begin(t)
+			for i := range 10 {
+				o := anOrder(fmt.Sprint("o", i), now)
+				o.LeaseUntil = now.Add(-time.Second)
+				if own {
+					o.Node, o.LeaseUntil = "two", now.Add(time.Second)
+				}
+				check(t, s.CreateOrder(ctx, o))
+			}
+			var all []string
+			for range 4 {
+				got := claim(t, s, "two", own, now, now.Add(20*time.Second), 3)
+				if len(got) > 3 {
+					t.Fatalf("claimed %d", len(got))
+				}
+				for _, id := range ids(got) {
+					if !slices.Contains(all, id) {
+						all = append(all, id)
+					}
+				}
+			}
+			if len(all) != 10 {
+				t.Errorf("own %v: four claims of 3 found %v", own, all)
+			}
+		}
+	})
+	t.Run("renew", func(t *testing.T) {
+		s, _, now := begin(t)
+		mine, too, theirs, ended := anOrder("mine", now), anOrder("too", now), anOrder("theirs", now), anOrder("ended", now)
+		too.LeaseUntil = now.Add(-time.Second)
+		theirs.Node = "two"
+		ended.Phase = broker.Done
+		for _, o := range []broker.Order{mine, too, theirs, ended} {
+			check(t, s.CreateOrder(ctx, o))
+		}
+		check(t, s.RenewLeases(ctx, "one", now.Add(time.Minute)))
+		mine.LeaseUntil, too.LeaseUntil = now.Add(time.Minute), now.Add(time.Minute)
+		same(t, s, mine)
+		same(t, s, too)
+		same(t, s, theirs)
+		same(t, s, ended)
+		if got := claim(t, s, "three", false, now.Add(time.Minute-time.Millisecond), now.Add(time.Hour), 10); !slices.Equal(ids(got), []string{"theirs"}) {
+			t.Errorf("claimed %v while the renewed leases ran", ids(got))
+		}
+		got := claim(t, s, "three", false, now.Add(time.Minute), now.Add(time.Hour), 10)
+		if !slices.Equal(ids(got), []string{"mine", "too"}) {
+			t.Fatalf("claimed %v", ids(got))
+		}
+		if !got[0].ForeignUntil.Equal(now.Add(time.Minute)) {
+			t.Errorf("the lease that was taken over ended at %v, want %v", got[0].ForeignUntil, now.Add(time.Minute))
+		}
+		// Node one comes back: its old orders are not its own any more.
+		check(t, s.RenewLeases(ctx, "one", now.Add(2*time.Hour)))
+		if got := claim(t, s, "four", false, now.Add(time.Hour), now.Add(3*time.Hour), 10); len(got) != 3 {
+			t.Errorf("claimed %v, want all three", ids(got))
+		}
+	})
+	t.Run("a lease taken after a renewal counts from then", func(t *testing.T) {
+		s, _, now := begin(t)
+		check(t, s.RenewLeases(ctx, "one", now.Add(time.Second)))
+		o := anOrder("a", now)
+		check(t, s.CreateOrder(ctx, o))
+		same(t, s, o)
+		if got := claim(t, s, "two", false, now.Add(10*time.Second), now.Add(time.Minute), 10); len(got) != 0 {
+			t.Errorf("claimed %v while its lease ran", ids(got))
+		}
+		check(t, s.RenewLeases(ctx, "one", now.Add(30*time.Second)))
+		o.LeaseUntil = now.Add(30 * time.Second)
+		same(t, s, o)
+	})
+
+	t.Run("race to create", func(t *testing.T) {
+		s, events, now := begin(t)
+		n := rounds()
+		for i := range n {
+			won := race(func(racer int) bool {
+				o := anOrder(fmt.Sprint(i), now)
+				o.Ref = fmt.Sprint(racer)
+				err := s.CreateOrder(ctx, o, anEvent(audit.OrderStarted, now))
+				if err != nil && !errors.Is(err, broker.ErrConflict) {
+					t.Error(err)
+				}
+				return err == nil
+			})
+			if won != 1 {
+				t.Fatalf("round %d: created %d times", i, won)
+			}
+		}
+		if got := len(events(t)); got != n {
+			t.Errorf("%d events of %d creations", got, n)
+		}
+	})
+	t.Run("race to update", func(t *testing.T) {
+		s, events, now := begin(t)
+		o := anOrder("a", now)
+		check(t, s.CreateOrder(ctx, o))
+		n := rounds()
+		for i := range n {
+			won := race(func(racer int) bool {
+				o := o
+				o.Version, o.Restarts = int64(i), racer
+				err := s.UpdateOrder(ctx, o, anEvent(audit.OrderRestarted, now))
+				if err != nil && !errors.Is(err, broker.ErrConflict) {
+					t.Error(err)
+				}
+				return err == nil
+			})
+			if won != 1 {
+				t.Fatalf("round %d: updated %d times", i, won)
+			}
+		}
+		if got := len(events(t)); got != n {
+			t.Errorf("%d events of %d updates", got, n)
+		}
+	})
+	t.Run("race to claim", func(t *testing.T) {
+		s, _, now := begin(t)
+		const orders = 20
+		for i := range orders {
+			check(t, s.CreateOrder(ctx, anOrder(fmt.Sprint(i), now)))
+		}
+		for range rounds() {
+			now = now.Add(time.Minute)
+			var mu sync.Mutex
+			owner := map[broker.OrderID]int{}
+			race(func(racer int) bool {
+				for {
+					list, err := s.ClaimOrders(ctx, fmt.Sprint("node ", racer), false, now, now.Add(20*time.Second), 3)
+					if err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					for _, o := range list {
+						if was, twice := owner[o.ID]; twice {
+							t.Errorf("order %s went to %d and %d", o.ID, was, racer)
+						}
+						owner[o.ID] = racer
+					}
+					mu.Unlock()
+					if len(list) == 0 {
+						return true
+					}
+				}
+			})
+			if len(owner) != orders {
+				t.Fatalf("%d of %d orders were claimed", len(owner), orders)
+			}
+		}
+	})
+	t.Run("claims and updates do not undo each other", func(t *testing.T) {
+		s, _, now := begin(t)
+		check(t, s.CreateOrder(ctx, anOrder("a", now)))
+		for i := range rounds() {
+			at := now.Add(time.Duration(i+1) * time.Minute)
+			node := fmt.Sprint("node ", i)
+			race(func(racer int) bool {
+				switch racer {
+				case 0:
+					if _, err := s.ClaimOrders(ctx, node, false, at, at.Add(20*time.Second), 10); err != nil {
+						t.Error(err)
+					}
+				case 1:
+					o := anOrder("a", now)
+					o.Version, o.Sealed = int64(i), fmt.Append(nil, i)
+					if err := s.UpdateOrder(ctx, o); err != nil {
+						t.Error(err)
+					}
+				}
+				return true
+			})
+			o, err := s.Order(ctx, "a")
+			check(t, err)
+			if o.Node != node || o.Version != int64(i+1) || string(o.Sealed) != fmt.Sprint(i) {
+				t.Fatalf("round %d: %s, version %d, %s", i, o.Node, o.Version, o.Sealed)
+			}
+		}
+	})
+}
