@@ -176,6 +176,33 @@ func TestPhoneHidesWhatIsNotOpened(t *testing.T) {
 	}
 }
 
+func TestPhoneCamera(t *testing.T) {
+	s := Start(t)
+	b := newBrowser(t, s)
+	m, err := s.Material()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.be("tre")
+	look := url.Values{"camera": {"1"}}
+	if page := b.post("/phone/scan", look); page.status != 404 || !strings.Contains(words(page.one(t, ".notice")), "Ingen QR-kod") {
+		t.Errorf("a camera that looks at nothing: %d", page.status)
+	}
+	c := relyingParty(t, m)
+	var older, newer, here struct{ OrderRef string }
+	post(t, c, m.BankIDURL+"auth", `{"endUserIp":"127.0.0.1"}`, &older)
+	post(t, c, m.BankIDURL+"auth", `{"endUserIp":"127.0.0.1"}`, &newer)
+	post(t, c, m.BankIDURL+"auth", `{"endUserIp":"127.0.0.1","returnUrl":"http://localhost/back"}`, &here)
+	for _, want := range []string{newer.OrderRef, older.OrderRef} {
+		if page := b.post("/phone/scan", look); page.status != 303 || page.location != "/phone/orders/"+want {
+			t.Errorf("saw %s, want %s", page.location, want)
+		}
+	}
+	if page := b.post("/phone/scan", look); page.status != 404 {
+		t.Errorf("an order of this device was scanned: %s", page.location)
+	}
+}
+
 func TestPhoneScans(t *testing.T) {
 	s := Start(t)
 	b := newBrowser(t, s)

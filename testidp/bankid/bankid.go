@@ -17,6 +17,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -367,6 +368,24 @@ func (s *Simulator) Scan(c control.Code) (string, error) {
 	}
 	o.open(how, now)
 	return o.ref, nil
+}
+
+// InView is what a camera pointed at the screen would read: the frame of this
+// moment of the newest order that waits for a scan. It goes through Scan like
+// any other.
+func (s *Simulator) InView() (qr string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	for e := s.orders.Back(); e != nil; e = e.Prev() {
+		o := e.Value.(*order)
+		o.settle(now, &s.timings)
+		if v := o.view(); v.State == control.Pending && o.over.IsZero() && o.route == notOpened && !v.Call && v.ReturnURL == "" {
+			t := int(now.Sub(o.created) / time.Second)
+			return "bankid." + o.qrToken + "." + strconv.Itoa(t) + "." + frameMAC(o.qrSecret, t), true
+		}
+	}
+	return "", false
 }
 
 // Act implements control.Simulator.

@@ -5,7 +5,8 @@
 // It owns the pages, their texts and their look, and the address that app
 // links lead to (DESIGN.md section 6, /app). What an order may do is the
 // simulators' business. An order that nobody has opened cannot be seen here:
-// it takes the QR frame of the moment or the app link, as with a real phone.
+// it takes the QR frame of the moment (by the camera, or pasted) or the app
+// link, as with a real phone.
 package phone
 
 import (
@@ -35,6 +36,12 @@ type Simulator interface {
 	Name() string
 	control.Ledger
 	control.Device
+}
+
+// A Camera is a simulator that knows what a phone would read from the screen.
+// It stands in for holding a phone to it, for people who have only a browser.
+type Camera interface {
+	InView() (qr string, ok bool)
 }
 
 // A Phone serves the pages.
@@ -178,6 +185,14 @@ func (p *Phone) scan(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	code := strings.TrimSpace(field(w, r, "qr"))
+	if field(w, r, "camera") != "" {
+		var ok bool
+		if code, ok = p.inView(); !ok {
+			pg.Notice = pg.T.NothingInView
+			p.drawHome(w, http.StatusNotFound, pg)
+			return
+		}
+	}
 	id, err := control.Scan(p.simulators, control.Code{QR: code})
 	if err != nil {
 		pg.QR, pg.Notice = code, pg.T.ScanFailed+" ("+err.Error()+")"
@@ -185,6 +200,17 @@ func (p *Phone) scan(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, "/phone/orders/"+url.PathEscape(id), http.StatusSeeOther)
+}
+
+func (p *Phone) inView() (string, bool) {
+	for _, s := range p.simulators {
+		if c, ok := s.(Camera); ok {
+			if qr, ok := c.InView(); ok {
+				return qr, true
+			}
+		}
+	}
+	return "", false
 }
 
 // app is where app links lead. It opens the order, as a real app does, and is

@@ -6,6 +6,7 @@ type texts struct {
 	Banner, Phone, Choose, ChooseLead, Use, Switch  string
 	ScanTitle, ScanLabel, ScanHelp, Scan            string
 	ScanFailed                                      string
+	Camera, CameraHelp, NothingInView, ScanByHand   string
 	Pending, NonePending, Open, Reload              string
 	Identify, Sign, Cancel                          string
 	WantsIdentify, WantsSign, NoText, Intention     string
@@ -66,7 +67,9 @@ func textsFor(language string) texts {
 			ChooseLead: "Pick a made-up person. No security code is asked for.", Use: "Be this person", Switch: "Be someone else",
 			ScanTitle: "Scan a code", ScanLabel: "Content of the QR code", ScanHelp: "Paste what the code says right now. It is good for a couple of seconds.", Scan: "Scan",
 			ScanFailed: "The code could not be used",
-			Pending:    "On this phone", NonePending: "Nothing is waiting. Scan a code or follow an app link.", Open: "Open", Reload: "Look again",
+			Camera:     "Point the camera at the screen", CameraHelp: "Reads the newest QR code that is being shown.",
+			NothingInView: "No QR code is being shown. Start a login with Mobilt BankID in another tab first.", ScanByHand: "Paste a code instead",
+			Pending: "On this phone", NonePending: "Nothing is waiting. Scan a code or follow an app link.", Open: "Open", Reload: "Look again",
 			Identify: "Identify", Sign: "Sign", Cancel: "Cancel",
 			WantsIdentify: "asks you to identify yourself", WantsSign: "asks you to sign", NoText: "The service sent no text.", Intention: "My intention",
 			CallTitle: "Are you on the phone?", CallLead: "Continue only if you are talking to", CallYes: "Yes, go on", CallNo: "No, stop",
@@ -87,7 +90,9 @@ func textsFor(language string) texts {
 		ChooseLead: "Välj en påhittad person. Ingen säkerhetskod behövs.", Use: "Var den här personen", Switch: "Byt person",
 		ScanTitle: "Skanna en kod", ScanLabel: "QR-kodens innehåll", ScanHelp: "Klistra in det som koden säger just nu. Det gäller i ett par sekunder.", Scan: "Skanna",
 		ScanFailed: "Koden gick inte att använda",
-		Pending:    "I den här telefonen", NonePending: "Inget väntar. Skanna en kod eller följ en applänk.", Open: "Öppna", Reload: "Titta igen",
+		Camera:     "Rikta kameran mot skärmen", CameraHelp: "Läser den senaste QR-kod som visas.",
+		NothingInView: "Ingen QR-kod visas just nu. Börja en inloggning med Mobilt BankID i en annan flik.", ScanByHand: "Klistra in en kod i stället",
+		Pending: "I den här telefonen", NonePending: "Inget väntar. Skanna en kod eller följ en applänk.", Open: "Öppna", Reload: "Titta igen",
 		Identify: "Identifiera", Sign: "Skriv under", Cancel: "Avbryt",
 		WantsIdentify: "vill att du identifierar dig", WantsSign: "vill att du skriver under", NoText: "Tjänsten skickade ingen text.", Intention: "Min avsikt",
 		CallTitle: "Pratar du i telefon?", CallLead: "Fortsätt bara om du talar med", CallYes: "Ja, fortsätt", CallNo: "Nej, stoppa",
