@@ -289,6 +289,7 @@ func TestStartErrors(t *testing.T) {
 		{"numbers for tokens", jsonAnswer(200, `{"orderRef":1}`), "", true, 1},
 		{"endless answer", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, tokens)
 			chunk := bytes.Repeat([]byte(" "), 1<<16)
 			for range 64 {
 				if _, err := w.Write(chunk); err != nil {
@@ -627,6 +628,77 @@ func TestCompleteWithoutProof(t *testing.T) {
 		}
 		if _, _, err := p.Continue(t.Context(), over, providers.Event{Kind: providers.Tick}); !errors.Is(err, ErrState) {
 			t.Errorf("%s: continues what is over: %v", name, err)
+		}
+	}
+}
+
+// What was made after the answer had been collected cannot be in the answer,
+// however late it is verified.
+func TestLateVerification(t *testing.T) {
+	now := testTime
+	i := newIssuer(t, jsonAnswer(200, tokens))
+	config := i.config(providers.MBankID)
+	config.Clock = func() time.Time { return now }
+	p, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		made  time.Duration
+		check string
+	}{"made in time": {0, ""}, "made later": {5 * time.Minute, "ocsp-time"}} {
+		now = testTime
+		i.answer(jsonAnswer(200, tokens))
+		s, _, err := p.Start(t.Context(), testRequest(providers.ModeOther))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := newForge(home(), providers.KindAuth)
+		f.producedAt = testTime.Add(c.made)
+		f.thisUpdate = f.producedAt
+		i.answer(jsonAnswer(200, complete(f.make())))
+		held, _, err := p.Continue(t.Context(), s, providers.Event{Kind: providers.Tick})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now = testTime.Add(10 * time.Minute)
+		_, step, err := p.Continue(t.Context(), held, providers.Event{Kind: providers.Tick})
+		failed, _ := step.(providers.Failed)
+		if _, done := step.(providers.Done); err != nil || done != (c.check == "") || failed.Check != c.check {
+			t.Errorf("%s: refused at %q, %v", name, failed.Check, err)
+		}
+	}
+}
+
+func TestForeignStates(t *testing.T) {
+	i := newIssuer(t, jsonAnswer(200, tokens))
+	s, _, err := i.provider(t, providers.MBankID).Start(t.Context(), testRequest(providers.ModeOther))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Config){
+		"another instance":    func(c *Config) { c.Instance = "other" },
+		"another environment": func(c *Config) { c.Environment.Name = "other" },
+	} {
+		config := i.config(providers.MBankID)
+		change(&config)
+		p, err := New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Show(s, testTime); !errors.Is(err, ErrState) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestStrictBase64(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"YQ==": true, "YR==": false, "YQ=": false, "YQ": false, "": false, "YQ==\n": false, "Y\nQ==": false,
+		" YQ==": false, "YQ==YQ==": false, "YWJj": true, "-_-_": false, "YWJjZA==": false,
+	} {
+		if _, err := strictBase64(text, 3); (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }

@@ -362,6 +362,12 @@ func faults() []fault {
 			// The revocation answer is about a leaf of the honest CA.
 			f.single = func(s *ocspSingle) { sum := sha1Of(publicKeyBits(honest)); s.ID.KeyHash = sum }
 		}},
+		{name: "leaf names another issuer, of the same key", check: "chain", forge: func(f *forge) {
+			renamed := issue(caTemplate("Another Customer CA"), self.customer.key, self.bank)
+			f.chain[0] = renamed
+			f.responder.cert = issue(responderTemplate(), f.responder.key, authority{renamed, self.customer.key})
+			f.single = func(s *ocspSingle) { s.ID.NameHash = sha1Of(renamed.RawSubject) }
+		}},
 		{name: "customer CA expired", check: "chain", forge: customerCA(func(c *x509.Certificate) { c.NotAfter = testTime.Add(-time.Hour) })},
 		{name: "customer CA is no CA", check: "chain", also: "ocsp-responder", forge: customerCA(func(c *x509.Certificate) { c.IsCA = false; c.KeyUsage = x509.KeyUsageCertSign })},
 		{name: "customer CA without constraints", check: "chain", also: "ocsp-responder", forge: customerCA(func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = false, false })},
