@@ -227,6 +227,62 @@ func finishLogin(t *testing.T, app *application, number, away, state, nonce, ver
 	}
 }
 
+// The example application: straight to the QR code, in, and out again.
+func TestExampleApp(t *testing.T) {
+	r := start(t, Config{})
+	person := r.Simulators.People()[1]
+	browser := newVisitor(t, r.Issuer, r.App)
+	page := browser.get(r.App + "/login?provider=mbankid")
+	if !strings.HasPrefix(page.url, r.Issuer+"/login/") || page.status != 200 {
+		t.Fatalf("%d at %s\n%s", page.status, page.url, page.body)
+	}
+	if strings.Count(strings.TrimPrefix(page.url, r.Issuer), "/") == 2 { // still the chooser
+		page = browser.post(page.url, url.Values{"provider": {"mbankid"}, "device": {"other"}})
+	}
+	s := browser.await(page.url, func(s status) bool { return s.QR != "" })
+	order, err := r.Simulators.Scan(s.QR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Simulators.Approve(order, person.Number); err != nil {
+		t.Fatal(err)
+	}
+	s = browser.await(page.url, func(s status) bool { return s.State == "complete" })
+	ref, err := url.Parse(page.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ref, err = ref.Parse(s.Redirect); err != nil {
+		t.Fatal(err)
+	}
+	in := browser.get(ref.String())
+	if in.url != r.App+"/" || !strings.Contains(in.body, "Du är inloggad") || !strings.Contains(in.body, person.Name()) {
+		t.Fatalf("%d at %s\n%s", in.status, in.url, in.body)
+	}
+	if !strings.Contains(in.body, "<details><summary>Visa</summary>"+person.Number+"</details>") || strings.Count(in.body, person.Number) != 1 {
+		t.Errorf("the number stands open:\n%s", in.body)
+	}
+	out := browser.post(r.App+"/logout", nil)
+	if out.url != r.App+"/" || strings.Contains(out.body, "Du är inloggad") {
+		t.Errorf("after logging out: %d at %s\n%s", out.status, out.url, out.body)
+	}
+	// The session at the broker has ended too: no way in without an e-ID.
+	if again := browser.get(r.App + "/login"); !strings.HasPrefix(again.url, r.Issuer+"/login/") {
+		t.Errorf("a new login ends at %s", again.url)
+	}
+}
+
+// What came from elsewhere, or twice, is refused.
+func TestExampleAppRefuses(t *testing.T) {
+	r := start(t, Config{})
+	browser := newVisitor(t, r.Issuer, r.App)
+	for _, q := range []string{"", "?code=x&state=y&iss=" + r.Issuer, "?error=access_denied&state=y"} {
+		if got := browser.get(r.App + "/callback" + q); got.status != 400 {
+			t.Errorf("callback%s: %d", q, got.status)
+		}
+	}
+}
+
 // What lasts, lasts: after a restart the keys of the clients and of the issuer
 // are the same.
 func TestRestart(t *testing.T) {

@@ -14,14 +14,14 @@ import (
 )
 
 // visitor is a person's browser without a screen: it keeps cookies, follows
-// redirects as far as the broker sends it, and sends what forms would.
+// redirects between the sites that it was told of, and sends what forms would.
 type visitor struct {
 	t      testing.TB
 	issuer string
 	http   *http.Client
 }
 
-func newVisitor(t testing.TB, issuer string) *visitor {
+func newVisitor(t testing.TB, issuer string, also ...string) *visitor {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -29,10 +29,12 @@ func newVisitor(t testing.TB, issuer string) *visitor {
 	}
 	v := &visitor{t: t, issuer: issuer}
 	v.http = &http.Client{Jar: jar, Timeout: 20 * time.Second, CheckRedirect: func(r *http.Request, via []*http.Request) error {
-		if !strings.HasPrefix(r.URL.String(), issuer+"/") {
-			return http.ErrUseLastResponse // the application's own address: the test takes over
+		for _, site := range append(also, issuer) {
+			if strings.HasPrefix(r.URL.String(), site+"/") {
+				return nil
+			}
 		}
-		return nil
+		return http.ErrUseLastResponse // the application's own address: the test takes over
 	}}
 	t.Cleanup(v.http.CloseIdleConnections)
 	return v
@@ -77,7 +79,7 @@ func (v *visitor) post(address string, form url.Values) visited {
 		v.t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Origin", v.issuer)
+	r.Header.Set("Origin", r.URL.Scheme+"://"+r.URL.Host)
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
 	return v.do(r)
 }

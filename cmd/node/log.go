@@ -22,7 +22,7 @@ func accessLog(log *slog.Logger, next http.Handler) http.Handler {
 				method = method[:16]
 			}
 			log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("method", method), slog.String("route", route),
-				slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes), slog.Duration("took", time.Since(began)))
+				slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes), slog.Float64("ms", float64(time.Since(began).Microseconds())/1000))
 		}()
 		next.ServeHTTP(seen, r)
 	})

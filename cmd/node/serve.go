@@ -145,7 +145,11 @@ func (n *Node) Run(ctx context.Context) error {
 	case <-deadline.Done():
 		err = errors.New("not everything stopped in time")
 	}
-	n.log.Info("stopped", "error", err)
+	if err != nil {
+		n.log.Error("stopped", "error", err)
+	} else {
+		n.log.Info("stopped")
+	}
 	return errors.Join(err, n.Close())
 }
 

@@ -135,10 +135,10 @@ func (a *App) Handler() http.Handler {
 
 // view is what the page shows.
 type view struct {
-	Problem string
-	Claims  []Claim
-	Phone   string
-	Issuer  string
+	Problem         string
+	About, Protocol []Claim // of who is logged in; empty: nobody is
+	Phone           string
+	Issuer          string
 }
 
 func (a *App) show(w http.ResponseWriter, status int, v view) {
@@ -152,7 +152,15 @@ func (a *App) show(w http.ResponseWriter, status int, v view) {
 
 func (a *App) front(w http.ResponseWriter, r *http.Request) {
 	s, _ := a.session(r)
-	a.show(w, http.StatusOK, view{Claims: s.claims})
+	var v view
+	for _, c := range s.claims {
+		if c.Protocol {
+			v.Protocol = append(v.Protocol, c)
+		} else {
+			v.About = append(v.About, c)
+		}
+	}
+	a.show(w, http.StatusOK, v)
 }
 
 func (a *App) session(r *http.Request) (session, string) {

@@ -17,11 +17,14 @@ type Claim struct {
 	Hidden bool // shown only when the person asks
 	Long   bool // folded
 	From   string
+	// Protocol claims say something of the token rather than of the person.
+	Protocol bool
 }
 
 const prefix = "https://id.oidc.se/claim/"
 
 // meaning gives names to the claims that people understand, in the order shown.
+// Those from sub on belong to the protocol.
 var meaning = [...]struct{ name, label string }{
 	{"name", "Namn"},
 	{"given_name", "Förnamn"},
@@ -32,6 +35,9 @@ var meaning = [...]struct{ name, label string }{
 	{prefix + "authnProvider", "E-legitimation"},
 	{"acr", "Tillitsnivå"},
 	{"auth_time", "Legitimerad"},
+	{prefix + "credentialValidFrom", "E-legitimationen gäller från"},
+	{prefix + "credentialValidTo", "E-legitimationen gäller till"},
+	{prefix + "deviceIp", "Enhetens adress"},
 	{"sub", "Ditt namn hos den här appen"},
 	{"iss", "Utfärdare"},
 	{"aud", "Mottagare"},
@@ -39,9 +45,6 @@ var meaning = [...]struct{ name, label string }{
 	{"exp", "Gäller till"},
 	{"sid", "Session"},
 	{"txn", "Transaktion"},
-	{prefix + "credentialValidFrom", "E-legitimationen gäller från"},
-	{prefix + "credentialValidTo", "E-legitimationen gäller till"},
-	{prefix + "deviceIp", "Enhetens adress"},
 }
 
 // readable puts the claims of the ID Token and of userinfo into one table.
@@ -52,13 +55,13 @@ func readable(fromToken, fromInfo map[string]json.RawMessage) []Claim {
 	}
 	maps.Copy(all, fromToken)
 	var rows []Claim
-	add := func(name, label string) {
+	add := func(name, label string, protocol bool) {
 		raw, ok := all[name]
 		if !ok {
 			return
 		}
 		delete(all, name)
-		c := Claim{Name: name, Label: label, Value: text(name, raw)}
+		c := Claim{Name: name, Label: label, Value: text(name, raw), Protocol: protocol}
 		c.Hidden = name == prefix+"personalIdentityNumber" || name == prefix+"coordinationNumber"
 		c.Long = len(c.Value) > 120
 		_, inToken := fromToken[name]
@@ -73,11 +76,15 @@ func readable(fromToken, fromInfo map[string]json.RawMessage) []Claim {
 		}
 		rows = append(rows, c)
 	}
-	for _, m := range meaning {
-		add(m.name, m.label)
+	protocol := len(meaning)
+	for i, m := range meaning {
+		if m.name == "sub" {
+			protocol = i
+		}
+		add(m.name, m.label, i >= protocol)
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		add(name, strings.TrimPrefix(name, prefix))
+		add(name, strings.TrimPrefix(name, prefix), true)
 	}
 	return rows
 }
