@@ -1,16 +1,25 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
+	"fmt"
+	"image"
+	"image/draw"
+	"image/png"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -697,27 +706,56 @@ func TestShorten(t *testing.T) {
 	}
 }
 
-// The code is read back by a reader that we did not write.
+// The code is read back by a reader that we did not write. The picture is drawn
+// here from the SVG's own words: runs of "M x y h n v1 h -n z".
 func TestCodeCanBeRead(t *testing.T) {
-	convert, err1 := exec.LookPath("rsvg-convert")
-	read, err2 := exec.LookPath("zbarimg")
-	if err1 != nil || err2 != nil {
-		t.Skip("no rsvg-convert or zbarimg")
-	}
 	content := waiting("other").QR
 	svg, err := qrSVG(content, `QR "<kod>"`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	in, out := filepath.Join(dir, "qr.svg"), filepath.Join(dir, "qr.png")
-	if err := os.WriteFile(in, svg, 0o600); err != nil {
+	if d := xml.NewDecoder(bytes.NewReader(svg)); true {
+		for _, err = d.Token(); err == nil; _, err = d.Token() {
+		}
+		if err != io.EOF {
+			t.Fatalf("not well-formed: %v", err)
+		}
+	}
+	for _, want := range []string{`role="img"`, `aria-label="QR &#34;&lt;kod&gt;&#34;"`, `fill="#fff"`} {
+		if !strings.Contains(string(svg), want) {
+			t.Errorf("lacks %s", want)
+		}
+	}
+	var side int
+	if _, err := fmt.Sscanf(string(svg[strings.Index(string(svg), "viewBox"):]), `viewBox="0 0 %d`, &side); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := exec.Command(convert, "-w", "280", "-o", out, in).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, b)
+	const scale = 6
+	picture := image.NewGray(image.Rect(0, 0, side*scale, side*scale))
+	draw.Draw(picture, picture.Rect, image.White, image.Point{}, draw.Src)
+	runs := regexp.MustCompile(`M(\d+) (\d+)h(\d+)v1h-(\d+)z`).FindAllStringSubmatch(string(svg), -1)
+	for _, run := range runs {
+		var n [4]int
+		for i := range n {
+			n[i], _ = strconv.Atoi(run[i+1])
+		}
+		if n[0] < quiet || n[1] < quiet || n[0]+n[2] > side-quiet || n[1] >= side-quiet || n[2] != n[3] {
+			t.Fatalf("the run %v reaches into the quiet zone, or is no rectangle", run)
+		}
+		draw.Draw(picture, image.Rect(n[0]*scale, n[1]*scale, (n[0]+n[2])*scale, (n[1]+1)*scale), image.Black, image.Point{}, draw.Src)
 	}
-	b, err := exec.Command(read, "--quiet", "--raw", out).Output()
+	read, err := exec.LookPath("zbarimg")
+	if err != nil {
+		t.Skip("no zbarimg")
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "qr.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(png.Encode(file, picture), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := exec.Command(read, "--quiet", "--raw", file.Name()).Output()
 	if err != nil || strings.TrimSpace(string(b)) != content {
 		t.Fatalf("%v: read %q", err, b)
 	}

@@ -6,6 +6,17 @@ import (
 	"golang.org/x/text/language"
 )
 
+// matcher knows our languages; it is never changed.
+var matcher = language.NewMatcher(tags(Languages()))
+
+func tags(names []string) []language.Tag {
+	out := make([]language.Tag, len(names))
+	for i, n := range names {
+		out[i] = language.Make(n)
+	}
+	return out
+}
+
 // Known gives back a language that we speak, or the empty string.
 func Known(lang string) string {
 	if slices.Contains(Languages(), lang) {
@@ -26,15 +37,11 @@ func Choose(acceptLanguage string, wishes ...string) string {
 	if len(acceptLanguage) > 256 {
 		acceptLanguage = ""
 	}
-	tags, _, err := language.ParseAcceptLanguage(acceptLanguage)
-	if err != nil || len(tags) == 0 || tags[0] == language.Make("mul") || tags[0] == language.Und {
+	wanted, _, err := language.ParseAcceptLanguage(acceptLanguage)
+	if err != nil || len(wanted) == 0 || wanted[0] == language.Make("mul") {
 		return Languages()[0]
 	}
-	ours := make([]language.Tag, 0, len(Languages()))
-	for _, l := range Languages() {
-		ours = append(ours, language.Make(l))
-	}
-	_, i, confidence := language.NewMatcher(ours).Match(tags...)
+	_, i, confidence := matcher.Match(wanted...)
 	if confidence == language.No {
 		// A language that we do not speak: its readers rather know English,
 		// unless the browser said nothing of use.

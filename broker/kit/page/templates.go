@@ -60,7 +60,6 @@ func LoadTemplates(room fs.FS, texts *i18n.Catalogue, assets *design.Assets, als
 			if _, err = c.ParseFS(room, file); err != nil {
 				return nil, err
 			}
-			t.pages[lang][name] = c
 			if i == 0 {
 				found, err := textsOf(file, c)
 				if err != nil {
@@ -68,9 +67,90 @@ func LoadTemplates(room fs.FS, texts *i18n.Catalogue, assets *design.Assets, als
 				}
 				uses = append(uses, found...)
 			}
+			t.pages[lang][name] = c
 		}
 	}
-	return t, texts.Check(uses)
+	if err := texts.Check(uses); err != nil {
+		return nil, err
+	}
+	for lang, pages := range t.pages {
+		for _, c := range pages {
+			if err := settle(c, functions(lang, texts, assets)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return t, nil
+}
+
+// settle writes what is always the same into the templates as plain text: icons,
+// addresses of files, and texts without placeholders. Most of a page is that,
+// and looking it up at each drawing was most of the work.
+func settle(t *template.Template, do template.FuncMap) error {
+	var faults []error
+	var walk func(parse.Node)
+	walk = func(n parse.Node) {
+		switch n := n.(type) {
+		case *parse.ListNode:
+			if n == nil {
+				return
+			}
+			for i, k := range n.Nodes {
+				if name, arg, ok := constant(k); ok {
+					text, err := evaluate(do, name, arg)
+					faults = append(faults, err)
+					n.Nodes[i] = &parse.TextNode{NodeType: parse.NodeText, Pos: k.Position(), Text: []byte(text)}
+				}
+				walk(k)
+			}
+		case *parse.IfNode:
+			walk(n.List)
+			walk(n.ElseList)
+		case *parse.RangeNode:
+			walk(n.List)
+			walk(n.ElseList)
+		case *parse.WithNode:
+			walk(n.List)
+			walk(n.ElseList)
+		}
+	}
+	for _, d := range t.Templates() {
+		if d.Tree != nil {
+			walk(d.Tree.Root)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// constant recognises {{t "key"}}, {{icon "name"}} and {{asset "name"}}.
+func constant(n parse.Node) (name, arg string, ok bool) {
+	a, ok := n.(*parse.ActionNode)
+	if !ok || len(a.Pipe.Decl) > 0 || len(a.Pipe.Cmds) != 1 || len(a.Pipe.Cmds[0].Args) != 2 {
+		return "", "", false
+	}
+	f, ok1 := a.Pipe.Cmds[0].Args[0].(*parse.IdentifierNode)
+	s, ok2 := a.Pipe.Cmds[0].Args[1].(*parse.StringNode)
+	if !ok1 || !ok2 {
+		return "", "", false
+	}
+	return f.Ident, s.Text, f.Ident == "t" || f.Ident == "icon" || f.Ident == "asset"
+}
+
+// evaluate gives what the action would have written. Texts stand between tags
+// or in quoted attributes only, where one escaping serves both.
+func evaluate(do template.FuncMap, name, arg string) (string, error) {
+	switch f := do[name].(type) {
+	case func(string, ...any) (string, error):
+		s, err := f(arg)
+		return template.HTMLEscapeString(s), err
+	case func(string) (string, error):
+		s, err := f(arg)
+		return template.HTMLEscapeString(s), err
+	case func(string) (template.HTML, error):
+		s, err := f(arg)
+		return string(s), err
+	}
+	return "", fmt.Errorf("no function %s", name)
 }
 
 func functions(lang string, texts *i18n.Catalogue, assets *design.Assets) template.FuncMap {

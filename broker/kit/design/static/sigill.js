@@ -32,8 +32,8 @@
 
 	function watch(wait) {
 		const part = (name) => wait.querySelector("[data-" + name + "]");
-		const code = part("code"), picture = part("picture"), app = part("app"), open = part("open"), help = part("help"), hint = part("hint");
-		let busy = false, failures = 0, timer = 0, shown = "";
+		const code = part("code"), app = part("app"), open = part("open"), help = part("help"), hint = part("hint");
+		let picture = part("picture"), busy = false, failures = 0, timer = 0, shown = "";
 
 		if (open && !open.hidden) offer(open.getAttribute("href"));
 		tick();
@@ -95,15 +95,17 @@
 			return false;
 		}
 
-		// The new picture is loaded before the old one goes, so that a camera
-		// never sees an empty square.
+		// The new picture is loaded before it takes the old one's place, so that a
+		// camera never sees an empty square.
 		function swap(frame) {
-			const next = new Image();
+			const next = picture.cloneNode();
 			next.onload = () => {
 				shown = frame;
-				picture.src = next.src;
-				picture.hidden = false;
+				picture.replaceWith(next);
+				picture = next;
 			};
+			next.hidden = false;
+			next.loading = "eager";
 			next.src = picture.dataset.picture + "&t=" + Date.now();
 		}
 
