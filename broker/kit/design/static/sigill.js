@@ -98,14 +98,14 @@
 		// The new picture is loaded before it takes the old one's place, so that a
 		// camera never sees an empty square.
 		function swap(frame) {
-			const next = picture.cloneNode();
+			const next = new Image(280, 280);
+			next.alt = picture.alt;
+			next.dataset.picture = picture.dataset.picture;
 			next.onload = () => {
 				shown = frame;
 				picture.replaceWith(next);
 				picture = next;
 			};
-			next.hidden = false;
-			next.loading = "eager";
 			next.src = picture.dataset.picture + "&t=" + Date.now();
 		}
 
