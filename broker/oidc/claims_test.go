@@ -115,7 +115,7 @@ func TestClaimFormats(t *testing.T) {
 func TestCodesHoldOnlyWhatWasAsked(t *testing.T) {
 	b := newBench(t)
 	code := b.code("sweden")
-	raw, _, err := b.short.Get(t.Context(), kindCode, code)
+	raw, _, err := b.short.Get(t.Context(), kindGrant, grantKey(code))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -435,7 +435,7 @@ func FuzzIDTokenHint(f *testing.F) {
 		if err == nil && (h.client == "" || h.subject == "" || h.sid == "") {
 			t.Fatalf("a hint without content: %+v", h)
 		}
-		if err != nil && (h != hint{} || strings.Contains(err.Error(), s) && s != "") {
+		if err != nil && (h != hint{} || err != errJWT) {
 			t.Fatal("a refused hint says something")
 		}
 	})

@@ -10,18 +10,16 @@ import (
 	"sigill/broker"
 )
 
-// idToken makes the ID Token of a grant, and the access token that its at_hash
-// belongs to. The only signature of a login is made here.
-func (p *Provider) idToken(c broker.Client, g grant) (idToken, access string, err error) {
+// idToken makes the ID Token of a grant, for an answer with this access token.
+func (p *Provider) idToken(c broker.Client, g grant, access string) (string, error) {
 	var person map[string]json.RawMessage
 	if err := decode("grant", g.IDToken, &person); err != nil {
-		return "", "", err
+		return "", err
 	}
 	claims := make(jwt.MapClaims, len(person)+12)
 	for name, v := range person {
 		claims[name] = v
 	}
-	access = broker.NewSecret()
 	sum := sha256.Sum256([]byte(access))
 	now := p.Now()
 	claims["iss"] = p.Issuer
@@ -37,8 +35,7 @@ func (p *Provider) idToken(c broker.Client, g grant) (idToken, access string, er
 	if g.Nonce != "" {
 		claims["nonce"] = g.Nonce
 	}
-	idToken, err = p.sign(idTokenAlg(c), claims)
-	return idToken, access, err
+	return p.sign(idTokenAlg(c), claims)
 }
 
 // idTokenAlg is ES256 unless the client asks for what costs four times as much.

@@ -171,7 +171,7 @@ func TestRejections(t *testing.T) {
 					t.Errorf("%q", text)
 				}
 			}
-			if !b.records.has(audit.LoginAbandoned, string(row.reason)) || len(b.records.logins) != 0 || b.short.count(kindSession) != 0 || b.short.count(kindCode) != 0 {
+			if !b.records.has(audit.LoginAbandoned, string(row.reason)) || len(b.records.logins) != 0 || b.short.count(kindSession) != 0 || b.short.count(kindGrant) != 0 {
 				t.Error("a rejected person left more than a trace")
 			}
 			// The login lives: the person may go back, or try again.
@@ -232,7 +232,7 @@ func TestFinishAfterRefuse(t *testing.T) {
 	if answer, err := b.Finish(t.Context(), l, o, d); !errors.Is(err, broker.ErrConflict) || answer.URL != "" {
 		t.Errorf("%v %v", answer, err)
 	}
-	if b.short.count(kindCode) != 0 || b.short.count(kindSession) != 0 {
+	if b.short.count(kindGrant) != 0 || b.short.count(kindSession) != 0 {
 		t.Error("a code for a refused login")
 	}
 }
@@ -249,7 +249,7 @@ func TestFinishIsDurableFirst(t *testing.T) {
 	if _, err := b.Finish(t.Context(), l, o, d); err == nil {
 		t.Fatal("finished without a record")
 	}
-	if b.short.count(kindCode) != 0 || b.short.count(kindSession) != 0 || b.short.count(kindLogin) != 1 {
+	if b.short.count(kindGrant) != 0 || b.short.count(kindSession) != 0 || b.short.count(kindLogin) != 1 {
 		t.Error("something came before the record")
 	}
 	b.records.fail = nil

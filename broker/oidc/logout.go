@@ -197,7 +197,7 @@ func (p *Provider) leave(w http.ResponseWriter, r *http.Request, q params) {
 // logoutConfirmed is the person's yes. The handle was shown to one session
 // only, and the button must be pressed on our own page.
 func (p *Provider) logoutConfirmed(w http.ResponseWriter, r *http.Request) {
-	if err := http.NewCrossOriginProtection().Check(r); err != nil {
+	if err := p.ownPages.Check(r); err != nil {
 		p.fault(w, r, Fault{Status: http.StatusForbidden, Code: FaultCrossSite, Err: err})
 		return
 	}

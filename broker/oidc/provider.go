@@ -86,6 +86,8 @@ type Provider struct {
 	path      string // of the issuer: usually empty
 	discovery []byte
 	jwks      *publishedKeys
+	// ownPages tells our own pages from those of other sites.
+	ownPages *http.CrossOriginProtection
 }
 
 // New checks the configuration and starts nothing.
@@ -131,7 +133,11 @@ func New(c Config) (*Provider, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Provider{Config: c, path: u.EscapedPath(), jwks: &publishedKeys{keys: c.Keys}}
+	p := &Provider{Config: c, path: u.EscapedPath(), jwks: &publishedKeys{keys: c.Keys}, ownPages: http.NewCrossOriginProtection()}
+	// As browsers write it, whatever a proxy makes of Host.
+	if err := p.ownPages.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+		return nil, fmt.Errorf("oidc: issuer: %w", err)
+	}
 	p.discovery, err = p.metadata()
 	return p, err
 }

@@ -11,14 +11,13 @@ import (
 const (
 	kindRequest   = "oidc-request"   // a posted authorization request, by one-time handle
 	kindLogin     = "oidc-login"     // broker.Login, by its id
-	kindCode      = "oidc-code"      // grant, by the code; stays as a mark when the code was used
-	kindToken     = "oidc-token"     // accessToken, by the token
+	kindGrant     = "oidc-grant"     // grant, by the digest of its code
 	kindSession   = "oidc-session"   // broker.Session, by the cookie's value
 	kindAssertion = "oidc-assertion" // used jti of a client
 	kindLogout    = "oidc-logout"    // logoutRequest, by one-time handle
 )
 
-// These four keep a value as JSON in the short-lived store.
+// These keep a value as JSON in the short-lived store.
 
 func (p *Provider) put(ctx context.Context, kind, key string, v any, life time.Duration) error {
 	b, err := json.Marshal(v)

@@ -67,16 +67,17 @@ var errNoCode = refuse(errInvalidGrant, "the code is unknown, expired, used, or 
 
 // redeem uses a code up. Whoever is not its rightful client, with the right
 // address and verifier, does not use it up and ends nothing: a leaked code
-// alone is no weapon. That is why the code is read first and then swapped for
-// its own used mark, in one step that only one of any number of callers does.
+// alone is no weapon. That is why the grant is read first and then swapped for a
+// used one, a step that only one of any number of callers does.
 func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenResponse, error) {
 	ctx := r.Context()
 	code := q.get("code")
 	if !secretShaped(code) {
 		return nil, p.refuseCode(r, c, "unknown")
 	}
+	key := grantKey(code)
 	var g grant
-	version, err := p.get(ctx, kindCode, code, &g)
+	version, err := p.get(ctx, kindGrant, key, &g)
 	if errors.Is(err, broker.ErrNotFound) {
 		return nil, p.refuseCode(r, c, "unknown")
 	} else if err != nil {
@@ -96,35 +97,31 @@ func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenRes
 	if g.Challenge != "" && !verifies(g.Challenge, verifier) {
 		return nil, p.refuseCode(r, c, "verifier")
 	}
-	if g.Used != "" {
-		return nil, p.replayed(r, c, g)
+	if g.Used {
+		return nil, p.replayed(r, c, key, version, g)
 	}
 
 	ctx, cancel := settled(ctx)
 	defer cancel()
-	idToken, access, err := p.idToken(c, g)
+	secret := broker.NewSecret()
+	access := tokenOf(key, secret)
+	idToken, err := p.idToken(c, g, access)
 	if err != nil {
 		return nil, err
 	}
-	// The token comes first, so that whoever finds the used mark also finds what
-	// to revoke.
-	t := accessToken{Client: c.ID, Subject: g.Subject, Scope: g.Scope, SID: g.SID, Claims: g.Userinfo}
-	if err := p.put(ctx, kindToken, access, t, p.TokenLife); err != nil {
+	used := g
+	used.IDToken, used.Nonce = nil, ""
+	used.Used, used.Token = true, digest(secret)
+	err = p.swap(ctx, kindGrant, key, version, used, p.Now().Add(p.TokenLife))
+	if errors.Is(err, broker.ErrConflict) {
+		return nil, p.refuseCode(r, c, "raced")
+	} else if err != nil {
 		return nil, err
 	}
-	used := grant{Client: g.Client, RedirectURI: g.RedirectURI, Challenge: g.Challenge, SID: g.SID, Person: g.Person, Used: access}
-	err = p.swap(ctx, kindCode, code, version, used, p.Now().Add(p.TokenLife))
-	if err == nil {
-		e := p.event(audit.TokenIssued, c.ID)
-		e.Provider, e.Person = g.Provider, g.Person
-		err = p.Records.Record(ctx, e)
-	}
-	if err != nil {
-		p.Short.Take(ctx, kindToken, access) // nobody has seen it
-		if errors.Is(err, broker.ErrConflict) {
-			return nil, p.refuseCode(r, c, "raced")
-		}
-		return nil, err
+	e := p.event(audit.TokenIssued, c.ID)
+	e.Provider, e.Person = g.Provider, g.Person
+	if err := p.Records.Record(ctx, e); err != nil {
+		return nil, err // nobody ever sees the token
 	}
 	return &tokenResponse{
 		AccessToken: access, TokenType: "Bearer", ExpiresIn: int(p.TokenLife.Seconds()), IDToken: idToken, Scope: g.Scope,
@@ -133,11 +130,15 @@ func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenRes
 
 // replayed answers the rightful client of a used code: either it, or somebody
 // who has its key and the verifier, has the tokens twice. They end.
-func (p *Provider) replayed(r *http.Request, c broker.Client, g grant) error {
+func (p *Provider) replayed(r *http.Request, c broker.Client, key string, version int64, g grant) error {
 	ctx, cancel := settled(r.Context())
 	defer cancel()
-	if _, err := p.Short.Take(ctx, kindToken, g.Used); err != nil && !errors.Is(err, broker.ErrNotFound) {
-		return err
+	if g.Token != nil {
+		g.Token, g.Userinfo = nil, nil
+		err := p.swap(ctx, kindGrant, key, version, g, p.Now().Add(p.TokenLife))
+		if err != nil && !errors.Is(err, broker.ErrConflict) { // another replay did it
+			return err
+		}
 	}
 	e := p.event(audit.CodeReplayed, c.ID)
 	e.Person = g.Person

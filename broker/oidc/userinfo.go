@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"mime"
@@ -12,16 +13,6 @@ import (
 	"sigill/broker"
 )
 
-// accessToken is what an access token stands for. It is opaque: it says
-// nothing about the person, and ends when its record does.
-type accessToken struct {
-	Client  string          `json:"client"`
-	Subject string          `json:"sub"`
-	Scope   string          `json:"scope"`
-	SID     string          `json:"sid"`
-	Claims  json.RawMessage `json:"claims"` // about the person, for userinfo
-}
-
 // userinfo tells the bearer of an access token who logged in (Core 5.3).
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	token, err := bearer(w, r)
@@ -29,19 +20,19 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 		p.bearerError(w, r, err)
 		return
 	}
-	t, c, err := p.bearerOf(r, token)
+	g, c, err := p.bearerOf(r, token)
 	if err != nil {
 		p.bearerError(w, r, err)
 		return
 	}
 	claims := map[string]json.RawMessage{}
-	if err := decode("access token", t.Claims, &claims); err != nil {
+	if err := decode("grant", g.Userinfo, &claims); err != nil {
 		p.bearerError(w, r, err)
 		return
 	}
 	alg := userinfoAlg(c)
 	if alg == "" {
-		claims["sub"], _ = json.Marshal(t.Subject)
+		claims["sub"], _ = json.Marshal(g.Subject)
 		p.Count("userinfo", "ok")
 		writeJSON(w, http.StatusOK, claims)
 		return
@@ -50,7 +41,7 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	for name, v := range claims {
 		signed[name] = v
 	}
-	signed["iss"], signed["aud"], signed["sub"] = p.Issuer, c.ID, t.Subject
+	signed["iss"], signed["aud"], signed["sub"] = p.Issuer, c.ID, g.Subject
 	body, err := p.sign(alg, signed)
 	if err != nil {
 		p.bearerError(w, r, err)
@@ -70,22 +61,27 @@ func userinfoAlg(c broker.Client) string {
 	return c.UserinfoAlg
 }
 
-// bearerOf finds what a token stands for. A client that has been removed since
-// has no tokens.
-func (p *Provider) bearerOf(r *http.Request, token string) (accessToken, broker.Client, error) {
-	var t accessToken
-	if !secretShaped(token) {
-		return t, broker.Client{}, errNoToken
-	}
-	_, err := p.get(r.Context(), kindToken, token, &t)
+// bearerOf finds what a token stands for. Access tokens are opaque: they say
+// nothing about the person, and end when their grant does. A client that has
+// been removed since has none.
+func (p *Provider) bearerOf(r *http.Request, token string) (grant, broker.Client, error) {
+	var g grant
 	var c broker.Client
+	key, secret, ok := splitToken(token)
+	if !ok {
+		return g, c, errNoToken
+	}
+	_, err := p.get(r.Context(), kindGrant, key, &g)
+	if err == nil && (!g.Used || subtle.ConstantTimeCompare(g.Token, digest(secret)) != 1) {
+		err = broker.ErrNotFound
+	}
 	if err == nil {
-		c, err = p.Clients.Client(r.Context(), t.Client)
+		c, err = p.Clients.Client(r.Context(), g.Client)
 	}
 	if errors.Is(err, broker.ErrNotFound) {
-		return t, c, errNoToken
+		return grant{}, c, errNoToken
 	}
-	return t, c, err
+	return g, c, err
 }
 
 var (
