@@ -14,15 +14,12 @@ const minRSA = 2048
 
 // verifyChain checks that the certificates, leaf first and each signed by the
 // next, end at one of the pinned roots, and that all were valid at the time.
-// The issuer's policies do not nest, so there is no policy processing here; and
-// a root in the message is worth nothing, so it is dropped.
+// The issuer's policies do not nest, so there is no policy processing here. A
+// root in the message is worth nothing: it must be signed by a pinned one.
 //
 // The walk goes from the root down, so that a signature is only verified (and
 // remembered) with the key of somebody trusted.
 func verifyChain(certs, roots []*x509.Certificate, at time.Time, cache *Cache) error {
-	for len(certs) > 1 && selfIssued(certs[len(certs)-1]) {
-		certs = certs[:len(certs)-1]
-	}
 	if len(certs) < 2 {
 		return errors.New("no certificate of the leaf's issuer")
 	}
@@ -77,8 +74,6 @@ func rootOf(c *x509.Certificate, roots []*x509.Certificate, cache *Cache) (*x509
 	}
 	return nil, errors.New("does not end at a pinned root")
 }
-
-func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawIssuer, c.RawSubject) }
 
 func checkCA(c *x509.Certificate, at time.Time) error {
 	switch {

@@ -59,6 +59,15 @@ func TestVerifyWithoutText(t *testing.T) {
 	}
 }
 
+// A root that comes along neither helps nor harms.
+func TestVerifyWithRootInTheMessage(t *testing.T) {
+	f := newForge(home(), providers.KindAuth)
+	f.chain = append(f.chain, f.pki.root.cert)
+	if _, err := Verify(f.seal(t), expected(providers.KindAuth), f.trust(), testTime); err != nil {
+		t.Error(err)
+	}
+}
+
 // fault is one way of being wrong. The evidence is right in everything else:
 // that is proved by leaving out just the step that must refuse it, after which
 // it is accepted. Steps that the others stand on cannot be left out; their
