@@ -44,17 +44,19 @@ var digitRun = regexp.MustCompile(`[0-9][0-9+ -]{6,}[0-9]`)
 
 // clean makes the issuer's free text fit for a log: one short line without
 // anything as long as a personal number.
-func clean(s string) string {
+func clean(s string) string { return digitRun.ReplaceAllString(printable(s), "********") }
+
+// printable makes one short line of what the issuer calls things.
+func printable(s string) string {
 	if len(s) > 200 {
 		s = s[:200]
 	}
-	s = strings.Map(func(r rune) rune {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '\uFFFD' {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(s, " "))
-	return digitRun.ReplaceAllString(s, "********")
 }
 
 // client speaks RP API v6.0 over mutual TLS, the only authentication there is.

@@ -178,7 +178,7 @@ func (p *Provider) start(ctx context.Context, kind providers.Kind, r providers.R
 	case providers.ModeOther:
 		s.QRToken, s.QRSecret = tokens.QRStartToken, tokens.QRStartSecret
 	}
-	p.log.InfoContext(ctx, "bankid order started", "order", clean(s.OrderRef), "method", method, "mode", string(r.Mode), "took", s.Started.Sub(began))
+	p.log.InfoContext(ctx, "bankid order started", "order", printable(s.OrderRef), "method", method, "mode", string(r.Mode), "took", s.Started.Sub(began))
 	sealed, err := s.seal()
 	if err != nil {
 		return nil, nil, err
@@ -352,7 +352,7 @@ func (p *Provider) Continue(ctx context.Context, sealed providers.State, event p
 	switch got.Status {
 	case statusComplete:
 		s.Answer, s.Collected = raw, p.clock()
-		p.log.InfoContext(ctx, "bankid order complete", "order", clean(s.OrderRef))
+		p.log.InfoContext(ctx, "bankid order complete", "order", printable(s.OrderRef))
 		next, err := s.seal()
 		if err != nil {
 			return sealed, nil, err
@@ -366,7 +366,7 @@ func (p *Provider) Continue(ctx context.Context, sealed providers.State, event p
 		return sealed, p.wait(s, p.clock()), nil
 	}
 	s.Hint = got.HintCode
-	p.log.InfoContext(ctx, "bankid order pending", "order", clean(s.OrderRef), "hint", clean(s.Hint))
+	p.log.InfoContext(ctx, "bankid order pending", "order", printable(s.OrderRef), "hint", clean(s.Hint))
 	next, err := s.seal()
 	if err != nil {
 		return sealed, nil, err
@@ -377,7 +377,7 @@ func (p *Provider) Continue(ctx context.Context, sealed providers.State, event p
 // notCollected says what it means that the issuer did not tell how the order
 // stands.
 func (p *Provider) notCollected(ctx context.Context, sealed providers.State, s state, err error) (providers.State, providers.Step, error) {
-	p.log.WarnContext(ctx, "bankid collect failed", "order", clean(s.OrderRef), "error", err)
+	p.log.WarnContext(ctx, "bankid collect failed", "order", printable(s.OrderRef), "error", err)
 	var api *APIError
 	if errors.As(err, &api) && api.HTTPStatus == http.StatusBadRequest && api.ErrorCode != "" {
 		switch {
@@ -415,7 +415,7 @@ func (p *Provider) fault(ctx context.Context, err error) error {
 }
 
 func (p *Provider) fail(ctx context.Context, s state, f providers.Failed) (providers.State, providers.Step, error) {
-	p.log.InfoContext(ctx, "bankid order failed", "order", clean(s.OrderRef), "reason", string(f.Reason), "hint", f.Hint, "check", f.Check)
+	p.log.InfoContext(ctx, "bankid order failed", "order", printable(s.OrderRef), "reason", string(f.Reason), "hint", f.Hint, "check", f.Check)
 	return p.over(s, f)
 }
 
@@ -452,7 +452,7 @@ func (p *Provider) finish(ctx context.Context, s state) (providers.State, provid
 	var r *providers.Refused
 	switch {
 	case errors.As(err, &r):
-		p.log.WarnContext(ctx, "bankid evidence refused", "order", clean(s.OrderRef), "error", clean(err.Error()))
+		p.log.WarnContext(ctx, "bankid evidence refused", "order", printable(s.OrderRef), "error", clean(err.Error()))
 		return refused(r.Check)
 	case err != nil:
 		return refused("unknown")
@@ -463,7 +463,7 @@ func (p *Provider) finish(ctx context.Context, s state) (providers.State, provid
 	if ip, err := netip.ParseAddr(got.CompletionData.Device.IPAddress); err == nil {
 		id.DeviceIP = ip.String()
 	}
-	p.log.InfoContext(ctx, "bankid evidence verified", "order", clean(s.OrderRef), "policy", id.Policy)
+	p.log.InfoContext(ctx, "bankid evidence verified", "order", printable(s.OrderRef), "policy", id.Policy)
 	return p.over(s, providers.Done{Identity: id, Evidence: proof})
 }
 
@@ -481,7 +481,7 @@ func (p *Provider) Cancel(ctx context.Context, sealed providers.State) error {
 	var api *APIError
 	switch {
 	case err == nil:
-		p.log.InfoContext(ctx, "bankid order cancelled", "order", clean(s.OrderRef))
+		p.log.InfoContext(ctx, "bankid order cancelled", "order", printable(s.OrderRef))
 		return nil
 	case errors.As(err, &api) && api.HTTPStatus == http.StatusBadRequest && api.is("invalidParameters"):
 		return nil
