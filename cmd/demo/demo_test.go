@@ -207,6 +207,22 @@ func TestLogin(t *testing.T) {
 			})
 		}
 	}
+	noNumbers(t, filepath.Join(data, "sigill.log"), person.Number)
+}
+
+// noNumbers: whatever was logged at debug level, the person is not in it.
+func noNumbers(t *testing.T, file, number string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), `"msg":"request"`) {
+		t.Errorf("the log is empty: %s", text)
+	}
+	if strings.Contains(string(text), number[2:]) || strings.Contains(string(text), number[2:8]+"-"+number[8:]) {
+		t.Error("the log holds a personal number")
+	}
 }
 
 func finishLogin(t *testing.T, app *application, number, away, state, nonce, verifier string) {

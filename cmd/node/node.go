@@ -53,7 +53,6 @@ type Node struct {
 	release  func() // of the node's id
 	main     *server
 	admin    *server
-	ready    readiness
 }
 
 // New makes everything and serves nothing. Without Run, Close gives it back.
@@ -215,10 +214,9 @@ func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, addresses page
 	return page.WithRequestID(accessLog(c.Log, page.Headers(c.Settings.Secure(), limited))), nil
 }
 
-// serveReady says whether to send people here: the store answers and we are
-// not on our way down.
+// serveReady says whether to send people here.
 func (n *Node) serveReady(w http.ResponseWriter, r *http.Request) {
-	if err := n.ready.check(r.Context(), n.vault); err != nil {
+	if err := n.vault.check(r.Context()); err != nil {
 		n.log.WarnContext(r.Context(), "not ready", "error", err)
 		answerPlainly(w, http.StatusServiceUnavailable, "not ready\n")
 		return

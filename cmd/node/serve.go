@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"sigill/broker"
 	"sigill/broker/kit/config"
 )
 
@@ -130,7 +129,6 @@ func (n *Node) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-failing.Done():
 	}
-	n.ready.leaving.Store(true)
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	for _, s := range []*server{n.main, n.admin} {
@@ -151,24 +149,6 @@ func (n *Node) Run(ctx context.Context) error {
 		n.log.Info("stopped")
 	}
 	return errors.Join(err, n.Close())
-}
-
-// readiness is whether people should be sent to this node.
-type readiness struct{ leaving atomic.Bool }
-
-func (r *readiness) check(ctx context.Context, v *Vault) error {
-	if r.leaving.Load() {
-		return errors.New("on the way down")
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if _, err := v.Store.Order(ctx, "readyz"); !errors.Is(err, broker.ErrNotFound) {
-		return fmt.Errorf("store: %w", err)
-	}
-	if _, _, err := v.Short.Get(ctx, "readyz", "readyz"); !errors.Is(err, broker.ErrNotFound) {
-		return fmt.Errorf("short-lived store: %w", err)
-	}
-	return nil
 }
 
 // limitOf says which limit a request counts against. Polls of the waiting page

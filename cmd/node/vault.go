@@ -85,6 +85,20 @@ func (v *Vault) runs() []func(context.Context) error {
 	return []func(context.Context) error{v.Store.Run, v.short.Run, v.Ring.Run, v.sequencer.Run}
 }
 
+// check reports whether people should be sent here: the stores answer. On the
+// way down nobody is answered at all.
+func (v *Vault) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if _, err := v.Store.Order(ctx, "readyz"); !errors.Is(err, broker.ErrNotFound) {
+		return fmt.Errorf("store: %w", err)
+	}
+	if _, _, err := v.Short.Get(ctx, "readyz", "readyz"); !errors.Is(err, broker.ErrNotFound) {
+		return fmt.Errorf("short-lived store: %w", err)
+	}
+	return nil
+}
+
 // Settle gives the acts of a command their place in the audit's chain and signs
 // its head, unless a node is running, which does so.
 func (v *Vault) Settle(ctx context.Context) error {
