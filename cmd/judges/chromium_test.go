@@ -168,12 +168,6 @@ func (x *tab) at(prefix string) {
 	x.until("a page at "+prefix, "location.href.startsWith("+quote(prefix)+")")
 }
 
-// shows waits for a text on the page.
-func (x *tab) shows(text string) {
-	x.t.Helper()
-	x.until("the text "+text, "document.body.innerText.includes("+quote(text)+")")
-}
-
 // has waits for an element.
 func (x *tab) has(css string) {
 	x.t.Helper()
@@ -193,14 +187,6 @@ func (x *tab) click(css string) {
 	x.t.Helper()
 	x.has(css)
 	run(x, "click "+css, chromedp.Click(chromedp.CSS(css)))
-}
-
-// write types into a field, after what stands there was removed.
-func (x *tab) write(css, text string) {
-	x.t.Helper()
-	x.has(css)
-	run(x, "clear "+css, chromedp.SetValue(chromedp.CSS(css), ""))
-	run(x, "type into "+css, chromedp.SendKeys(chromedp.CSS(css), text))
 }
 
 // location is the address of the page.

@@ -20,14 +20,6 @@ type person struct {
 	Flags  []string `json:"flags"`
 }
 
-type order struct {
-	ID             string `json:"id"`
-	Provider       string `json:"provider"`
-	AutoStartToken string `json:"autoStartToken"`
-	ReturnURL      string `json:"returnUrl"`
-	State          string `json:"state"`
-}
-
 // call makes one call; into may be nil.
 func (c control) call(method, path string, body, into any) error {
 	var sent bytes.Buffer
@@ -84,12 +76,6 @@ func (c control) person(t testing.TB, i int) person {
 	return person{}
 }
 
-func (c control) orders(state string) ([]order, error) {
-	var list []order
-	err := c.call("GET", "orders?state="+state, nil, &list)
-	return list, err
-}
-
 // scan opens an order on the phone by the content of a QR frame.
 func (c control) scan(qr string) (string, error) {
 	var found struct{ ID string }
@@ -109,10 +95,6 @@ func (c control) approve(id, number string) (string, error) {
 	var done struct{ ReturnURL string }
 	err := c.call("POST", "orders/"+id, map[string]string{"action": "approve", "pnr": number}, &done)
 	return done.ReturnURL, err
-}
-
-func (c control) act(id, action, number string) error {
-	return c.call("POST", "orders/"+id, map[string]string{"action": action, "pnr": number}, nil)
 }
 
 // obey lets a person approve every new order until the test ends.
