@@ -107,10 +107,15 @@ func (n *Node) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, failing := errgroup.WithContext(background)
-	for _, run := range n.vault.runs() {
-		group.Go(func() error { return run(background) })
+	for _, run := range append(n.vault.runs(), n.flow.Run) {
+		group.Go(func() error {
+			err := run(background)
+			if background.Err() != nil && errors.Is(err, context.Canceled) {
+				return nil // told to stop in the middle of something: no fault
+			}
+			return err
+		})
 	}
-	group.Go(func() error { return n.flow.Run(background) })
 	for _, s := range []*server{n.main, n.admin} {
 		if s != nil {
 			group.Go(func() error {
