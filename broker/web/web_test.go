@@ -686,7 +686,7 @@ func TestExpiredLoginKnowsTheWayBack(t *testing.T) {
 func TestHomeIsAWebAddress(t *testing.T) {
 	for address, want := range map[string]string{
 		"https://a.example.se/x": "https://a.example.se/x", "http://localhost:8084/": "http://localhost:8084/",
-		"javascript:x": "", "data:x": "", "//a": "", "": "", "a": "",
+		"javascript:x": "", "javascript://a.example.se/%0aalert(1)": "", "ftp://a.example.se/": "", "data:x": "", "//a": "", "": "", "a": "",
 	} {
 		if got := safeHome(address); got != want {
 			t.Errorf("%q: %q", address, got)
@@ -739,7 +739,7 @@ func TestCodeCanBeRead(t *testing.T) {
 		for i := range n {
 			n[i], _ = strconv.Atoi(run[i+1])
 		}
-		if n[0] < quiet || n[1] < quiet || n[0]+n[2] > side-quiet || n[1] >= side-quiet || n[2] != n[3] {
+		if n[0] < 4 || n[1] < 4 || n[0]+n[2] > side-4 || n[1] >= side-4 || n[2] != n[3] {
 			t.Fatalf("the run %v reaches into the quiet zone, or is no rectangle", run)
 		}
 		draw.Draw(picture, image.Rect(n[0]*scale, n[1]*scale, (n[0]+n[2])*scale, (n[1]+1)*scale), image.Black, image.Point{}, draw.Src)
