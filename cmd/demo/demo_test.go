@@ -288,6 +288,39 @@ func TestExampleApp(t *testing.T) {
 	}
 }
 
+// Ctrl-C while somebody is logging in ends everything soon and without a fault:
+// the order rests in the store.
+func TestStopWhileWaiting(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	ready, ended := make(chan Running, 1), make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, Config{Data: t.TempDir(), FreePorts: true, Ready: func(r Running) { ready <- r }})
+	}()
+	var r Running
+	select {
+	case r = <-ready:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	browser := newVisitor(t, r.Issuer, r.App)
+	page := browser.post(browser.get(r.App+"/login").url, url.Values{"provider": {"mbankid"}, "device": {"other"}})
+	browser.await(page.url, func(s status) bool { return s.QR != "" })
+	began := time.Now()
+	stop()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("does not stop")
+	}
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("took %s to stop", took)
+	}
+}
+
 // What came from elsewhere, or twice, is refused.
 func TestExampleAppRefuses(t *testing.T) {
 	r := start(t, Config{})
