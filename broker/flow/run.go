@@ -22,6 +22,9 @@ import (
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.calls.Wait()
 	if err := e.claim(ctx, true); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	var group sync.WaitGroup
