@@ -168,7 +168,7 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request, a asked) {
 	e.Login = loginName(l.ID)
 	err = p.Records.Record(r.Context(), e)
 	if err == nil {
-		err = p.put(r.Context(), kindLogin, l.ID, l, p.LoginLife)
+		err = p.put(r.Context(), kindLogin, l.ID, record{Login: &l}, p.LoginLife)
 	}
 	if err != nil {
 		p.broken(w, r, &a.client, err)
@@ -203,10 +203,12 @@ func (p *Provider) reuse(r *http.Request, a asked) (Answer, bool, error) {
 	}
 	ctx, cancel := settled(ctx)
 	defer cancel()
-	if err := p.finishLogin(ctx, audit.LoginReused, a.client, broker.NewID(), "", s); err != nil {
+	id := broker.NewID()
+	if err := p.finishLogin(ctx, audit.LoginReused, a.client, id, "", s); err != nil {
 		return Answer{}, false, err
 	}
-	answer, err := p.issue(ctx, a.wish, g)
+	answer := p.offerCode(a.wish, id, &g)
+	err = p.put(ctx, kindLogin, id, record{Grant: &g}, p.CodeLife)
 	return answer, err == nil, err
 }
 

@@ -229,45 +229,64 @@ func (req claimsRequest) subject() (string, *protocolError) {
 	return subject, nil
 }
 
-// known gives what an identity says, as claims. What is not known is absent.
-func (p *Provider) known(i providers.Identity, e providers.Evidence) map[string]any {
-	k := map[string]any{}
-	text := func(claim, v string) {
-		if v != "" {
-			k[claim] = v
+// known gives what an identity says as a claim; nil when it says nothing. One
+// at a time, since evidence is large and seldom asked for.
+func (p *Provider) known(claim string, i providers.Identity, e providers.Evidence) any {
+	text := func(v string) any {
+		if v == "" {
+			return nil
 		}
+		return v
 	}
-	moment := func(claim string, t time.Time) {
-		if !t.IsZero() {
-			k[claim] = t.Unix()
+	moment := func(t time.Time) any {
+		if t.IsZero() {
+			return nil
 		}
+		return t.Unix()
 	}
-	binary := func(claim string, b []byte) {
-		if len(b) > 0 {
-			k[claim] = base64.StdEncoding.EncodeToString(b)
+	binary := func(b []byte) any {
+		return text(base64.StdEncoding.EncodeToString(b))
+	}
+	personnummer := !i.Number.IsZero() && !i.Number.Coordination()
+	switch claim {
+	case claimPersonNumber:
+		if personnummer {
+			return i.Number.Digits()
 		}
-	}
-	if i.Number.Coordination() {
-		text(claimCoordination, i.Number.Digits())
-	} else if !i.Number.IsZero() {
-		text(claimPersonNumber, i.Number.Digits())
+	case claimCoordination:
+		if i.Number.Coordination() {
+			return i.Number.Digits()
+		}
+	case "birthdate":
 		// A samordningsnummer may hold an approximate date, and birthdate
 		// promises an exact one.
-		text("birthdate", i.Number.Birthdate().Format(time.DateOnly))
+		if personnummer {
+			return i.Number.Birthdate().Format(time.DateOnly)
+		}
+	case "name":
+		return text(i.Name)
+	case "given_name":
+		return text(i.GivenName)
+	case "family_name":
+		return text(i.Surname)
+	case "txn":
+		return text(i.Transaction)
+	case claimDeviceIP:
+		return text(i.DeviceIP)
+	case claimValidFrom:
+		return moment(i.ValidFrom)
+	case claimValidTo:
+		return moment(i.ValidTo)
+	case claimCertificate:
+		return binary(i.Certificate)
+	case claimEvidence:
+		return binary(e.Bytes)
+	case claimSignature:
+		if p.UserSignature != nil && len(e.Bytes) > 0 {
+			return binary(p.UserSignature(e))
+		}
 	}
-	text("name", i.Name)
-	text("given_name", i.GivenName)
-	text("family_name", i.Surname)
-	text("txn", i.Transaction)
-	text(claimDeviceIP, i.DeviceIP)
-	moment(claimValidFrom, i.ValidFrom)
-	moment(claimValidTo, i.ValidTo)
-	binary(claimCertificate, i.Certificate)
-	binary(claimEvidence, e.Bytes)
-	if p.UserSignature != nil && len(e.Bytes) > 0 {
-		binary(claimSignature, p.UserSignature(e))
-	}
-	return k
+	return nil
 }
 
 // release chooses which claims about the person go where, by the destination
@@ -279,11 +298,10 @@ func (p *Provider) release(c broker.Client, wish broker.AuthorizationWish, i pro
 	if perr != nil {
 		return nil, nil, perr
 	}
-	known := p.known(i, e)
 	idToken, userinfo = map[string]any{}, map[string]any{}
 	give := func(to map[string]any, claims ...string) {
 		for _, claim := range claims {
-			if v, ok := known[claim]; ok {
+			if v := p.known(claim, i, e); v != nil {
 				to[claim] = v
 			}
 		}
@@ -300,9 +318,11 @@ func (p *Provider) release(c broker.Client, wish broker.AuthorizationWish, i pro
 	give(idToken, "txn")
 	ask := func(to map[string]any, wishes map[string]claimWish) {
 		for claim, w := range wishes {
-			v, ok := known[claim]
-			switch {
-			case !ok || !permitted(c, claim):
+			if !permitted(c, claim) {
+				continue
+			}
+			switch v := p.known(claim, i, e); {
+			case v == nil:
 			case !w.accepts(v):
 				delete(to, claim)
 			default:

@@ -705,3 +705,30 @@ type strictMap = jwt.MapClaims
 func newGet(address string) *http.Request { return httptest.NewRequest("GET", address, nil) }
 
 func recorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
+
+// stored is the record that a code, token or cookie belongs to.
+func (b *bench) stored(s string) string {
+	b.t.Helper()
+	id, _, _ := split(s)
+	raw, _, err := b.short.Get(b.t.Context(), kindLogin, id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// forged is shaped like a code, a token or a cookie of ours.
+func forged() string { return join(broker.NewID(), broker.NewSecret()) }
+
+// answeredLogins counts records with a code or session in them.
+func (b *bench) answeredLogins() int {
+	b.short.mu.Lock()
+	defer b.short.mu.Unlock()
+	n := 0
+	for _, row := range b.short.rows {
+		if bytes.Contains(row.value, []byte(`"grant"`)) || bytes.Contains(row.value, []byte(`"session"`)) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,12 +1,9 @@
 package oidc
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"strings"
+	"time"
 
 	"sigill/broker"
 )
@@ -28,29 +25,12 @@ type grant struct {
 	Person      string          `json:"person,omitempty"` // digest, for the audit
 	IDToken     json.RawMessage `json:"id_token,omitempty"`
 	Userinfo    json.RawMessage `json:"userinfo,omitempty"`
-	// Used: the code was exchanged. The grant now is what its access token
-	// stands for, as long as that lives, and recognises a replay of the code.
-	Used bool `json:"used,omitempty"`
-	// Token is the SHA-256 of the access token's secret; nil when it is revoked.
-	Token []byte `json:"token,omitempty"`
-}
-
-// A grant is kept under the digest of its code, and the access token is that
-// digest and a secret. So code, used mark and token are one record: exchanging
-// and revoking are each one step, and a code that is in use cannot lose sight
-// of its token.
-
-func grantKey(code string) string {
-	sum := sha256.Sum256([]byte(code))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-func tokenOf(key, secret string) string { return key + "." + secret }
-
-// splitToken takes an access token apart; false when it cannot be one of ours.
-func splitToken(token string) (key, secret string, ok bool) {
-	key, secret, ok = strings.Cut(token, ".")
-	return key, secret, ok && secretShaped(key) && secretShaped(secret)
+	// Code and Token are SHA-256 of the secrets of the code and of the access
+	// token that it was exchanged for. Expires is of the one that lives.
+	Code    []byte    `json:"code"`
+	Token   []byte    `json:"token,omitempty"`
+	Used    bool      `json:"used,omitempty"`
+	Expires time.Time `json:"expires"`
 }
 
 func (p *Provider) grant(c broker.Client, wish broker.AuthorizationWish, s broker.Session, subject string) (grant, error) {
@@ -74,12 +54,11 @@ func (p *Provider) grant(c broker.Client, wish broker.AuthorizationWish, s broke
 	return g, err
 }
 
-// issue makes the code and the answer that carries it.
-func (p *Provider) issue(ctx context.Context, wish broker.AuthorizationWish, g grant) (Answer, error) {
-	code := broker.NewSecret()
-	if err := p.put(ctx, kindGrant, grantKey(code), g, p.CodeLife); err != nil {
-		return Answer{}, err
-	}
+// offerCode puts a new code on the grant and makes the answer that carries it,
+// which counts once the record is stored.
+func (p *Provider) offerCode(wish broker.AuthorizationWish, id string, g *grant) Answer {
+	secret := broker.NewSecret()
+	g.Code, g.Expires = digest(secret), p.Now().Add(p.CodeLife)
 	p.Count("login", "code")
-	return p.answer(wish, [2]string{"code", code}), nil
+	return p.answer(wish, [2]string{"code", join(id, secret)})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -22,17 +23,18 @@ import (
 // record's version. A login that is unknown, expired, finished or another
 // browser's is broker.ErrNotFound, all alike: its id alone is worth nothing.
 func (p *Provider) Pending(ctx context.Context, login, browser string) (broker.Login, broker.Client, int64, error) {
-	var l broker.Login
 	if !secretShaped(login) || browser == "" {
-		return l, broker.Client{}, 0, broker.ErrNotFound
+		return broker.Login{}, broker.Client{}, 0, broker.ErrNotFound
 	}
-	version, err := p.get(ctx, kindLogin, login, &l)
+	var rec record
+	version, err := p.get(ctx, kindLogin, login, &rec)
 	if err != nil {
 		return broker.Login{}, broker.Client{}, 0, err
 	}
-	if subtle.ConstantTimeCompare(l.Browser, digest(browser)) != 1 || !p.Now().Before(l.Expires) {
+	if rec.Login == nil || !secretIs(rec.Login.Browser, browser) || !p.Now().Before(rec.Login.Expires) {
 		return broker.Login{}, broker.Client{}, 0, broker.ErrNotFound
 	}
+	l := *rec.Login
 	c, err := p.Clients.Client(ctx, l.Client)
 	if err != nil {
 		return broker.Login{}, broker.Client{}, 0, err
@@ -43,7 +45,7 @@ func (p *Provider) Pending(ctx context.Context, login, browser string) (broker.L
 // Reserve writes a changed login, if nobody changed or finished it since
 // version was read; else broker.ErrConflict.
 func (p *Provider) Reserve(ctx context.Context, l broker.Login, version int64) error {
-	return p.swap(ctx, kindLogin, l.ID, version, l, l.Expires)
+	return p.swap(ctx, kindLogin, l.ID, version, record{Login: &l}, l.Expires)
 }
 
 // Finish answers a login with the identity that its order proved. It returns a
@@ -93,22 +95,19 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 	if err := p.finishLogin(ctx, audit.LoginCompleted, c, l.ID, o.ID, s); err != nil {
 		return Answer{}, err
 	}
-	// Somebody may have refused it in the same moment, in another tab.
-	if _, err := p.Short.Take(ctx, kindLogin, l.ID); errors.Is(err, broker.ErrNotFound) {
-		return Answer{}, broker.ErrConflict
-	} else if err != nil {
-		return Answer{}, err
-	}
+	rec := record{Grant: &g, Session: &session{Session: s}}
 	if c.SSOGroup == "" && !slices.Contains(c.Scopes, ScopeAuthnInfo) {
-		s.Evidence = providers.Evidence{} // no client can get it from this session
+		rec.Session.Evidence = providers.Evidence{} // no client can get it from this session
 	}
 	secret := broker.NewSecret()
-	if err := p.put(ctx, kindSession, secret, s, s.Expires.Sub(now)); err != nil {
+	rec.Session.Secret = digest(secret)
+	a := p.offerCode(l.Request, l.ID, &g)
+	a.Session = join(l.ID, secret)
+	// Somebody may have refused it in the same moment, in another tab.
+	if err := p.answered(ctx, l.ID, rec, s.Expires); err != nil {
 		return Answer{}, err
 	}
-	a, err := p.issue(ctx, l.Request, g)
-	a.Session = secret
-	return a, err
+	return a, nil
 }
 
 // Refuse ends a login with an OAuth error, which the person has read about on a
@@ -119,9 +118,7 @@ func (p *Provider) Refuse(ctx context.Context, l broker.Login, code, description
 	}
 	ctx, cancel := settled(ctx)
 	defer cancel()
-	if _, err := p.Short.Take(ctx, kindLogin, l.ID); errors.Is(err, broker.ErrNotFound) {
-		return Answer{}, broker.ErrConflict
-	} else if err != nil {
+	if err := p.answered(ctx, l.ID, record{}, l.Expires); err != nil {
 		return Answer{}, err
 	}
 	e := p.event(audit.LoginAbandoned, l.Client)
@@ -216,25 +213,28 @@ func nameEN(c broker.Client) string {
 	return c.Name
 }
 
-// sealedLogin is what a LoginRecord's Sealed holds. Evidence is empty when a
-// session answered: the record of the login that made the session has it.
+// sealedLogin is what a LoginRecord's Sealed holds, followed by the evidence
+// itself: it is the largest part by far and needs no encoding. There is none
+// when a session answered: the record of the login that made the session has it.
 type sealedLogin struct {
-	SID      string             `json:"sid"`
-	Identity providers.Identity `json:"identity"`
-	Evidence providers.Evidence `json:"evidence,omitzero"`
+	SID       string             `json:"sid"`
+	Identity  providers.Identity `json:"identity"`
+	MediaType string             `json:"media_type,omitempty"`
 }
 
 // finishLogin makes the login durable, with the acts that it consists of. The
 // first of any number of callers gets nil, the others broker.ErrConflict.
 func (p *Provider) finishLogin(ctx context.Context, act audit.Type, c broker.Client, login string, order broker.OrderID, s broker.Session) error {
-	sealed := sealedLogin{SID: s.SID, Identity: s.Identity}
+	var evidence providers.Evidence
 	if order != "" {
-		sealed.Evidence = s.Evidence
+		evidence = s.Evidence
 	}
-	plain, err := json.Marshal(sealed)
+	meta, err := json.Marshal(sealedLogin{SID: s.SID, Identity: s.Identity, MediaType: evidence.MediaType})
 	if err != nil {
 		return err
 	}
+	plain := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(meta)+len(evidence.Bytes)), uint32(len(meta)))
+	plain = append(append(plain, meta...), evidence.Bytes...)
 	now, name := p.Now(), loginName(login)
 	e := p.event(act, c.ID)
 	e.Login, e.Order, e.Provider, e.Instance, e.Person = name, string(order), string(s.Identity.Provider), s.Instance, p.person(s.Identity)
@@ -252,8 +252,12 @@ func (p *Provider) OpenRecord(r broker.LoginRecord) (providers.Identity, provide
 		return providers.Identity{}, providers.Evidence{}, err
 	}
 	var s sealedLogin
-	err = decode("login record", plain, &s)
-	return s.Identity, s.Evidence, err
+	if len(plain) < 4 || uint64(binary.BigEndian.Uint32(plain)) > uint64(len(plain)-4) {
+		return providers.Identity{}, providers.Evidence{}, errors.New("login record: an unreadable record")
+	}
+	size := binary.BigEndian.Uint32(plain)
+	err = decode("login record", plain[4:4+size], &s)
+	return s.Identity, providers.Evidence{MediaType: s.MediaType, Bytes: plain[4+size:]}, err
 }
 
 func recordContext(name string) []byte { return []byte("oidc login record\x00" + name) }

@@ -171,7 +171,7 @@ func TestRejections(t *testing.T) {
 					t.Errorf("%q", text)
 				}
 			}
-			if !b.records.has(audit.LoginAbandoned, string(row.reason)) || len(b.records.logins) != 0 || b.short.count(kindSession) != 0 || b.short.count(kindGrant) != 0 {
+			if !b.records.has(audit.LoginAbandoned, string(row.reason)) || len(b.records.logins) != 0 || b.answeredLogins() != 0 {
 				t.Error("a rejected person left more than a trace")
 			}
 			// The login lives: the person may go back, or try again.
@@ -232,7 +232,7 @@ func TestFinishAfterRefuse(t *testing.T) {
 	if answer, err := b.Finish(t.Context(), l, o, d); !errors.Is(err, broker.ErrConflict) || answer.URL != "" {
 		t.Errorf("%v %v", answer, err)
 	}
-	if b.short.count(kindGrant) != 0 || b.short.count(kindSession) != 0 {
+	if b.answeredLogins() != 0 {
 		t.Error("a code for a refused login")
 	}
 }
@@ -249,7 +249,7 @@ func TestFinishIsDurableFirst(t *testing.T) {
 	if _, err := b.Finish(t.Context(), l, o, d); err == nil {
 		t.Fatal("finished without a record")
 	}
-	if b.short.count(kindGrant) != 0 || b.short.count(kindSession) != 0 || b.short.count(kindLogin) != 1 {
+	if b.answeredLogins() != 0 || b.short.count(kindLogin) != 1 {
 		t.Error("something came before the record")
 	}
 	b.records.fail = nil
@@ -281,5 +281,26 @@ func TestFinishIsDurableFirst(t *testing.T) {
 	rec.Login = "another"
 	if _, _, err := b.OpenRecord(rec); err == nil {
 		t.Error("a sealed record fits another row")
+	}
+}
+
+// What comes too late changes nothing of what was answered.
+func TestRefuseAfterFinish(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	id := loginID(a.ask(request("basic")))
+	l, _, v, _ := b.Pending(t.Context(), id, a.cookies["sigill_browser"])
+	answer, err := a.prove(id, ett)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Refuse(t.Context(), l, errAccessDenied, ""); !errors.Is(err, broker.ErrConflict) {
+		t.Errorf("refused: %v", err)
+	}
+	if err := b.Reserve(t.Context(), l, v); !errors.Is(err, broker.ErrConflict) {
+		t.Errorf("reserved: %v", err)
+	}
+	if got := b.redeem("basic", tokenForm(a.send(answer).Get("code"))); got.status != 200 || !a.hasSession("basic") {
+		t.Errorf("%v", got.body)
 	}
 }

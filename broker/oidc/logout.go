@@ -14,9 +14,9 @@ import (
 // person's answer.
 type logoutRequest struct {
 	Raw string `json:"raw,omitempty"`
-	// Session is the SHA-256 of the secret of the session that was shown the
-	// question: only its browser can answer.
-	Session []byte `json:"session,omitempty"`
+	// Session is the session that was shown the question: only its browser can
+	// answer.
+	Session string `json:"session,omitempty"`
 	Client  string `json:"client,omitempty"`
 	Target  string `json:"target,omitempty"` // checked, with state
 }
@@ -68,7 +68,7 @@ func (p *Provider) logoutStored(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q, err := parseParams(stored.Raw)
-	if err != nil || stored.Raw == "" && stored.Session != nil {
+	if err != nil || stored.Session != "" {
 		p.malformed(w, r, errors.New("not a stored request"))
 		return
 	}
@@ -160,7 +160,7 @@ func (p *Provider) leave(w http.ResponseWriter, r *http.Request, q params) {
 	if !ok {
 		return
 	}
-	s, secret, err := p.session(r)
+	s, id, err := p.session(r)
 	switch {
 	case errors.Is(err, broker.ErrNotFound):
 		p.left(w, r, l.client, l.target)
@@ -171,7 +171,7 @@ func (p *Provider) leave(w http.ResponseWriter, r *http.Request, q params) {
 	}
 	// A client outside the session's group cannot have got the sid from us.
 	if l.client != nil && s.Group == group(*l.client) && slices.Contains(l.sids, s.SID) {
-		if err := p.end(r.Context(), s, secret, l.client.ID); err != nil {
+		if err := p.end(r.Context(), s, id, l.client.ID); err != nil {
 			p.broken(w, r, l.client, err)
 			return
 		}
@@ -179,7 +179,7 @@ func (p *Provider) leave(w http.ResponseWriter, r *http.Request, q params) {
 		return
 	}
 	handle := broker.NewSecret()
-	ask := logoutRequest{Session: digest(secret), Target: l.target}
+	ask := logoutRequest{Session: id, Target: l.target}
 	if l.client != nil {
 		ask.Client = l.client.ID
 	}
@@ -205,17 +205,17 @@ func (p *Provider) logoutConfirmed(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	s, secret, err := p.session(r)
+	s, id, err := p.session(r)
 	if err != nil && !errors.Is(err, broker.ErrNotFound) {
 		p.broken(w, r, nil, err)
 		return
 	}
-	if ask.Session == nil || err == nil && !slices.Equal(ask.Session, digest(secret)) {
+	if ask.Session == "" || err == nil && ask.Session != id {
 		p.fault(w, r, Fault{Status: http.StatusBadRequest, Code: FaultExpired, Err: errors.New("another session than the one that was asked")})
 		return
 	}
 	if err == nil {
-		if err := p.end(r.Context(), s, secret, ask.Client); err != nil {
+		if err := p.end(r.Context(), s, id, ask.Client); err != nil {
 			p.broken(w, r, nil, err)
 			return
 		}

@@ -257,3 +257,33 @@ func TestLogoutIsRecorded(t *testing.T) {
 		t.Error("gone without a record")
 	}
 }
+
+// The access token of the login ends with its session; so does a code that
+// nobody has exchanged yet.
+func TestLogoutEndsTheToken(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	got := b.redeem("basic", tokenForm(a.login(request("basic"), ett).Get("code")))
+	a.get("/logout?id_token_hint=" + got.text("id_token"))
+	if status, _ := b.userinfoOf(got.text("access_token")); status != 401 {
+		t.Errorf("the token lives: %d", status)
+	}
+	v := a.login(request("basic"), ett)
+	a.get("/logout")
+	a.post(b.pages.view.Action, nil)
+	if got := b.redeem("basic", tokenForm(v.Get("code"))); got.err() != errInvalidGrant {
+		t.Errorf("%v", got.body)
+	}
+}
+
+// A replayed code ends its token and leaves the person logged in.
+func TestReplayLeavesTheSession(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	code := a.login(request("basic"), ett).Get("code")
+	b.redeem("basic", tokenForm(code))
+	b.redeem("basic", tokenForm(code))
+	if !a.hasSession("basic") {
+		t.Error("the session ended")
+	}
+}

@@ -15,21 +15,25 @@ import (
 // SessionCookie holds the secret of a session.
 const SessionCookie = "sigill_session"
 
-// session finds the browser's session; broker.ErrNotFound when there is none
-// that still lives.
-func (p *Provider) session(r *http.Request) (broker.Session, string, error) {
-	var s broker.Session
-	secret := p.Cookies.Get(r, SessionCookie)
-	if !secretShaped(secret) {
-		return s, "", broker.ErrNotFound
+// session finds the browser's session and the login that made it;
+// broker.ErrNotFound when there is none that still lives.
+func (p *Provider) session(r *http.Request) (s broker.Session, id string, err error) {
+	return p.sessionOf(r.Context(), p.Cookies.Get(r, SessionCookie))
+}
+
+func (p *Provider) sessionOf(ctx context.Context, cookie string) (broker.Session, string, error) {
+	id, secret, ok := split(cookie)
+	if !ok {
+		return broker.Session{}, "", broker.ErrNotFound
 	}
-	if _, err := p.get(r.Context(), kindSession, secret, &s); err != nil {
-		return s, "", err
+	var rec record
+	if _, err := p.get(ctx, kindLogin, id, &rec); err != nil {
+		return broker.Session{}, "", err
 	}
-	if !p.Now().Before(s.Expires) {
-		return s, "", broker.ErrNotFound
+	if s := rec.Session; s != nil && secretIs(s.Secret, secret) && p.Now().Before(s.Expires) {
+		return s.Session, id, nil
 	}
-	return s, secret, nil
+	return broker.Session{}, "", broker.ErrNotFound
 }
 
 // group says among which clients a session counts. The prefix keeps a client's
@@ -69,30 +73,28 @@ func preferred(l providers.Level, wish broker.AuthorizationWish) bool {
 		slices.ContainsFunc(wish.ACRValues, func(acr string) bool { return reaches(l, acr) })
 }
 
-// end ends a session and says so in the audit. Ending twice is not an error.
-func (p *Provider) end(ctx context.Context, s broker.Session, secret, client string) error {
+// end ends a session, with the access token of the login that made it, and says
+// so in the audit. Ending twice is not an error.
+func (p *Provider) end(ctx context.Context, s broker.Session, id, client string) error {
 	e := p.event(audit.SessionEnded, client)
 	e.Provider, e.Instance, e.Person = string(s.Identity.Provider), s.Instance, p.person(s.Identity)
 	if err := p.Records.Record(ctx, e); err != nil {
 		return err
 	}
-	_, err := p.Short.Take(ctx, kindSession, secret)
+	_, err := p.Short.Take(ctx, kindLogin, id)
 	if errors.Is(err, broker.ErrNotFound) {
 		return nil
 	}
 	return err
 }
 
-// forget drops a session that another has replaced.
-func (p *Provider) forget(ctx context.Context, secret string) {
-	if !secretShaped(secret) {
-		return
+// forget drops a session that another has replaced in its browser.
+func (p *Provider) forget(ctx context.Context, cookie string) {
+	s, id, err := p.sessionOf(ctx, cookie)
+	if err == nil {
+		err = p.end(ctx, s, id, "")
 	}
-	var s broker.Session
-	if _, err := p.get(ctx, kindSession, secret, &s); err != nil {
-		return
-	}
-	if err := p.end(ctx, s, secret, ""); err != nil {
+	if err != nil && !errors.Is(err, broker.ErrNotFound) {
 		p.Log.ErrorContext(ctx, "a replaced session was not ended", "error", err)
 	}
 }

@@ -123,11 +123,18 @@ func TestPromptLoginIsNewer(t *testing.T) {
 func TestSessionFixation(t *testing.T) {
 	b := newBench(t)
 	a := b.agent()
-	planted := broker.NewSecret()
+	planted := forged()
 	a.cookies[SessionCookie] = planted
 	a.login(request("basic"), ett)
 	mine := a.cookies[SessionCookie]
-	if mine == planted || len(mine) != 43 {
+	// The login's id, which stands in addresses, opens nothing without its secret.
+	id, _, _ := split(mine)
+	guess := b.agent()
+	guess.cookies[SessionCookie] = join(id, broker.NewSecret())
+	if v := b.response(guess.ask(request("basic", "prompt", "none"))); v.Get("error") != errLogin {
+		t.Error("a session opened without its secret")
+	}
+	if mine == planted || len(mine) != 66 {
 		t.Fatal("the planted secret became the session's")
 	}
 	thief := b.agent()
@@ -176,7 +183,7 @@ func TestSessionCookie(t *testing.T) {
 
 func TestTamperedCookies(t *testing.T) {
 	b := newBench(t)
-	for _, v := range []string{"x", strings.Repeat("a", 43), strings.Repeat("a", 5000), "../../etc", "a.b"} {
+	for _, v := range []string{"x", strings.Repeat("a", 43), forged(), join(strings.Repeat("a", 22), ""), strings.Repeat("a", 5000), "../../etc", "a.b"} {
 		a := b.agent()
 		a.cookies[SessionCookie], a.cookies["sigill_browser"] = v, v
 		if resp := a.ask(request("basic")); loginID(resp) == "" {

@@ -10,9 +10,7 @@ import (
 // Kinds of short-lived records.
 const (
 	kindRequest   = "oidc-request"   // a posted authorization request, by one-time handle
-	kindLogin     = "oidc-login"     // broker.Login, by its id
-	kindGrant     = "oidc-grant"     // grant, by the digest of its code
-	kindSession   = "oidc-session"   // broker.Session, by the cookie's value
+	kindLogin     = "oidc-login"     // record, by the login's id
 	kindAssertion = "oidc-assertion" // used jti of a client
 	kindLogout    = "oidc-logout"    // logoutRequest, by one-time handle
 )

@@ -71,17 +71,18 @@ var errNoCode = refuse(errInvalidGrant, "the code is unknown, expired, used, or 
 // used one, a step that only one of any number of callers does.
 func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenResponse, error) {
 	ctx := r.Context()
-	code := q.get("code")
-	if !secretShaped(code) {
+	id, secret, ok := split(q.get("code"))
+	if !ok {
 		return nil, p.refuseCode(r, c, "unknown")
 	}
-	key := grantKey(code)
-	var g grant
-	version, err := p.get(ctx, kindGrant, key, &g)
-	if errors.Is(err, broker.ErrNotFound) {
-		return nil, p.refuseCode(r, c, "unknown")
-	} else if err != nil {
+	var rec record
+	version, err := p.get(ctx, kindLogin, id, &rec)
+	if err != nil && !errors.Is(err, broker.ErrNotFound) {
 		return nil, err
+	}
+	g := rec.Grant
+	if g == nil || !secretIs(g.Code, secret) || !p.Now().Before(g.Expires) {
+		return nil, p.refuseCode(r, c, "unknown")
 	}
 	if g.Client != c.ID {
 		return nil, p.refuseCode(r, c, "client")
@@ -98,21 +99,20 @@ func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenRes
 		return nil, p.refuseCode(r, c, "verifier")
 	}
 	if g.Used {
-		return nil, p.replayed(r, c, key, version, g)
+		return nil, p.replayed(r, c, id, version, rec)
 	}
 
 	ctx, cancel := settled(ctx)
 	defer cancel()
-	secret := broker.NewSecret()
-	access := tokenOf(key, secret)
-	idToken, err := p.idToken(c, g, access)
+	tokenSecret := broker.NewSecret()
+	access := join(id, tokenSecret)
+	idToken, err := p.idToken(c, *g, access)
 	if err != nil {
 		return nil, err
 	}
-	used := g
-	used.IDToken, used.Nonce = nil, ""
-	used.Used, used.Token = true, digest(secret)
-	err = p.swap(ctx, kindGrant, key, version, used, p.Now().Add(p.TokenLife))
+	g.Used, g.Token, g.Expires = true, digest(tokenSecret), p.Now().Add(p.TokenLife)
+	g.IDToken, g.Nonce = nil, ""
+	err = p.swap(ctx, kindLogin, id, version, rec, rec.expires())
 	if errors.Is(err, broker.ErrConflict) {
 		return nil, p.refuseCode(r, c, "raced")
 	} else if err != nil {
@@ -130,18 +130,18 @@ func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenRes
 
 // replayed answers the rightful client of a used code: either it, or somebody
 // who has its key and the verifier, has the tokens twice. They end.
-func (p *Provider) replayed(r *http.Request, c broker.Client, key string, version int64, g grant) error {
+func (p *Provider) replayed(r *http.Request, c broker.Client, id string, version int64, rec record) error {
 	ctx, cancel := settled(r.Context())
 	defer cancel()
-	if g.Token != nil {
-		g.Token, g.Userinfo = nil, nil
-		err := p.swap(ctx, kindGrant, key, version, g, p.Now().Add(p.TokenLife))
+	if rec.Grant.Token != nil {
+		rec.Grant.Token, rec.Grant.Userinfo = nil, nil
+		err := p.swap(ctx, kindLogin, id, version, rec, rec.expires())
 		if err != nil && !errors.Is(err, broker.ErrConflict) { // another replay did it
 			return err
 		}
 	}
 	e := p.event(audit.CodeReplayed, c.ID)
-	e.Person = g.Person
+	e.Person = rec.Grant.Person
 	p.note(ctx, e)
 	return errNoCode
 }

@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"mime"
@@ -65,23 +64,27 @@ func userinfoAlg(c broker.Client) string {
 // nothing about the person, and end when their grant does. A client that has
 // been removed since has none.
 func (p *Provider) bearerOf(r *http.Request, token string) (grant, broker.Client, error) {
-	var g grant
+	var rec record
 	var c broker.Client
-	key, secret, ok := splitToken(token)
+	id, secret, ok := split(token)
 	if !ok {
-		return g, c, errNoToken
+		return grant{}, c, errNoToken
 	}
-	_, err := p.get(r.Context(), kindGrant, key, &g)
-	if err == nil && (!g.Used || subtle.ConstantTimeCompare(g.Token, digest(secret)) != 1) {
+	_, err := p.get(r.Context(), kindLogin, id, &rec)
+	g := rec.Grant
+	if err == nil && (g == nil || !secretIs(g.Token, secret) || !p.Now().Before(g.Expires)) {
 		err = broker.ErrNotFound
 	}
 	if err == nil {
 		c, err = p.Clients.Client(r.Context(), g.Client)
 	}
 	if errors.Is(err, broker.ErrNotFound) {
-		return grant{}, c, errNoToken
+		err = errNoToken
 	}
-	return g, c, err
+	if err != nil {
+		return grant{}, c, err
+	}
+	return *g, c, nil
 }
 
 var (

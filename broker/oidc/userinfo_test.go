@@ -13,7 +13,9 @@ import (
 // Reference 2.7 and attack rows C7, C8.
 func TestUserinfo(t *testing.T) {
 	b := newBench(t)
-	got := b.redeem("basic", tokenForm(b.code("basic", "scope", "openid profile")))
+	a := b.agent()
+	got := b.redeem("basic", tokenForm(a.login(request("basic", "scope", "openid profile"), ett).Get("code")))
+	cookie := a.cookies[SessionCookie]
 	good := got.text("access_token")
 	header := func(method, v string) *http.Request {
 		r := httptest.NewRequest(method, "/userinfo", nil)
@@ -38,11 +40,12 @@ func TestUserinfo(t *testing.T) {
 		"nothing":               {newGet("/userinfo"), 401, ""},
 		"basic":                 {header("GET", "Basic abc"), 401, ""},
 		"empty":                 {header("GET", "Bearer "), 401, errInvalidToken},
-		"unknown":               {header("GET", "Bearer "+broker.NewSecret()), 401, errInvalidToken},
+		"unknown":               {header("GET", "Bearer "+forged()), 401, errInvalidToken},
+		"the session's cookie":  {header("GET", "Bearer "+cookie), 401, errInvalidToken},
 		"garbage":               {header("GET", "Bearer ../../x\""), 401, errInvalidToken},
-		"half a token":          {header("GET", "Bearer "+good[:43]), 401, errInvalidToken},
-		"another secret":        {header("GET", "Bearer "+good[:44]+broker.NewSecret()), 401, errInvalidToken},
-		"of an unused code":     {header("GET", "Bearer "+tokenOf(grantKey(b.code("basic")), broker.NewSecret())), 401, errInvalidToken},
+		"half a token":          {header("GET", "Bearer "+good[:22]), 401, errInvalidToken},
+		"another secret":        {header("GET", "Bearer "+good[:23]+broker.NewSecret()), 401, errInvalidToken},
+		"a code":                {header("GET", "Bearer "+b.code("basic")), 401, errInvalidToken},
 		"ID Token":              {header("GET", "Bearer "+got.text("id_token")), 401, errInvalidToken},
 		"in the query":          {newGet("/userinfo?access_token=" + good), 400, errInvalidRequest},
 		"in query and header":   {query, 400, errInvalidRequest},
