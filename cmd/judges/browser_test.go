@@ -23,7 +23,8 @@ const (
 	giveUp   = `form[action$="/back"] button`
 	appLink  = `a[href^="` + phone + `/app"]`
 	approve  = `button[value=approve]`
-	scanForm = `form[action="/phone/scan"] button`
+	camera   = `button[name=camera]`
+	scanForm = `form:has(#qr) button`
 )
 
 var languages = []string{"sv", "en"}
@@ -33,20 +34,30 @@ func (b *chromium) takePhone(t *testing.T, lang, who string) *tab {
 	t.Helper()
 	p := b.somebody(t, lang)
 	p.visit(phone + "/")
+	p.has("button[name=person]")
 	p.speak()
 	p.click(`button[name=person][value="` + who + `"]`)
 	p.has("#qr")
 	return p
 }
 
-// speak brings the phone page, which remembers its language, to the window's.
+// speak brings a page to the window's language by the page's own switch.
 func (x *tab) speak() {
 	x.t.Helper()
-	x.has("button[name=language]")
-	if value[string](x, "document.documentElement.lang") != x.lang {
-		x.click(`button[name=language][value=` + x.lang + `]`)
-		x.until("the other language", "document.documentElement.lang === "+quote(x.lang))
+	if !strings.HasPrefix(value[string](x, "document.documentElement.lang"), x.lang) {
+		x.press(map[string]string{"sv": "Svenska", "en": "English"}[x.lang])
+		x.until("the other language", "document.documentElement.lang.startsWith("+quote(x.lang)+")")
 	}
+}
+
+// choose goes from the application to the chooser and chooses.
+func (x *tab) choose(way string) {
+	x.t.Helper()
+	x.visit(app + "/login")
+	x.has(way)
+	x.speak()
+	x.click(way)
+	x.has(cancel)
 }
 
 // scan holds the phone to the code that code gives: again and again until the
@@ -55,6 +66,7 @@ func (x *tab) scan(code func() string) {
 	x.t.Helper()
 	for range 10 {
 		x.has("#qr")
+		value[bool](x, "document.querySelectorAll('details').forEach(d => d.open = true) || true")
 		run(x, "paste the code", chromedp.SetValue(chromedp.CSS("#qr"), code()))
 		x.click(scanForm)
 		x.until("an answer of the phone", `location.pathname.startsWith('/phone/')`)
@@ -85,6 +97,7 @@ func testQR(t *testing.T, d *demo) {
 			x.press("Logga in")
 			x.at(issuer + "/login/")
 			x.has(withQR)
+			x.speak()
 			x.judge("choose")
 			value[bool](x, "document.querySelectorAll('details').forEach(d => d.open = true) || true")
 			x.judge("choose-open")
@@ -94,12 +107,13 @@ func testQR(t *testing.T, d *demo) {
 
 			p := b.somebody(t, lang)
 			p.visit(phone + "/")
+			p.has("button[name=person]")
 			p.speak()
 			p.judge("phone-people")
 			p.click(`button[name=person][value="ett"]`)
-			p.has("#qr")
+			p.has(camera)
 			p.judge("phone-home")
-			p.scan(func() string { return x.waiting(issuer).QR })
+			p.click(camera)
 			p.has(approve)
 			p.judge("phone-order")
 			x.until("word that the app is open", "![...document.querySelectorAll('img')].some(i => i.src.includes('qr') && i.checkVisibility())")
@@ -119,8 +133,7 @@ func testQRFromScreenshot(t *testing.T, d *demo) {
 	zbarimg := program(t, "zbarimg")
 	b := newChromium(t)
 	x := b.somebody(t, "sv")
-	x.visit(app + "/login")
-	x.click(withQR)
+	x.choose(withQR)
 	x.until("a QR code that is drawn", "[...document.querySelectorAll('img')].some(i => i.src.includes('qr') && i.checkVisibility() && i.naturalWidth > 0)")
 	p := b.takePhone(t, "sv", "tva")
 	image := filepath.Join(t.TempDir(), "screen.png")
@@ -144,6 +157,8 @@ func testWithoutScript(t *testing.T, d *demo) {
 			x := b.somebody(t, lang).withoutScript()
 			x.visit(app + "/")
 			x.press("Logga in")
+			x.has(withQR)
+			x.speak()
 			x.click(withQR)
 			x.has("iframe")
 			x.until("a QR code in the frame", "document.querySelector('iframe').contentDocument?.querySelector('svg')")
@@ -163,8 +178,7 @@ func testWithoutScript(t *testing.T, d *demo) {
 		})
 		t.Run("this-"+lang, func(t *testing.T) {
 			x := b.somebody(t, lang).withoutScript()
-			x.visit(app + "/login?provider=bankid")
-			x.at(issuer + "/login/")
+			x.choose(withApp)
 			x.has(appLink)
 			x.judge("noscript-wait-app")
 			x.click(appLink)
@@ -187,6 +201,7 @@ func testOnPhone(t *testing.T, d *demo) {
 			x.judgeIn("mobile-app-welcome", "sv")
 			x.press("Logga in")
 			x.has(withApp)
+			x.speak()
 			x.judge("mobile-choose")
 			x.click(withApp)
 			// The page may open the app by itself, or wait for the link.
@@ -195,6 +210,7 @@ func testOnPhone(t *testing.T, d *demo) {
 				value[bool](x, "(document.querySelector("+quote(appLink)+")?.click(), true)")
 			}
 			x.at(phone + "/phone/orders/")
+			x.has("button[name=person]")
 			x.speak()
 			x.click(`button[name=person][value="fyra"]`)
 			x.has(approve)
@@ -223,17 +239,8 @@ func testKeyboard(t *testing.T, d *demo) {
 	p.visit(phone + "/?person")
 	p.tabTo(`button[name=person][value="fem"]`)
 	p.key(kb.Enter)
-	p.has("#qr")
-	p.tabTo("#qr")
-	for try := 0; !strings.Contains(p.location(), "/phone/orders/"); try++ {
-		if try == 10 {
-			t.Fatal("the phone takes no code")
-		}
-		p.tabTo("#qr")
-		run(p, "paste the code", chromedp.SetValue(chromedp.CSS("#qr"), x.waiting(issuer).QR))
-		p.key(kb.Enter)
-		p.until("an answer of the phone", `location.pathname.startsWith('/phone/')`)
-	}
+	p.tabTo(camera)
+	p.key(kb.Enter)
 	p.tabTo(approve)
 	p.key(kb.Enter)
 	x.loggedIn("Testperson Fem")
@@ -277,8 +284,7 @@ func testFailures(t *testing.T, d *demo) {
 	for _, lang := range languages {
 		t.Run("cancelled-in-app-"+lang, func(t *testing.T) {
 			x := b.somebody(t, lang)
-			x.visit(app + "/login")
-			x.click(withQR)
+			x.choose(withQR)
 			x.has(cancel)
 			p := b.takePhone(t, lang, "sju")
 			p.scan(func() string { return x.waiting(issuer).QR })
@@ -294,8 +300,7 @@ func testFailures(t *testing.T, d *demo) {
 		})
 		t.Run("cancelled-in-browser-"+lang, func(t *testing.T) {
 			x := b.somebody(t, lang)
-			x.visit(app + "/login?provider=bankid")
-			x.has(cancel)
+			x.withoutScript().choose(withApp) // a script opens the app at once
 			x.click(cancel)
 			x.has(withQR)
 			x.judge("choose-again")
@@ -303,8 +308,7 @@ func testFailures(t *testing.T, d *demo) {
 		t.Run("wrong-browser-"+lang, func(t *testing.T) {
 			x := b.somebody(t, lang)
 			// The page would open the app by itself, in this window.
-			x.withoutScript()
-			x.visit(app + "/login?provider=bankid")
+			x.withoutScript().choose(withApp)
 			x.has(appLink)
 			token, err := tokenOf(value[string](x, "document.querySelector("+quote(appLink)+").href"))
 			x.must(err)
@@ -328,6 +332,8 @@ func testFailures(t *testing.T, d *demo) {
 			d.phone.fault(t, "http503")
 			x := b.somebody(t, lang)
 			x.visit(app + "/login")
+			x.has(withQR)
+			x.speak()
 			x.click(withQR)
 			x.until("a page that says so", "document.querySelector('.sign.warn, .sign.bad')")
 			x.judgeExpecting("issuer-down", "50")
@@ -335,8 +341,7 @@ func testFailures(t *testing.T, d *demo) {
 		t.Run("bad-signature-"+lang, func(t *testing.T) {
 			d.phone.fault(t, "badSignature")
 			x := b.somebody(t, lang)
-			x.visit(app + "/login")
-			x.click(withQR)
+			x.choose(withQR)
 			x.has(cancel)
 			p := b.takePhone(t, lang, "nio")
 			p.scan(func() string { return x.waiting(issuer).QR })
@@ -346,8 +351,7 @@ func testFailures(t *testing.T, d *demo) {
 		})
 		t.Run("two-tabs-"+lang, func(t *testing.T) {
 			x := b.somebody(t, lang).withoutScript()
-			x.visit(app + "/login")
-			x.click(withQR)
+			x.choose(withQR)
 			x.has("iframe")
 			done := value[string](x, "location.href")
 			p := b.takePhone(t, lang, "tio")
@@ -388,6 +392,27 @@ func testFailures(t *testing.T, d *demo) {
 	}
 }
 
+// testLanguage: a browser that prefers English gets English without asking,
+// and what the application asks for counts more.
+func testLanguage(t *testing.T, d *demo) {
+	b := newChromium(t)
+	client := newClient(t, issuer, "demo-basic", "demo-basic-secret", callback, "profile")
+	for _, c := range []struct{ prefers, asked, want string }{
+		{"sv", "", "sv"}, {"en", "", "en"}, {"en", "sv", "sv"}, {"sv", "en", "en"}, {"sv", "de", "sv"}, {"en", "de", "en"},
+	} {
+		x := b.somebody(t, c.prefers)
+		var more []oauth2.AuthCodeOption
+		if c.asked != "" {
+			more = append(more, oauth2.SetAuthURLParam("ui_locales", c.asked))
+		}
+		x.visit(client.attempt().url(more...))
+		x.has(withQR)
+		if got := value[string](x, "document.documentElement.lang"); got != c.want {
+			t.Errorf("the browser prefers %s, the application asks for %q: the chooser is in %s", c.prefers, c.asked, got)
+		}
+	}
+}
+
 // testRefusals judges the pages for requests that go nowhere.
 func testRefusals(t *testing.T, d *demo) {
 	b := newChromium(t)
@@ -405,7 +430,7 @@ func testRefusals(t *testing.T, d *demo) {
 			{"error-unknown-client", query("client_id", "nobody"), "400"},
 			{"error-redirect", query("redirect_uri", "https://evil.example.com/"), "400"},
 			{"error-repeated", query() + "&client_id=demo-basic", "400"},
-			{"error-too-large", query("nonce", strings.Repeat("x", 20_000)), "4"},
+			{"error-too-large", query("nonce", strings.Repeat("x", 40_000)), "414"},
 			{"error-expired", issuer + "/login/" + strings.Repeat("A", 43), "404"},
 			{"error-not-found", issuer + "/no/such/page", "404"},
 			{"front", issuer + "/", ""},
@@ -419,6 +444,7 @@ func testRefusals(t *testing.T, d *demo) {
 		}
 		p := b.somebody(t, lang)
 		p.visit(phone + "/")
+		p.has("button[name=person]")
 		p.speak()
 		p.visit(phone + "/app?autostarttoken=nothing")
 		p.judgeExpecting("phone-unknown", "404")
@@ -433,8 +459,7 @@ func testLogout(t *testing.T, d *demo) {
 		t.Run(lang, func(t *testing.T) {
 			x := b.somebody(t, lang)
 			d.phone.obey(t, d.phone.person(t, 11).Number, 300*time.Millisecond)
-			x.visit(app + "/login")
-			x.click(withQR)
+			x.choose(withQR)
 			x.loggedIn(d.phone.person(t, 11).Name)
 			x.visit(issuer + "/logout")
 			x.has(`form[action*="/logout/"] button`)

@@ -90,6 +90,7 @@ func TestDemo(t *testing.T) {
 		{"Chromium/OnPhone", testOnPhone},
 		{"Chromium/Keyboard", testKeyboard},
 		{"Chromium/Failures", testFailures},
+		{"Chromium/Language", testLanguage},
 		{"Chromium/Refusals", testRefusals},
 		{"Chromium/Logout", testLogout},
 	} {
