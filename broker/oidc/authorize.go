@@ -181,7 +181,7 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request, a asked) {
 // reuse answers with the browser's session, where that is allowed. False means
 // that an e-ID must answer.
 func (p *Provider) reuse(r *http.Request, a asked) (Answer, bool, error) {
-	s, _, err := p.session(r)
+	s, made, err := p.session(r)
 	if errors.Is(err, broker.ErrNotFound) {
 		return Answer{}, false, nil
 	} else if err != nil {
@@ -195,6 +195,9 @@ func (p *Provider) reuse(r *http.Request, a asked) (Answer, bool, error) {
 	only := broker.Login{}.Number
 	subject, rejected, err := p.judge(ctx, a.client, a.wish, only, s.Identity, now)
 	if err != nil || rejected != nil {
+		return Answer{}, false, err
+	}
+	if err := p.addEvidence(ctx, a.client, made, &s); err != nil {
 		return Answer{}, false, err
 	}
 	g, err := p.grant(a.client, a.wish, s, subject)

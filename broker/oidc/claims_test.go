@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sigill/broker"
 	"sigill/providers"
@@ -145,15 +146,28 @@ func TestEvidenceInSessions(t *testing.T) {
 		b := newBench(t)
 		a := b.agent()
 		a.login(request(client), ett)
-		if raw := b.stored(a.cookies[SessionCookie]); strings.Contains(raw, "ZXZpZGVuY2U") != want {
-			t.Errorf("%s: %s", client, raw)
+		if b.short.count(kindEvidence) == 1 != want || strings.Contains(b.stored(a.cookies[SessionCookie]), "ZXZpZGVuY2U") {
+			t.Errorf("%s", client)
+		}
+		a.get("/logout")
+		a.post(b.pages.view.Action, nil)
+		if b.short.count(kindEvidence) != 0 {
+			t.Errorf("%s: the evidence outlives the session", client)
 		}
 	}
-	b := newBench(t)
-	a := b.agent()
-	a.login(request("sweden"), ett)
-	v := b.response(a.ask(request("sweden", "claims", `{"id_token":{"`+claimEvidence+`":null}}`)))
-	if have := aboutPerson(payload(t, b.redeem("sweden", tokenForm(v.Get("code"))).text("id_token"))); have != "authnEvidence" {
-		t.Errorf("from a session: %q", have)
+	ask := request("sweden", "claims", `{"id_token":{"`+claimEvidence+`":null,"name":null}}`)
+	for have, lost := range map[string]bool{"authnEvidence name": false, "name": true} {
+		b := newBench(t)
+		a := b.agent()
+		a.login(request("sweden"), ett)
+		if lost {
+			b.clock.Add(time.Minute)
+			id, _, _ := split(a.cookies[SessionCookie])
+			b.short.Take(t.Context(), kindEvidence, id)
+		}
+		v := b.response(a.ask(ask))
+		if got := aboutPerson(payload(t, b.redeem("sweden", tokenForm(v.Get("code"))).text("id_token"))); got != have {
+			t.Errorf("from a session: %q, want %q", got, have)
+		}
 	}
 }

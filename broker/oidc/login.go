@@ -95,10 +95,10 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 	if err := p.finishLogin(ctx, audit.LoginCompleted, c, l.ID, o.ID, s); err != nil {
 		return Answer{}, err
 	}
-	rec := record{Grant: &g, Session: &session{Session: s}}
-	if c.SSOGroup == "" && !slices.Contains(c.Scopes, ScopeAuthnInfo) {
-		rec.Session.Evidence = providers.Evidence{} // no client can get it from this session
+	if err := p.keepEvidence(ctx, c, l.ID, &s); err != nil {
+		return Answer{}, err
 	}
+	rec := record{Grant: &g, Session: &session{Session: s}}
 	secret := broker.NewSecret()
 	rec.Session.Secret = digest(secret)
 	a := p.offerCode(l.Request, l.ID, &g)

@@ -73,6 +73,32 @@ func preferred(l providers.Level, wish broker.AuthorizationWish) bool {
 		slices.ContainsFunc(wish.ACRValues, func(acr string) bool { return reaches(l, acr) })
 }
 
+// keepEvidence takes the evidence out of a session that is about to be stored:
+// it is large, and few ask for it again. It is kept beside the session where
+// some client may, and its media type stays as the sign of that.
+func (p *Provider) keepEvidence(ctx context.Context, c broker.Client, id string, s *broker.Session) error {
+	evidence := s.Evidence.Bytes
+	s.Evidence.Bytes = nil
+	if len(evidence) == 0 || c.SSOGroup == "" && !slices.Contains(c.Scopes, ScopeAuthnInfo) {
+		s.Evidence.MediaType = ""
+		return nil
+	}
+	return p.Short.Put(ctx, kindEvidence, id, evidence, s.Expires)
+}
+
+// addEvidence brings it back for a client that may ask for it.
+func (p *Provider) addEvidence(ctx context.Context, c broker.Client, id string, s *broker.Session) error {
+	if s.Evidence.MediaType == "" || !slices.Contains(c.Scopes, ScopeAuthnInfo) {
+		return nil
+	}
+	evidence, _, err := p.Short.Get(ctx, kindEvidence, id)
+	if errors.Is(err, broker.ErrNotFound) {
+		return nil // claims are given as far as they are there
+	}
+	s.Evidence.Bytes = evidence
+	return err
+}
+
 // end ends a session, with the access token of the login that made it, and says
 // so in the audit. Ending twice is not an error.
 func (p *Provider) end(ctx context.Context, s broker.Session, id, client string) error {
@@ -82,6 +108,9 @@ func (p *Provider) end(ctx context.Context, s broker.Session, id, client string)
 		return err
 	}
 	_, err := p.Short.Take(ctx, kindLogin, id)
+	if s.Evidence.MediaType != "" && err == nil {
+		_, err = p.Short.Take(ctx, kindEvidence, id)
+	}
 	if errors.Is(err, broker.ErrNotFound) {
 		return nil
 	}
