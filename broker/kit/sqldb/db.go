@@ -66,7 +66,7 @@ func Open(ctx context.Context, path string, d Durability) (*DB, error) {
 	db := &DB{reads: map[string]*sql.Stmt{}}
 	var err error
 	if db.writers, err = sql.Open("sqlite", dsn(path,
-		"journal_mode(WAL)", "synchronous("+string(d)+")", "foreign_keys(1)", "journal_size_limit(16777216)")); err != nil {
+		"journal_mode(WAL)", "synchronous("+string(d)+")", "foreign_keys(1)", "wal_autocheckpoint(4000)", "journal_size_limit(33554432)")); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	db.writers.SetMaxOpenConns(1)

@@ -616,3 +616,36 @@ func BenchmarkWrite(b *testing.B) {
 		}
 	}
 }
+
+// On a full disk nothing is acknowledged that is not there, and when there is
+// room again it goes on.
+func TestDiskFull(t *testing.T) {
+	db := open(t, file(t))
+	exec(t, db, `CREATE TABLE t (a BIGINT, b BLOB)`)
+	check(t, db.Write(ctx, func(tx *Tx) error { return tx.Row(`PRAGMA max_page_count = 60`).Scan(new(int)) }))
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	there, refused := 0, 0
+	for g := range 8 {
+		group.Go(func() {
+			for i := range 10 {
+				err := db.Write(ctx, func(tx *Tx) error {
+					_, err := tx.Exec(`INSERT INTO t (a, b) VALUES ($1, zeroblob(6000))`, g*100+i)
+					return err
+				})
+				mu.Lock()
+				if err == nil {
+					there++
+				} else {
+					refused++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	if n := count(t, db, "1=1"); n != there || refused == 0 {
+		t.Errorf("%d acknowledged, %d refused, %d there", there, refused, n)
+	}
+	exec(t, db, `INSERT INTO t (a) VALUES (1)`)
+}

@@ -54,11 +54,12 @@ func (tx *Tx) Rows(query string, args ...any) (*sql.Rows, error) {
 // Write runs fn in a transaction and returns when its commit is durable. An
 // error of fn undoes what fn did and is returned as it is.
 //
-// Transactions that wait at the same time share one commit, each within a
-// savepoint of its own, so that the failure of one touches no other. When ctx
-// ends before fn has begun, nothing has happened; after that Write stays to the
-// end, since an abandoned commit could be either. fn must not call anything but
-// the database, and never Write.
+// Transactions that wait at the same time share one commit. When one of them
+// fails, all are run again, each within a savepoint of its own, so that it
+// touches no other: fn may be called twice, the first time in vain, and must
+// call nothing but the database, and never Write. When ctx ends before fn has
+// begun, nothing has happened; after that Write stays to the end, since an
+// abandoned commit could be either.
 func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	return db.writer.write(ctx, fn)
 }
@@ -174,29 +175,21 @@ func (w *writer) close() {
 	w.drop()
 }
 
-// run runs jobs in one transaction and sets their errors.
+// run runs jobs in one transaction and sets their errors. All go well as a
+// rule, and then savepoints, which copy every page before it is changed, would
+// be in vain.
 func (w *writer) run(batch []*job) {
 	err := w.begin()
+	if err == nil && !w.together(batch) && len(batch) > 1 {
+		if err = w.exec("ROLLBACK"); err == nil {
+			err = w.begin()
+		}
+		if err == nil {
+			err = w.apart(batch)
+		}
+	}
 	if err == nil {
-		kept := 0
-		if len(batch) == 1 {
-			if batch[0].run(w); batch[0].err == nil {
-				kept++
-			}
-		} else {
-			kept, err = w.savepoints(batch)
-		}
-		switch {
-		case err == nil && kept > 0:
-			if err = w.exec("COMMIT"); err != nil {
-				err = fmt.Errorf("commit: %w", err)
-			}
-		case err == nil:
-			if w.exec("ROLLBACK") != nil {
-				w.drop()
-			}
-			return
-		}
+		err = w.end(batch)
 	}
 	if err == nil {
 		return
@@ -210,22 +203,50 @@ func (w *writer) run(batch []*job) {
 	}
 }
 
-func (w *writer) savepoints(batch []*job) (kept int, err error) {
+// together runs jobs until one fails, and reports whether none did.
+func (w *writer) together(batch []*job) bool {
 	for _, j := range batch {
-		if err := w.exec("SAVEPOINT act"); err != nil {
-			return 0, fmt.Errorf("savepoint: %w", err)
-		}
-		if j.run(w); j.err == nil {
-			kept++
-		} else if err := w.exec("ROLLBACK TO act"); err != nil {
-			// SQLite has undone everything by itself: the disk is full, or broken.
-			return 0, fmt.Errorf("transaction lost: %w", errors.Join(j.err, err))
-		}
-		if err := w.exec("RELEASE act"); err != nil {
-			return 0, fmt.Errorf("release: %w", err)
+		if j.run(w); j.err != nil {
+			return false
 		}
 	}
-	return kept, nil
+	return true
+}
+
+// apart runs each job within a savepoint.
+func (w *writer) apart(batch []*job) error {
+	for _, j := range batch {
+		j.err, j.panic = nil, nil
+	}
+	for _, j := range batch {
+		if err := w.exec("SAVEPOINT act"); err != nil {
+			return fmt.Errorf("savepoint: %w", err)
+		}
+		if j.run(w); j.err != nil {
+			if err := w.exec("ROLLBACK TO act"); err != nil {
+				// SQLite has undone everything by itself: the disk is full, or broken.
+				return fmt.Errorf("transaction lost: %w", errors.Join(j.err, err))
+			}
+		}
+		if err := w.exec("RELEASE act"); err != nil {
+			return fmt.Errorf("release: %w", err)
+		}
+	}
+	return nil
+}
+
+// end commits what went well, if anything did.
+func (w *writer) end(batch []*job) error {
+	if slices.ContainsFunc(batch, func(j *job) bool { return j.err == nil }) {
+		if err := w.exec("COMMIT"); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+		return nil
+	}
+	if err := w.exec("ROLLBACK"); err != nil {
+		return fmt.Errorf("roll back: %w", err)
+	}
+	return nil
 }
 
 // run calls fn. Its panic belongs to the goroutine that brought it, not to the
