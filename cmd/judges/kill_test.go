@@ -37,8 +37,12 @@ func TestKill(t *testing.T) {
 	phases := map[string]map[ending]int{}
 	for i := range runs {
 		way := ways[i%len(ways)]
-		// The approval comes at 150 ms; the kill some time before or after.
-		moment := time.Duration(rand.IntN(600)) * time.Millisecond
+		// The approval comes at 150 ms; the kill some time before or after, every
+		// other time while the issuer's answer is on its way.
+		moment := time.Duration(rand.IntN(600_000)) * time.Microsecond
+		if rand.IntN(2) == 0 {
+			moment = time.Duration(150_000+rand.IntN(50_000)) * time.Microsecond
+		}
 		end, err := x.killed(client, way, 150*time.Millisecond, moment, x.phone.person(t, i%20))
 		if err != nil {
 			t.Errorf("run %d, %s on %s device, killed after %s: %v", i, way[0], way[1], moment, err)
