@@ -38,6 +38,15 @@ func TestRedirectURIIsExact(t *testing.T) {
 	}
 }
 
+// R4: not even a registration makes an address with a fragment one to send to.
+func TestRegisteredFragmentIsNotUsed(t *testing.T) {
+	b := newBench(t)
+	b.change("basic", func(c *broker.Client) { c.RedirectURIs = append(c.RedirectURIs, "https://rp.example.se/cb#x") })
+	if resp := b.agent().ask(request("basic", "redirect_uri", "https://rp.example.se/cb#x")); resp.Header.Get("X-Fault") != FaultRedirect {
+		t.Error(resp.Status)
+	}
+}
+
 // Everything that must end on our own page, with its status.
 func TestFaults(t *testing.T) {
 	good := request("basic").Encode()

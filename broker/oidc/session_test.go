@@ -225,6 +225,10 @@ func TestIDTokenHint(t *testing.T) {
 		"other kid":   rawJWT(`{"alg":"ES256","kid":"ec-9","typ":"JWT"}`, `{"iss":"`+issuer+`","aud":"basic","sub":"x","sid":"y","exp":1,"auth_time":1}`, ecKey1()),
 		"other typ":   rawJWT(`{"alg":"ES256","kid":"ec-1","typ":"logout+jwt"}`, `{"iss":"`+issuer+`","aud":"basic","sub":"x","sid":"y","exp":1,"auth_time":1}`, ecKey1()),
 		"other iss":   rawJWT(`{"alg":"ES256","kid":"ec-1","typ":"JWT"}`, `{"iss":"https://x","aud":"basic","sub":"x","sid":"y","exp":1,"auth_time":1}`, ecKey1()),
+		"no exp":      rawJWT(`{"alg":"ES256","kid":"ec-1","typ":"JWT"}`, `{"iss":"`+issuer+`","aud":"basic","sub":"x","sid":"y","auth_time":1}`, ecKey1()),
+		"no time":     rawJWT(`{"alg":"ES256","kid":"ec-1","typ":"JWT"}`, `{"iss":"`+issuer+`","aud":"basic","sub":"x","sid":"y","exp":1}`, ecKey1()),
+		"two subs":    rawJWT(`{"alg":"ES256","kid":"ec-1","typ":"JWT"}`, `{"iss":"`+issuer+`","aud":"basic","sub":"y","sub":"x","sid":"y","exp":1,"auth_time":1}`, ecKey1()),
+		"two aud":     rawJWT(`{"alg":"ES256","kid":"ec-1","typ":"JWT"}`, `{"iss":"`+issuer+`","aud":["basic","post"],"sub":"x","sid":"y","exp":1,"auth_time":1}`, ecKey1()),
 		"userinfo":    signedUserinfo, "garbage": "x",
 	} {
 		if v := b.response(ask(hint, "none")); v.Get("error") != errInvalidRequest {
