@@ -109,13 +109,6 @@ func (k *key) use(secret []byte) error {
 	if !ok {
 		return fmt.Errorf("%T does not sign", private)
 	}
-	id, err := thumbprint(signer.Public())
-	if err != nil {
-		return err
-	}
-	if id != k.ID {
-		return fmt.Errorf("it is not the key of that name")
-	}
 	k.signer = signer
 	return nil
 }

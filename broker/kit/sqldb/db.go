@@ -23,8 +23,7 @@ import (
 	"sync"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	_ "modernc.org/sqlite" // the driver
 )
 
 // Durability is what a commit survives.
@@ -78,22 +77,7 @@ func Open(ctx context.Context, path string, d Durability) (*DB, error) {
 	db.readers.SetMaxIdleConns(readers)
 	db.writer.pool = db.writers
 
-	// Turning a new file to WAL needs it alone for a moment, and SQLite does not
-	// wait for that by itself.
-	for give := time.Now().Add(patience); ; {
-		err = db.writers.PingContext(ctx)
-		if !busy(err) || time.Now().After(give) {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			err = ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-			continue
-		}
-		break
-	}
-	if err != nil {
+	if err := db.writers.PingContext(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open database %s: %w", filepath.Base(path), err)
 	}
@@ -138,11 +122,6 @@ func touch(path string) error {
 	}
 	defer dir.Close()
 	return dir.Sync()
-}
-
-func busy(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
 }
 
 // Row reads at most one row of the last commit. Scan gives sql.ErrNoRows when

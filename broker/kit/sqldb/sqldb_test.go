@@ -357,6 +357,18 @@ func TestContext(t *testing.T) {
 	}
 }
 
+// Who is chosen to lead cannot leave any more: nobody else would lead.
+func TestLeaderStays(t *testing.T) {
+	leader, other := &job{lead: true}, &job{}
+	w := &writer{queue: []*job{leader, other}}
+	if w.leave(leader) {
+		t.Error("the leader left")
+	}
+	if !w.leave(other) || w.leave(other) || len(w.queue) != 1 {
+		t.Error("the other leaves once")
+	}
+}
+
 // Many come, go and leave; none is forgotten, none is run twice.
 func TestCrowd(t *testing.T) {
 	db := open(t, file(t))

@@ -275,6 +275,8 @@ func Orders(t *testing.T, open func(*testing.T, *Clock) (OrderStore, Events)) {
 		check(t, s.RenewLeases(ctx, "one", now.Add(30*time.Second)))
 		o.LeaseUntil = now.Add(30 * time.Second)
 		same(t, s, o)
+		check(t, s.RenewLeases(ctx, "one", now.Add(25*time.Second))) // that came late cuts nothing short
+		same(t, s, o)
 	})
 
 	t.Run("race to create", func(t *testing.T) {

@@ -160,6 +160,15 @@ func Records(t *testing.T, open func(*testing.T, *Clock) (RecordStore, Events)) 
 		}
 		wantTypes(t, events)
 	})
+	t.Run("an order that was taken over otherwise", func(t *testing.T) {
+		s, _, now := begin(t)
+		o := done(t, s, "a", now)
+		o.Consumed = now
+		check(t, s.UpdateOrder(ctx, o))
+		if err := s.FinishLogin(ctx, record("l", "a", now)); !errors.Is(err, broker.ErrConflict) {
+			t.Errorf("consumed twice: %v", err)
+		}
+	})
 	t.Run("a bad event undoes the act", func(t *testing.T) {
 		s, events, now := begin(t)
 		done(t, s, "a", now)
