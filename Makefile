@@ -54,13 +54,16 @@ deps-missing:
 		else echo 'npm is missing'; fi
 
 # A run begins with empty logs, since the last step searches them for personal
-# numbers.
-test: deps-missing lint
-	@if [ -n "$(FUZZ)" ]; then $(MAKE) --no-print-directory fuzz; fi
-	@rm -rf tmp/logs && mkdir -p tmp/logs
-	@$(RUN) -race $(ROOMS) \
+# numbers. What lint or the fuzzers find does not keep the tests from running.
+test: deps-missing
+	@status=0; \
+	$(MAKE) --no-print-directory lint || status=1; \
+	if [ -n "$(FUZZ)" ]; then $(MAKE) --no-print-directory fuzz || status=1; fi; \
+	rm -rf tmp/logs && mkdir -p tmp/logs; \
+	$(RUN) -race $(ROOMS) \
 		-- SIGILL_JUDGES=1 -count=1 -timeout=15m $(JUDGES) \
-		-- SIGILL_LOGS=$(CURDIR)/tmp/logs -count=1 $(JUDGES)/nonumbers
+		-- SIGILL_LOGS=$(CURDIR)/tmp/logs -count=1 $(JUDGES)/nonumbers || status=1; \
+	exit $$status
 
 judges: deps-missing
 	@rm -rf tmp/logs && mkdir -p tmp/logs
