@@ -143,3 +143,38 @@ func oneLogin(s *Store, short broker.Short, box Box, i int) error {
 	}
 	return nil
 }
+
+// BenchmarkLeases is what one node does every few seconds for all its orders,
+// when there are ten thousand: prolong the leases, and look for orders of nodes
+// that fell silent.
+func BenchmarkLeases(b *testing.B) {
+	s := open(b, b.TempDir(), nil)
+	now := time.Now()
+	const pending = 10_000
+	over := make(chan error, 50)
+	for g := range 50 {
+		go func() {
+			for i := range pending / 50 {
+				o := broker.Order{ID: broker.OrderID(fmt.Sprint(g, "-", i)), Phase: broker.Pending, Created: now, Changed: now,
+					Node: "one", LeaseUntil: now, Sealed: make([]byte, 1000)}
+				if err := s.CreateOrder(ctx, o); err != nil {
+					over <- err
+					return
+				}
+			}
+			over <- nil
+		}()
+	}
+	for range 50 {
+		check(b, <-over)
+	}
+	for b.Loop() {
+		now = now.Add(time.Second)
+		check(b, s.RenewLeases(ctx, "one", now.Add(20*time.Second)))
+		list, err := s.ClaimOrders(ctx, "two", false, now, now.Add(20*time.Second), 200)
+		check(b, err)
+		if len(list) > 0 {
+			b.Fatal("claimed while the leases run")
+		}
+	}
+}

@@ -25,7 +25,8 @@ func (s *Store) Run(ctx context.Context) error {
 
 // Clean removes records of logins that have expired, and orders a day after
 // they began: those that were consumed, that failed, and logins that nobody
-// came back for. A signature that its owner has not taken over stays.
+// came back for. A signature that its owner has not taken over stays. Nodes are
+// forgotten that have not been there for a day.
 func (s *Store) Clean(ctx context.Context) error {
 	now := s.now()
 	if err := inBatches(ctx, s.db, `DELETE FROM logins WHERE login IN
@@ -36,6 +37,10 @@ func (s *Store) Clean(ctx context.Context) error {
 		(SELECT id FROM orders WHERE created <= $1 AND (consumed IS NOT NULL OR phase = 'failed' OR kind = 'auth')
 		ORDER BY created LIMIT $2)`, now.Add(-keepOrders).UnixMilli()); err != nil {
 		return fmt.Errorf("clean orders: %w", err)
+	}
+	if err := inBatches(ctx, s.db, `DELETE FROM nodes WHERE node IN
+		(SELECT node FROM nodes WHERE until <= $1 LIMIT $2)`, now.Add(-keepOrders).UnixMilli()); err != nil {
+		return fmt.Errorf("clean nodes: %w", err)
 	}
 	return nil
 }

@@ -386,6 +386,9 @@ func TestClean(t *testing.T) {
 	}
 	const orders, logins = `SELECT id FROM orders WHERE length(id) > 3 ORDER BY id`, `SELECT login FROM logins ORDER BY login`
 
+	check(t, s.RenewLeases(ctx, "gone", begun))
+	check(t, s.RenewLeases(ctx, "there", begun.Add(time.Minute)))
+
 	before := left(orders)
 	c.Advance(keepOrders - time.Millisecond)
 	check(t, s.Clean(ctx))
@@ -399,6 +402,9 @@ func TestClean(t *testing.T) {
 	check(t, s.Clean(ctx))
 	if got := left(`SELECT id FROM orders ORDER BY id`); got != "pending signature, signature not taken over" {
 		t.Errorf("left of the orders after a day: %s", got)
+	}
+	if got := left(`SELECT node FROM nodes`); got != "there" {
+		t.Errorf("left of the nodes: %s", got)
 	}
 	c.Advance(89 * 24 * time.Hour)
 	if _, err := s.LoginRecord(ctx, "long"); !errors.Is(err, broker.ErrNotFound) {
