@@ -63,12 +63,18 @@ func (e *Engine) Watch(ctx context.Context, id broker.OrderID, browser string) (
 	o, r, watched := e.schedule.get(id)
 	if !watched {
 		var err error
-		if o, r, err = e.load(ctx, id); err != nil {
+		if o, err = e.Orders.Order(ctx, id); err != nil {
 			return View{}, err
 		}
 	}
 	if !same(o.Browser, browser) {
 		return View{}, broker.ErrNotFound
+	}
+	if !watched && o.Phase != broker.Done { // a proof is not for showing
+		var err error
+		if r, err = e.open(o); err != nil {
+			return View{}, err
+		}
 	}
 	if o.Phase == broker.Pending {
 		e.notePresence(ctx, o)
@@ -107,7 +113,7 @@ func (e *Engine) view(o broker.Order, r record) (View, error) {
 			break
 		}
 		if shower, ok := p.(providers.Shower); ok {
-			w, err := shower.Show(providers.State(r.State), e.Now())
+			w, err := shower.Show(r.State, e.Now())
 			if err != nil {
 				return v, fmt.Errorf("show order %s: %w", o.ID, err)
 			}
@@ -245,17 +251,25 @@ func (e *Engine) Restart(ctx context.Context, id broker.OrderID, browser string)
 
 // Result gives the proof of a complete order to its owner, for the browser that
 // may have it. broker.ErrNotFound: no such order for this browser, or not
-// complete; broker.ErrConflict: taken over already.
+// complete. broker.ErrConflict: taken over already; the proof comes with it, for
+// an owner that takes over by order id and was stopped in the middle.
 func (e *Engine) Result(ctx context.Context, id broker.OrderID, browser string) (broker.Order, providers.Done, error) {
-	o, r, err := e.load(ctx, id)
+	o, err := e.Orders.Order(ctx, id)
 	if err != nil {
 		return broker.Order{}, providers.Done{}, err
 	}
-	switch {
-	case !same(o.Browser, browser), o.Phase != broker.Done, mustReturn(o), r.Identity == nil, r.Evidence == nil:
+	if !same(o.Browser, browser) || o.Phase != broker.Done || mustReturn(o) {
 		return broker.Order{}, providers.Done{}, broker.ErrNotFound
-	case !o.Consumed.IsZero():
-		return o, providers.Done{}, broker.ErrConflict
 	}
-	return o, providers.Done{Identity: *r.Identity, Evidence: *r.Evidence}, nil
+	r, err := e.open(o)
+	if err != nil {
+		return broker.Order{}, providers.Done{}, err
+	}
+	if r.Identity == nil || len(r.Evidence) == 0 {
+		return broker.Order{}, providers.Done{}, fmt.Errorf("flow: order %s is done and holds no proof", id)
+	}
+	if !o.Consumed.IsZero() {
+		err = broker.ErrConflict
+	}
+	return o, providers.Done{Identity: *r.Identity, Evidence: providers.Evidence{MediaType: r.Media, Bytes: r.Evidence}}, err
 }

@@ -17,7 +17,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -149,16 +148,6 @@ func BindingOf(owner, client string, id broker.OrderID) []byte {
 	return sum[:]
 }
 
-// record is what an order's Sealed holds.
-type record struct {
-	Request  providers.Request   `json:"request"`
-	State    json.RawMessage     `json:"state,omitempty"`
-	Answered bool                `json:"answered,omitempty"` // State holds the issuer's final answer, not yet verified
-	Failed   *providers.Failed   `json:"failed,omitempty"`
-	Identity *providers.Identity `json:"identity,omitempty"`
-	Evidence *providers.Evidence `json:"evidence,omitempty"`
-}
-
 // Begin starts an order at the issuer and stores it, whatever came of it: an
 // order that the issuer refused is a failed order, which Watch shows. An error
 // means that there is no order: broker.ErrConflict when the id was used,
@@ -241,7 +230,7 @@ func (e *Engine) start(ctx context.Context, p providers.Provider, o *broker.Orde
 		fail(o, r, providers.Failed{Reason: providers.IssuerDown, Text: textIssuerDown})
 		return 0, nil
 	}
-	r.State = json.RawMessage(state)
+	r.State = state
 	switch s := step.(type) {
 	case providers.Wait:
 		return s.Next, nil
@@ -256,7 +245,7 @@ func (e *Engine) start(ctx context.Context, p providers.Provider, o *broker.Orde
 // fail ends an order in memory.
 func fail(o *broker.Order, r *record, f providers.Failed) {
 	o.Phase, o.Reason = broker.Failed, f.Reason
-	r.Failed, r.Answered, r.Identity, r.Evidence = &f, false, nil, nil
+	r.Failed, r.Answered, r.Identity, r.Media, r.Evidence = &f, false, nil, "", nil
 	if f.Reason != providers.EvidenceRefused {
 		r.State = nil // it may hold an identity that nobody shall have
 	}
@@ -313,27 +302,6 @@ func (e *Engine) change(ctx context.Context, id broker.OrderID, edit func(*broke
 		}
 		return o, r, err
 	}
-}
-
-func (e *Engine) seal(o *broker.Order, r record) error {
-	plain, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("order %s: %w", o.ID, err)
-	}
-	o.Sealed = e.Box.Seal(plain, []byte("order "+o.ID))
-	return nil
-}
-
-func (e *Engine) open(o broker.Order) (record, error) {
-	var r record
-	plain, err := e.Box.Open(o.Sealed, []byte("order "+o.ID))
-	if err != nil {
-		return r, fmt.Errorf("order %s: %w", o.ID, err)
-	}
-	if err := json.Unmarshal(plain, &r); err != nil {
-		return r, fmt.Errorf("order %s: %w", o.ID, err)
-	}
-	return r, nil
 }
 
 func (e *Engine) event(o broker.Order, r record, t audit.Type) audit.Event {

@@ -1,9 +1,11 @@
 package flow
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/url"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"sigill/broker"
 	"sigill/broker/kit/audit"
 	"sigill/providers"
+	"sigill/providers/personnummer"
 )
 
 const (
@@ -441,6 +444,7 @@ func TestSilentRestart(t *testing.T) {
 		tell(t, func(s *story) {
 			s.begin(providers.ModeThis)
 			first := s.nonce()
+			s.arrive(first, mine, Welcome) // back without having done anything
 			s.p.set("startFailed")
 			s.wait(3*time.Second, true)
 			if v := s.want(StateFailed, providers.StartFailed); !v.Restartable {
@@ -452,6 +456,9 @@ func TestSilentRestart(t *testing.T) {
 			s.want(StatePending, "")
 			if err := s.e.Restart(s.t.Context(), id, mine); !errors.Is(err, broker.ErrConflict) {
 				t.Errorf("a second restart: %v", err)
+			}
+			if s.nonce() == first {
+				t.Error("the restarted order has the nonce of the one before")
 			}
 			s.p.set("approved")
 			s.wait(3*time.Second, true)
@@ -568,8 +575,8 @@ func TestRestartedNode(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.p.set("approved")
-			state, _, _ := s.p.Continue(s.t.Context(), providers.State(r.State), providers.Event{})
-			r.State, r.Answered = []byte(state), true
+			state, _, _ := s.p.Continue(s.t.Context(), r.State, providers.Event{})
+			r.State, r.Answered = state, true
 			if err := s.e.store(s.t.Context(), &o, r); err != nil {
 				t.Fatal(err)
 			}
@@ -692,6 +699,54 @@ func TestLostLease(t *testing.T) {
 		s.wait(10*time.Second, true)
 		s.want(StatePending, "")
 	})
+}
+
+// Told to stop while the issuer answers: the answer is kept.
+func TestStopDuringCollect(t *testing.T) {
+	tell(t, func(s *story) {
+		s.begin(providers.ModeOther)
+		s.p.set("approved")
+		s.p.mu.Lock()
+		s.p.takes = 3 * time.Second
+		s.p.mu.Unlock()
+		time.Sleep(3 * time.Second) // in the middle of the answer
+		s.stop()
+		if o, err := s.rows.Order(s.t.Context(), id); err != nil || o.Phase != broker.Done {
+			t.Errorf("%v %v", o.Phase, err)
+		}
+		s.stop = func() {}
+	})
+}
+
+func TestRecord(t *testing.T) {
+	n, _ := personnummer.FromDigits("198101199282")
+	full := record{
+		Request: providers.Request{Mode: providers.ModeThis, Text: "Logga in", Number: n}, Answered: true,
+		Failed: &providers.Failed{Reason: providers.Unknown}, Identity: &providers.Identity{Number: n},
+		Media: "x/test", State: []byte("state"), Evidence: []byte("evidence"),
+	}
+	for name, want := range map[string]record{
+		"full": full, "empty": {}, "state": {State: []byte("{}")}, "evidence": {Evidence: []byte{0}, Media: "x"},
+	} {
+		b, err := want.marshal()
+		var got record
+		if err == nil {
+			err = got.unmarshal(b)
+		}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v %v", name, got, err)
+		}
+		for i := range len(b) {
+			if err := new(record).unmarshal(b[:i]); err == nil && i < len(b)-len(want.Evidence) {
+				t.Errorf("%s: cut at %d was read", name, i)
+			}
+		}
+	}
+	for _, b := range [][]byte{nil, {0xff}, {5, 'x'}, bytes.Repeat([]byte{0xff}, 20)} {
+		if new(record).unmarshal(b) == nil {
+			t.Errorf("%v was read", b)
+		}
+	}
 }
 
 func TestDiskFull(t *testing.T) {

@@ -65,7 +65,10 @@ func (m *rows) Order(_ context.Context, id broker.OrderID) (broker.Order, error)
 	return o, nil
 }
 
-func (m *rows) UpdateOrder(_ context.Context, o broker.Order, events ...audit.Event) error {
+func (m *rows) UpdateOrder(ctx context.Context, o broker.Order, events ...audit.Event) error {
+	if err := ctx.Err(); err != nil {
+		return err // as the real store does
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.full {
@@ -178,6 +181,7 @@ type issuer struct {
 	down      bool
 	refuse    string // a verification step that refuses evidence
 	startFail *providers.Failed
+	takes     time.Duration // an answer of the issuer
 	seen      []providers.Request
 }
 
@@ -223,7 +227,19 @@ func (p *issuer) state(s issuerState) providers.State {
 	return b
 }
 
-func (p *issuer) Continue(_ context.Context, st providers.State, _ providers.Event) (providers.State, providers.Step, error) {
+func (p *issuer) Continue(ctx context.Context, st providers.State, _ providers.Event) (providers.State, providers.Step, error) {
+	p.mu.Lock()
+	takes := p.takes
+	p.mu.Unlock()
+	if takes > 0 {
+		// The issuer has decided; its answer is on the way, and is lost when
+		// the caller hangs up.
+		select {
+		case <-ctx.Done():
+			return st, nil, &providers.Unavailable{Issuer: "fake", Err: ctx.Err()}
+		case <-time.After(takes):
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var s issuerState

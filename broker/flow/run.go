@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -124,7 +123,11 @@ func (e *Engine) claimSome(ctx context.Context, own bool, limit int) (fresh, fou
 
 // ask asks the issuer about one order and stores what has changed. It reports
 // when to ask again, and whether at all.
+//
+// Being told to stop does not interrupt it: the issuer may have given its only
+// answer already, and what it gave must be stored.
 func (e *Engine) ask(ctx context.Context, o broker.Order, r record) (time.Duration, bool) {
+	ctx = context.WithoutCancel(ctx)
 	now := e.Now()
 	p, ok := e.Provider(o.Provider, o.Instance)
 	switch {
@@ -142,11 +145,8 @@ func (e *Engine) ask(ctx context.Context, o broker.Order, r record) (time.Durati
 
 	for {
 		call, done := context.WithTimeout(ctx, e.Limits.Call)
-		state, step, err := p.Continue(call, providers.State(r.State), providers.Event{Kind: providers.Tick})
+		state, step, err := p.Continue(call, r.State, providers.Event{Kind: providers.Tick})
 		done()
-		if ctx.Err() != nil && err != nil {
-			return 0, false // stopping: the order waits for the next run
-		}
 		var down *providers.Unavailable
 		if errors.As(err, &down) {
 			e.Log.InfoContext(ctx, "issuer did not answer; asking again", "order", o.ID, "provider", o.Provider, "error", err)
@@ -161,7 +161,7 @@ func (e *Engine) ask(ctx context.Context, o broker.Order, r record) (time.Durati
 		case providers.Wait:
 			answered := s.Next <= 0
 			if !bytes.Equal(state, r.State) || s.PickedUp != o.PickedUp || answered != r.Answered {
-				r.State, r.Answered, o.PickedUp = json.RawMessage(state), answered, s.PickedUp || answered
+				r.State, r.Answered, o.PickedUp = state, answered, s.PickedUp || answered
 				if err := e.store(ctx, &o, r); err != nil {
 					return e.afterConflict(ctx, o, r, err)
 				}
@@ -207,7 +207,7 @@ func (e *Engine) afterConflict(ctx context.Context, o broker.Order, r record, ca
 		return nil, true, nil
 	})
 	if err != nil || current.Phase != broker.Pending {
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			e.Log.ErrorContext(ctx, "e-ID order not stored", "order", o.ID, "error", err)
 			return e.Limits.Retry, true
 		}
@@ -229,7 +229,7 @@ func (e *Engine) complete(ctx context.Context, o broker.Order, r record, d provi
 		}
 		o.Phase, o.Reason, o.PickedUp = broker.Done, "", true
 		r.State, r.Answered, r.Failed = nil, false, nil
-		r.Identity, r.Evidence = &d.Identity, &d.Evidence
+		r.Identity, r.Media, r.Evidence = &d.Identity, d.Evidence.MediaType, d.Evidence.Bytes
 		return []audit.Event{e.event(*o, *r, audit.OrderCompleted)}, true, nil
 	}
 	return e.finally(ctx, o, r, finish)
@@ -269,7 +269,7 @@ func (e *Engine) finally(ctx context.Context, o broker.Order, r record, edit fun
 	// Not stored: the raw answer stands stored since before, so the next turn
 	// comes to the same end.
 	e.Log.ErrorContext(ctx, "end of an e-ID order not stored; trying again", "order", o.ID, "error", err)
-	return e.Limits.Retry, ctx.Err() == nil
+	return e.Limits.Retry, true
 }
 
 // failed handles an order that the issuer ended, of which two are not the end:

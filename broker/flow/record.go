@@ -1,0 +1,84 @@
+package flow
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"sigill/broker"
+	"sigill/providers"
+)
+
+// record is what an order's Sealed holds. State and Evidence, thousands of bytes
+// that only their provider understands, lie behind the rest as they are: put
+// into JSON they would be read through at each turn for nothing.
+type record struct {
+	Request  providers.Request   `json:"request"`
+	Answered bool                `json:"answered,omitempty"` // State holds the issuer's final answer, not yet verified
+	Failed   *providers.Failed   `json:"failed,omitempty"`
+	Identity *providers.Identity `json:"identity,omitempty"`
+	Media    string              `json:"media,omitempty"` // of Evidence
+
+	State    providers.State `json:"-"`
+	Evidence []byte          `json:"-"`
+}
+
+// marshal writes three parts, the first two behind their lengths.
+func (r record) marshal() ([]byte, error) {
+	head, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, len(head)+len(r.State)+len(r.Evidence)+2*binary.MaxVarintLen64)
+	for _, part := range [][]byte{head, r.State} {
+		out = binary.AppendUvarint(out, uint64(len(part)))
+		out = append(out, part...)
+	}
+	return append(out, r.Evidence...), nil
+}
+
+// unmarshal reads what marshal wrote. The parts stay where they are in plain.
+func (r *record) unmarshal(plain []byte) error {
+	var parts [2][]byte
+	for i := range parts {
+		n, used := binary.Uvarint(plain)
+		if used <= 0 || n > uint64(len(plain)-used) {
+			return errors.New("a record of another form")
+		}
+		end := used + int(n)
+		parts[i], plain = plain[used:end:end], plain[end:]
+	}
+	if err := json.Unmarshal(parts[0], r); err != nil {
+		return err
+	}
+	r.State, r.Evidence = nil, nil
+	if len(parts[1]) > 0 {
+		r.State = providers.State(parts[1])
+	}
+	if len(plain) > 0 {
+		r.Evidence = plain
+	}
+	return nil
+}
+
+func (e *Engine) seal(o *broker.Order, r record) error {
+	plain, err := r.marshal()
+	if err != nil {
+		return fmt.Errorf("order %s: %w", o.ID, err)
+	}
+	o.Sealed = e.Box.Seal(plain, []byte("order "+o.ID))
+	return nil
+}
+
+func (e *Engine) open(o broker.Order) (record, error) {
+	var r record
+	plain, err := e.Box.Open(o.Sealed, []byte("order "+o.ID))
+	if err != nil {
+		return r, fmt.Errorf("order %s: %w", o.ID, err)
+	}
+	if err := r.unmarshal(plain); err != nil {
+		return r, fmt.Errorf("order %s: %w", o.ID, err)
+	}
+	return r, nil
+}
