@@ -181,6 +181,11 @@ func (w *Web) start(rw http.ResponseWriter, r *http.Request, a at, c choice) err
 	})
 	if err != nil {
 		w.release(ctx, a)
+		if bad := (*providers.BadRequest)(nil); errors.As(err, &bad) {
+			// Mobilt BankID on this device, which is a computer: no choice that
+			// the page offered.
+			return &page.Problem{Status: http.StatusBadRequest, Code: codeChoice, Err: err}
+		}
 		return fmt.Errorf("begin order: %w", err)
 	}
 	page.SeeOther(rw, a.waiting())

@@ -354,6 +354,30 @@ func TestBeginFails(t *testing.T) {
 	location(t, h.post(self, chooseQR))
 }
 
+// What the e-ID cannot do is the caller's fault and not ours.
+func TestBeginRefused(t *testing.T) {
+	h := newHouse(t)
+	h.flow.beginErr = fmt.Errorf("begin: %w", &providers.BadRequest{Field: "mode", Problem: "is not on a computer"})
+	w := h.post(self, chooseThis)
+	if w.Code != 400 || strings.Contains(h.log.String(), `"level":"ERROR"`) || h.logins.get(loginOne).Order != "" {
+		t.Errorf("%d, order %q, log %s", w.Code, h.logins.get(loginOne).Order, h.log)
+	}
+}
+
+// A tab that was left behind cancels its own order, not the one that replaced it.
+func TestCancelInAnOldTab(t *testing.T) {
+	h := newHouse(t)
+	first := location(t, h.post(self, chooseQR))
+	second := location(t, h.post(self, chooseThis))
+	location(t, h.post(first+"/cancel", nil))
+	if now := h.logins.get(loginOne).Order; self+"/"+string(now) != second {
+		t.Errorf("the login's order is %q, want %s", now, second)
+	}
+	if w := h.get(second); w.Code != 200 {
+		t.Errorf("the new tab: %d", w.Code)
+	}
+}
+
 func TestPanicTellsNothing(t *testing.T) {
 	h := newHouse(t)
 	h.order(loginOne, "o1", "mbankid", "other", flow.View{State: flow.StatePending})
