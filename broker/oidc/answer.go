@@ -57,7 +57,8 @@ func withQuery(address string, fields [][2]string) string {
 
 // Send writes an answer: 303, so that no form of ours is ever posted onward, or
 // the page that posts it. A new session replaces the browser's old one, which
-// ends: whoever planted or kept its cookie has nothing.
+// ends: whoever planted or kept its cookie has no session. The old one's code or
+// token goes on, since it is in no browser.
 func (p *Provider) Send(w http.ResponseWriter, r *http.Request, a Answer) {
 	if a.Session != "" {
 		if old := p.Cookies.Get(r, SessionCookie); old != "" && old != a.Session {

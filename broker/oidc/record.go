@@ -22,6 +22,10 @@ type record struct {
 	Session *session      `json:"session,omitempty"` // if it made one
 }
 
+// maxTries bounds how often a change of a record is tried while others change
+// it: the tabs of one browser, and one application.
+const maxTries = 10
+
 // session is a broker.Session and the digest of the cookie's secret.
 type session struct {
 	broker.Session
@@ -56,7 +60,7 @@ func secretIs(kept []byte, secret string) bool {
 // still be writing to a pending login, so a lost race against them is run again.
 func (p *Provider) answered(ctx context.Context, id string, next record, expires time.Time) error {
 	err := broker.ErrConflict
-	for try := 0; errors.Is(err, broker.ErrConflict) && try < 10; try++ {
+	for try := 0; errors.Is(err, broker.ErrConflict) && try < maxTries; try++ {
 		var now record
 		var version int64
 		version, err = p.get(ctx, kindLogin, id, &now)

@@ -22,18 +22,27 @@ func (p *Provider) session(r *http.Request) (s broker.Session, id string, err er
 }
 
 func (p *Provider) sessionOf(ctx context.Context, cookie string) (broker.Session, string, error) {
-	id, secret, ok := split(cookie)
-	if !ok {
-		return broker.Session{}, "", broker.ErrNotFound
-	}
-	var rec record
-	if _, err := p.get(ctx, kindLogin, id, &rec); err != nil {
+	rec, id, _, err := p.sessionRecord(ctx, cookie)
+	if err != nil {
 		return broker.Session{}, "", err
 	}
-	if s := rec.Session; s != nil && secretIs(s.Secret, secret) && p.Now().Before(s.Expires) {
-		return s.Session, id, nil
+	return rec.Session.Session, id, nil
+}
+
+// sessionRecord finds the record that holds a cookie's session.
+func (p *Provider) sessionRecord(ctx context.Context, cookie string) (rec record, id string, version int64, err error) {
+	id, secret, ok := split(cookie)
+	if !ok {
+		return record{}, "", 0, broker.ErrNotFound
 	}
-	return broker.Session{}, "", broker.ErrNotFound
+	version, err = p.get(ctx, kindLogin, id, &rec)
+	if err != nil {
+		return record{}, "", 0, err
+	}
+	if s := rec.Session; s == nil || !secretIs(s.Secret, secret) || !p.Now().Before(s.Expires) {
+		return record{}, "", 0, broker.ErrNotFound
+	}
+	return rec, id, version, nil
 }
 
 // group says among which clients a session counts. The prefix keeps a client's
@@ -102,28 +111,61 @@ func (p *Provider) addEvidence(ctx context.Context, c broker.Client, id string, 
 // end ends a session, with the access token of the login that made it, and says
 // so in the audit. Ending twice is not an error.
 func (p *Provider) end(ctx context.Context, s broker.Session, id, client string) error {
-	e := p.event(audit.SessionEnded, client)
-	e.Provider, e.Instance, e.Person = string(s.Identity.Provider), s.Instance, p.person(s.Identity)
-	if err := p.Records.Record(ctx, e); err != nil {
+	if err := p.Records.Record(ctx, p.ended(s, client)); err != nil {
 		return err
 	}
 	_, err := p.Short.Take(ctx, kindLogin, id)
-	if s.Evidence.MediaType != "" && err == nil {
-		_, err = p.Short.Take(ctx, kindEvidence, id)
+	return errors.Join(unlessNotFound(err), p.dropEvidence(ctx, s, id))
+}
+
+func (p *Provider) ended(s broker.Session, client string) audit.Event {
+	e := p.event(audit.SessionEnded, client)
+	e.Provider, e.Instance, e.Person = string(s.Identity.Provider), s.Instance, p.person(s.Identity)
+	return e
+}
+
+func (p *Provider) dropEvidence(ctx context.Context, s broker.Session, id string) error {
+	if s.Evidence.MediaType == "" {
+		return nil
 	}
+	_, err := p.Short.Take(ctx, kindEvidence, id)
+	return unlessNotFound(err)
+}
+
+func unlessNotFound(err error) error {
 	if errors.Is(err, broker.ErrNotFound) {
 		return nil
 	}
 	return err
 }
 
-// forget drops a session that another has replaced in its browser.
+// forget ends a session that another has replaced in its browser, and nothing
+// else: the application that it was made for keeps its token, or is about to
+// exchange its code.
 func (p *Provider) forget(ctx context.Context, cookie string) {
-	s, id, err := p.sessionOf(ctx, cookie)
-	if err == nil {
-		err = p.end(ctx, s, id, "")
+	ctx, cancel := settled(ctx)
+	defer cancel()
+	err := broker.ErrConflict // with that exchange, for one
+	for try := 0; errors.Is(err, broker.ErrConflict) && try < maxTries; try++ {
+		var rec record
+		var id string
+		var version int64
+		rec, id, version, err = p.sessionRecord(ctx, cookie)
+		if err != nil {
+			break
+		}
+		s := rec.Session.Session
+		if try == 0 {
+			if err = p.Records.Record(ctx, p.ended(s, "")); err != nil {
+				break
+			}
+		}
+		rec.Session = nil
+		if err = p.swap(ctx, kindLogin, id, version, rec, rec.expires()); err == nil {
+			err = p.dropEvidence(ctx, s, id)
+		}
 	}
-	if err != nil && !errors.Is(err, broker.ErrNotFound) {
+	if unlessNotFound(err) != nil {
 		p.Log.ErrorContext(ctx, "a replaced session was not ended", "error", err)
 	}
 }

@@ -160,6 +160,60 @@ func TestSessionFixation(t *testing.T) {
 	}
 }
 
+// A login at another application takes the browser's session over, and nothing
+// that the first application has or is about to fetch.
+func TestNextLoginEndsOnlyTheSession(t *testing.T) {
+	for _, redeemed := range []bool{false, true} {
+		b := newBench(t)
+		a := b.agent()
+		code := a.login(request("any"), ett).Get("code")
+		var token string
+		if redeemed {
+			token = b.redeem("any", tokenForm(code)).text("access_token")
+		}
+		old := a.cookies[SessionCookie]
+		a.login(request("sweden"), ett)
+		thief := b.agent()
+		thief.cookies[SessionCookie] = old
+		if thief.hasSession("any") {
+			t.Error("the replaced session lives")
+		}
+		if !redeemed {
+			token = b.redeem("any", tokenForm(code)).text("access_token")
+		}
+		if status, _ := b.userinfoOf(token); status != 200 {
+			t.Errorf("redeemed before: %t; the first application gets %d", redeemed, status)
+		}
+		if n := b.records.count(audit.SessionEnded); n != 1 {
+			t.Errorf("%d sessions ended", n)
+		}
+		if got := b.redeem("any", tokenForm(code)); got.err() != errInvalidGrant {
+			t.Errorf("a second time: %v", got.body)
+		}
+		if status, _ := b.userinfoOf(token); status != 401 {
+			t.Error("a replay ends nothing any more")
+		}
+	}
+}
+
+// The session may be replaced long after the code was of use.
+func TestReplacedSessionOfAnOldGrant(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	a.login(request("sweden"), ett)
+	old := a.cookies[SessionCookie]
+	b.clock.Add(30 * time.Minute)
+	a.login(request("any"), ett)
+	thief := b.agent()
+	thief.cookies[SessionCookie] = old
+	if thief.hasSession("sweden") {
+		t.Error("the replaced session lives")
+	}
+	if n := b.short.count(kindEvidence); n != 0 {
+		t.Errorf("its evidence stays (%d)", n)
+	}
+}
+
 func TestSessionCookie(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		b := newBench(t, func(c *Config) { c.Cookies.Secure = secure })
