@@ -509,18 +509,34 @@ func loginID(resp *http.Response) string {
 
 // prove lets a person answer a pending login as the pages would.
 func (a *agent) prove(login string, who providers.Identity) (Answer, error) {
-	b := a.b
-	ctx := context.Background()
-	l, c, version, err := b.Pending(ctx, login, a.cookies["sigill_browser"])
+	l, c, err := a.reserve(login, who.Provider)
 	if err != nil {
 		return Answer{}, err
 	}
-	l.Order, l.Provider, l.Mode, l.OrderAt = broker.OrderID(broker.NewID()), who.Provider, providers.ModeThis, b.clock.Now()
-	if err := b.Reserve(ctx, l, version); err != nil {
-		return Answer{}, err
+	o, d := doneOrder(l, c, who, a.b.clock.Now())
+	return a.b.Finish(context.Background(), l, o, d)
+}
+
+// reserve chooses an e-ID for a pending login.
+func (a *agent) reserve(login string, id providers.ID) (broker.Login, broker.Client, error) {
+	b := a.b
+	ctx := context.Background()
+	l, c, version, err := b.Pending(ctx, login, a.cookies["sigill_browser"])
+	if err == nil {
+		l.Order, l.Provider, l.Mode, l.OrderAt = broker.OrderID(broker.NewID()), id, providers.ModeThis, b.clock.Now()
+		err = b.Reserve(ctx, l, version)
 	}
-	o, d := doneOrder(l, c, who, b.clock.Now())
-	return b.Finish(ctx, l, o, d)
+	return l, c, err
+}
+
+// reserved is a new login whose e-ID has been chosen.
+func (a *agent) reserved(client string) (broker.Login, broker.Client) {
+	a.b.t.Helper()
+	l, c, err := a.reserve(loginID(a.ask(request(client))), providers.BankID)
+	if err != nil {
+		a.b.t.Fatal(err)
+	}
+	return l, c
 }
 
 func doneOrder(l broker.Login, c broker.Client, who providers.Identity, at time.Time) (broker.Order, providers.Done) {

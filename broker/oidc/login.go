@@ -95,16 +95,18 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 	if err := p.finishLogin(ctx, audit.LoginCompleted, c, l.ID, o.ID, s); err != nil {
 		return Answer{}, err
 	}
-	if err := p.keepEvidence(ctx, c, l.ID, &s); err != nil {
-		return Answer{}, err
-	}
-	rec := record{Grant: &g, Session: &session{Session: s}}
-	secret := broker.NewSecret()
-	rec.Session.Secret = digest(secret)
+	rec := record{Grant: &g}
 	a := p.offerCode(l.Request, l.ID, &g)
-	a.Session = join(l.ID, secret)
+	if now.Before(s.Expires) {
+		if err := p.keepEvidence(ctx, c, l.ID, &s); err != nil {
+			return Answer{}, err
+		}
+		secret := broker.NewSecret()
+		rec.Session = &session{Session: s, Secret: digest(secret)}
+		a.Session = join(l.ID, secret)
+	}
 	// Somebody may have refused it in the same moment, in another tab.
-	if err := p.answered(ctx, l.ID, rec, s.Expires); err != nil {
+	if err := p.answered(ctx, l.ID, rec, rec.expires()); err != nil {
 		return Answer{}, err
 	}
 	return a, nil

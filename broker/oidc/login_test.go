@@ -66,6 +66,33 @@ func TestFinishOnce(t *testing.T) {
 	}
 }
 
+// The browser may come back when the session that the proof was good for is
+// over: the application still gets its answer, and nobody gets a session.
+func TestFinishAfterTheSession(t *testing.T) {
+	for _, late := range []time.Duration{0, 4*time.Minute + 50*time.Second, 5 * time.Minute, 14 * time.Minute} {
+		b := newBench(t, func(c *Config) { c.SessionLife = 5 * time.Minute })
+		a := b.agent()
+		l, c := a.reserved("sweden")
+		o, d := doneOrder(l, c, ett, b.clock.Now())
+		b.clock.Add(late)
+		answer, err := b.Finish(t.Context(), l, o, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if over := late >= 5*time.Minute; (answer.Session == "") != over || (b.short.count(kindEvidence) == 0) != over {
+			t.Errorf("%s late: session %t, %d evidence", late, answer.Session != "", b.short.count(kindEvidence))
+		}
+		code := a.send(answer).Get("code")
+		if strings.Contains(b.stored(code), `"session"`) != (answer.Session != "") {
+			t.Errorf("%s late: %s", late, b.stored(code))
+		}
+		b.clock.Add(50 * time.Second)
+		if got := b.redeem("sweden", tokenForm(code)); got.err() != "" {
+			t.Errorf("%s late: a fresh code is dead: %v", late, got.body)
+		}
+	}
+}
+
 func TestReserveNeedsTheVersion(t *testing.T) {
 	b := newBench(t)
 	a := b.agent()
