@@ -16,7 +16,9 @@ type Records interface {
 	// FinishLogin writes the record of a finished login and, if it has an
 	// order, marks that order consumed, in one transaction. ErrConflict when
 	// the login or the order was used before: of any number of callers one
-	// gets nil.
+	// gets nil. The same login with the same order again is no conflict: it
+	// changes and writes nothing, and gets nil, since whoever asks may have been
+	// cut off before the first answer.
 	FinishLogin(ctx context.Context, r broker.LoginRecord, events ...audit.Event) error
 	// Record writes acts that change nothing else in the database.
 	Record(ctx context.Context, events ...audit.Event) error

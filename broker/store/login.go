@@ -70,7 +70,7 @@ func (s *Store) FinishLogin(ctx context.Context, r broker.LoginRecord, events ..
 			return fmt.Errorf("finish login: %w", err)
 		}
 		if n == 0 {
-			return broker.ErrConflict
+			return sameAgain(tx, r)
 		}
 		if r.Order != "" {
 			// The new version undoes any change that somebody is about to write on
@@ -86,6 +86,20 @@ func (s *Store) FinishLogin(ctx context.Context, r broker.LoginRecord, events ..
 		}
 		return audit.Insert(tx, events...)
 	})
+}
+
+// sameAgain is nil when the login was finished before by the same order.
+func sameAgain(tx *sqldb.Tx, r broker.LoginRecord) error {
+	var n int
+	err := tx.Row(`SELECT count(*) FROM logins WHERE login = $1 AND order_id = $2 AND client = $3`,
+		r.Login, string(r.Order), r.Client).Scan(&n)
+	if err != nil {
+		return fmt.Errorf("finish login: %w", err)
+	}
+	if n == 0 {
+		return broker.ErrConflict
+	}
+	return nil
 }
 
 // Record writes acts that change nothing else; see oidc.Records.
