@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -43,15 +44,29 @@ func (p *Provider) logout(w http.ResponseWriter, r *http.Request) {
 	p.leave(w, r, q)
 }
 
-// logoutPosted keeps the request for a GET of our own, which alone reads
-// cookies.
+// maxLogout is the most that is kept of a logout request.
+const maxLogout = 12 << 10
+
+// logoutPosted keeps what we know of the request for a GET of our own, which
+// alone reads cookies.
 func (p *Provider) logoutPosted(w http.ResponseWriter, r *http.Request) {
-	raw, q, err := form(w, r)
+	_, q, err := form(w, r)
 	if err != nil {
 		p.malformed(w, r, err)
 		return
 	}
 	if _, ok := p.leaving(w, r, q); !ok {
+		return
+	}
+	known := url.Values{}
+	for _, name := range []string{"client_id", "id_token_hint", "logout_hint", "post_logout_redirect_uri", "state"} {
+		if s := q.get(name); s != "" {
+			known.Set(name, s)
+		}
+	}
+	raw := known.Encode()
+	if len(raw) > maxLogout {
+		p.malformed(w, r, errTooLarge)
 		return
 	}
 	handle := broker.NewSecret()

@@ -244,6 +244,27 @@ func TestLogoutMalformed(t *testing.T) {
 	}
 }
 
+// A stranger's POST is kept for a moment: as little of it as we need.
+func TestLogoutKeepsLittle(t *testing.T) {
+	b := newBench(t)
+	resp := b.agent().post("/logout", url.Values{"x": {strings.Repeat("a", 60<<10)}, "state": {"s 1&"}})
+	if resp.StatusCode != 303 {
+		t.Fatal(resp.Status)
+	}
+	for key, row := range b.short.rows {
+		if len(row.value) > 100 || !strings.Contains(string(row.value), "s+1%26") {
+			t.Errorf("%q: %d bytes are kept", key, len(row.value))
+		}
+	}
+	if b.short.count(kindLogout) != 1 {
+		t.Error("nothing is kept")
+	}
+	resp = b.agent().post("/logout", url.Values{"state": {strings.Repeat("a", maxState)}, "logout_hint": {strings.Repeat("a", maxLogout)}})
+	if resp.StatusCode != 413 || b.short.count(kindLogout) != 1 {
+		t.Errorf("much that is known: %s", resp.Status)
+	}
+}
+
 // O2: a session whose end cannot be written down does not seem ended.
 func TestLogoutIsRecorded(t *testing.T) {
 	b := newBench(t)
