@@ -137,6 +137,7 @@ func samples(t testing.TB) []sample {
 	via("error-too-large", "POST", "/login/"+loginOne, url.Values{"provider": {string(make([]byte, 20<<10))}}, 413)
 	via("error-expired", "GET", "/login/gone", nil, 404)
 	via("error-expired-known", "GET", "/login/gone", nil, 404, cookie(clientCookie, loginMark("gone")+".demo"))
+	draw("error-too-many", 429, h.web.TooMany())
 	via("error-cross-site", "POST", "/login/"+loginOne, nil, 403, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") })
 
 	pages, client := h.web.Pages, h.logins.clients["demo"]

@@ -135,6 +135,13 @@ func (w *Web) Denied() http.Handler {
 	})
 }
 
+// TooMany answers whoever asks too often. It writes nothing: a flood would.
+func (w *Web) TooMany() http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		w.ground.Fail(rw, r, &page.Problem{Status: http.StatusTooManyRequests, Code: codeTooMany})
+	}
+}
+
 func (w *Web) nowhere(http.ResponseWriter, *http.Request) error {
 	return &page.Problem{Status: http.StatusNotFound, Code: page.CodeNotFound}
 }

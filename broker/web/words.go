@@ -7,8 +7,11 @@ import (
 	"sigill/providers"
 )
 
-// codeChoice is the problem of a choice that is not offered.
-const codeChoice = "choice"
+// Problems besides those of kit/page and broker/oidc.
+const (
+	codeChoice  = "choice"   // not offered
+	codeTooMany = "too_many" // requests from one address
+)
 
 // words name the texts of an error page.
 type words struct {
@@ -21,7 +24,7 @@ func wordsOf(code string) words {
 	switch code {
 	case oidc.FaultExpired:
 		return words{heading: "expired.heading", text: "expired.text", next: "expired.cookies"}
-	case page.CodeNotFound, oidc.FaultCrossSite, oidc.FaultClient, oidc.FaultRedirect:
+	case page.CodeNotFound, codeTooMany, oidc.FaultCrossSite, oidc.FaultClient, oidc.FaultRedirect:
 	case page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, codeChoice:
 		w.choices = true
 	case oidc.FaultResponseMode:
@@ -97,7 +100,7 @@ func textsInCode() []i18n.Use {
 		"way.mbankid.this", "way.mbankid.other", "way.mbankid.other.computer",
 		"way.mbankid.other.phone", "way.mbankid.other.phone.text", "way.this.text", "way.other.text")
 	for _, code := range []string{
-		page.CodeNotFound, page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, page.CodeInternal, codeChoice,
+		page.CodeNotFound, page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, page.CodeInternal, codeChoice, codeTooMany,
 		oidc.FaultCrossSite, oidc.FaultClient, oidc.FaultRedirect,
 	} {
 		use(nil, "error."+code, "error."+code+".text")

@@ -40,7 +40,7 @@ func installation(at addresses, m testidp.Material, sweden, app jwk) (string, er
 	line("admin_listen: %s", at.listenAdmin)
 	line("data: data")
 	line("master_key_file: master.key")
-	line("rates: {logins: off, tokens: off}")
+	line("rates: {logins: off, orders: off, tokens: off}")
 	line("log_level: debug")
 	line("providers:")
 	line("  - name: demo")

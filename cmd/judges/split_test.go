@@ -50,7 +50,7 @@ name: Domarna
 listen: localhost:%[2]s
 data: data
 master_key_file: master.key
-rates: {logins: off, tokens: off}
+rates: {logins: off, orders: off, tokens: off}
 log_level: %[9]s
 collect_interval: %[7]s
 providers:

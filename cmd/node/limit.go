@@ -1,10 +1,12 @@
 package node
 
 import (
+	"io"
 	"math"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -89,8 +91,37 @@ func bucketOf(address string) netip.Prefix {
 	return p
 }
 
+// limitOf says which limit a request counts against. Whatever a stranger can make
+// us write counts, and so does everything that is no mere reading: a refusal is
+// audited too. Looking at pages is free, and so are the polls of the waiting
+// page: there is one a second for each person.
+func limitOf(r *http.Request) string {
+	read := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
+	post := r.Method == http.MethodPost
+	switch path := r.URL.Path; {
+	case post && path == "/token":
+		return "tokens"
+	case post && path == "/userinfo": // writes nothing
+		return ""
+	case post && startsOrder(path):
+		return "orders"
+	case !read, within(path, "/authorize"), within(path, "/logout"):
+		return "logins"
+	}
+	return ""
+}
+
+// startsOrder reports whether a POST there starts an order at an issuer:
+// /login/{login} and /login/{login}/{order}/restart.
+func startsOrder(path string) bool {
+	rest, ok := strings.CutPrefix(path, "/login/")
+	return ok && (!strings.Contains(rest, "/") || strings.HasSuffix(rest, "/restart"))
+}
+
+func within(path, folder string) bool { return path == folder || strings.HasPrefix(path, folder+"/") }
+
 // limit refuses what comes too often, before anything is read of it.
-func limit(l *limiter, addresses page.Addresses, refused func(), next http.Handler) http.Handler {
+func limit(l *limiter, addresses page.Addresses, refuse http.HandlerFunc, next http.Handler) http.Handler {
 	if l == nil {
 		return next
 	}
@@ -100,14 +131,15 @@ func limit(l *limiter, addresses page.Addresses, refused func(), next http.Handl
 			next.ServeHTTP(w, r)
 			return
 		}
-		refused()
-		seconds := strconv.Itoa(int(math.Ceil(wait.Seconds())))
-		w.Header().Set("Retry-After", seconds)
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.WriteHeader(http.StatusTooManyRequests)
-		_, _ = w.Write([]byte("För många försök från samma nät. Vänta " + seconds + " sekunder och försök igen.\n" +
-			"Too many requests from the same network. Wait " + seconds + " seconds and try again.\n"))
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		refuse(w, r)
 	})
+}
+
+// refuseClient answers a program.
+func refuseClient(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusTooManyRequests)
+	_, _ = io.WriteString(w, `{"error":"temporarily_unavailable","error_description":"too many requests from this address"}`+"\n")
 }

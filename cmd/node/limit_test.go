@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,18 +76,37 @@ func TestNoLimit(t *testing.T) {
 func TestLimitAnswers429(t *testing.T) {
 	refused := 0
 	l := newLimiter(config.Rate{Requests: 1, Within: time.Minute}, time.Now)
-	h := limit(l, page.Addresses{}, func() { refused++ }, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
+	refuse := func(w http.ResponseWriter, r *http.Request) { refused++; refuseClient(w, r) }
+	h := limit(l, page.Addresses{}, refuse, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	for i, want := range []int{200, 429} {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("GET", "/authorize", nil))
+		h.ServeHTTP(w, httptest.NewRequest("POST", "/token", nil))
 		if w.Code != want {
 			t.Errorf("request %d: %d, want %d", i, w.Code, want)
 		}
-		if want == 429 && w.Header().Get("Retry-After") != "60" {
-			t.Errorf("Retry-After: %q", w.Header().Get("Retry-After"))
+		if want == 429 && (w.Header().Get("Retry-After") != "60" || w.Header().Get("Content-Type") != "application/json") {
+			t.Errorf("headers: %v", w.Header())
 		}
 	}
 	if refused != 1 {
 		t.Errorf("%d refusals counted", refused)
+	}
+}
+
+// People get a page, in their language, and no row is written for it.
+func TestTooManyIsAPage(t *testing.T) {
+	c, l := settings(t)
+	c.LoginsBy = config.Rate{Requests: 1, Within: time.Hour}
+	n, _, client := run(t, c, l)
+	send(t, client, "POST", c.Issuer+"/x", "")
+	for lang, text := range map[string]string{"sv": "Vänta en minut och försök igen.", "en": "Wait a minute and try again."} {
+		status, body, h := send(t, client, "GET", c.Issuer+authorization, "", "Accept-Language", lang)
+		if status != 429 || !strings.Contains(body, text) || h.Get("Retry-After") == "" || h.Get("Content-Security-Policy") == "" {
+			t.Errorf("%s: %d %v: %s", lang, status, h, body)
+		}
+	}
+	_, text, _ := send(t, client, "GET", "http://"+n.AdminAddr().String()+"/metrics", "")
+	if !strings.Contains(text, `sigill_requests_refused_total{limit="logins"} 2`) {
+		t.Error("refusals are not counted")
 	}
 }

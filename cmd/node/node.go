@@ -197,21 +197,26 @@ func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, addresses page
 	root.HandleFunc("GET /readyz", n.serveReady)
 	root.Handle("/", protection.Handler(pages))
 
-	logins := newLimiter(c.Settings.LoginsBy, c.Now)
-	tokens := newLimiter(c.Settings.TokensBy, c.Now)
-	byLogins := limit(logins, addresses, func() { counts.refused.WithLabelValues("logins").Inc() }, root)
-	byTokens := limit(tokens, addresses, func() { counts.refused.WithLabelValues("tokens").Inc() }, root)
-	limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch limitOf(r) {
-		case "logins":
-			byLogins.ServeHTTP(w, r)
-		case "tokens":
-			byTokens.ServeHTTP(w, r)
-		default:
-			root.ServeHTTP(w, r)
-		}
-	})
-	return page.WithRequestID(accessLog(c.Log, page.Headers(c.Settings.Secure(), limited))), nil
+	return page.WithRequestID(accessLog(c.Log, page.Headers(c.Settings.Secure(), limits(c, addresses, site.TooMany(), counts, root)))), nil
+}
+
+// limits puts the limits of each address before next. Who starts an order has to
+// keep two.
+func limits(c Config, addresses page.Addresses, refusePerson http.HandlerFunc, counts *metrics, next http.Handler) http.Handler {
+	by := func(name string, rate config.Rate, refuse http.HandlerFunc, next http.Handler) http.Handler {
+		return limit(newLimiter(rate, c.Now), addresses, func(w http.ResponseWriter, r *http.Request) {
+			counts.refused.WithLabelValues(name).Inc()
+			refuse(w, r)
+		}, next)
+	}
+	logins := by("logins", c.Settings.LoginsBy, refusePerson, next)
+	handlers := map[string]http.Handler{
+		"":       next,
+		"logins": logins,
+		"orders": by("orders", c.Settings.OrdersBy, refusePerson, logins),
+		"tokens": by("tokens", c.Settings.TokensBy, refuseClient, next),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handlers[limitOf(r)].ServeHTTP(w, r) })
 }
 
 // serveReady says whether to send people here.

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -154,20 +153,6 @@ func (n *Node) Run(ctx context.Context) error {
 		n.log.Info("stopped")
 	}
 	return errors.Join(err, n.Close())
-}
-
-// limitOf says which limit a request counts against. Polls of the waiting page
-// count against none: there is one a second for each person.
-func limitOf(r *http.Request) string {
-	switch path := r.URL.Path; {
-	case path == "/token":
-		return "tokens"
-	case path == "/authorize" || strings.HasPrefix(path, "/authorize/"):
-		return "logins"
-	case r.Method == http.MethodPost && strings.HasPrefix(path, "/login/"):
-		return "logins"
-	}
-	return ""
 }
 
 // certificate is the server's own, read anew when its file changes, so that it

@@ -50,7 +50,8 @@ type Config struct {
 	EvidenceLife time.Duration // of finished logins; default 90 days
 
 	Collect  time.Duration // how often the issuer of an e-ID is asked; 0: as often as it wants
-	LoginsBy Rate          // requests of browsers, for each address
+	LoginsBy Rate          // requests of browsers that may be written down, for each address
+	OrdersBy Rate          // starts of e-ID orders, which issuers bill, for each address
 	TokensBy Rate          // requests of clients, for each address
 
 	Logos    string // folder of the logos that clients' themes name
@@ -123,6 +124,7 @@ func read(root strict.Value) Config {
 	c.Collect = durationOr(m.Get("collect_interval"), 10*time.Millisecond, time.Minute, 0)
 	rates := m.Get("rates").Map()
 	c.LoginsBy = readRate(rates.Get("logins"), Rate{300, time.Minute})
+	c.OrdersBy = readRate(rates.Get("orders"), Rate{60, time.Minute})
 	c.TokensBy = readRate(rates.Get("tokens"), Rate{6000, time.Minute})
 	rates.Close()
 	c.LogLevel = m.Get("log_level").OneOf("debug", "info", "warn", "error")
