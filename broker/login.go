@@ -28,6 +28,9 @@ type Login struct {
 	Mode     providers.Mode `json:"mode,omitempty"`
 	// OrderAt is when Order was reserved: a double click finds it young.
 	OrderAt time.Time `json:"order_at,omitzero"`
+	// SID names the session that this login may make. It is made with the login,
+	// so that finishing it a second time finishes the same.
+	SID     string    `json:"sid"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
 }

@@ -159,7 +159,7 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request, a asked) {
 	now := p.Now()
 	l := broker.Login{
 		ID: broker.NewID(), Client: a.client.ID, Request: a.wish, Browser: digest(browser), Offered: a.offered,
-		Lang: a.lang, Created: now, Expires: now.Add(p.LoginLife),
+		Lang: a.lang, SID: broker.NewID(), Created: now, Expires: now.Add(p.LoginLife),
 	}
 	if len(a.numbers) == 1 {
 		l.Number = a.numbers[0]
@@ -211,8 +211,11 @@ func (p *Provider) reuse(r *http.Request, a asked) (Answer, bool, error) {
 		return Answer{}, false, err
 	}
 	answer := p.offerCode(a.wish, id, &g)
-	err = p.put(ctx, kindLogin, id, record{Grant: &g}, p.CodeLife)
-	return answer, err == nil, err
+	if err := p.put(ctx, kindLogin, id, record{Grant: &g}, p.CodeLife); err != nil {
+		return Answer{}, false, err
+	}
+	p.Count("login", "code")
+	return answer, true, nil
 }
 
 // client finds a relying party; broker.ErrNotFound also for what no client is

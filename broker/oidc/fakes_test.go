@@ -180,7 +180,9 @@ func (m *memRecords) FinishLogin(_ context.Context, r broker.LoginRecord, events
 	if m.fail != nil {
 		return m.fail
 	}
-	if _, used := m.logins[r.Login]; used || m.orders[r.Order] {
+	if old, used := m.logins[r.Login]; used && r.Order != "" && old.Order == r.Order && old.Client == r.Client {
+		return nil
+	} else if used || m.orders[r.Order] {
 		return broker.ErrConflict
 	}
 	m.logins[r.Login] = r

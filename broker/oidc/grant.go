@@ -59,6 +59,5 @@ func (p *Provider) grant(c broker.Client, wish broker.AuthorizationWish, s broke
 func (p *Provider) offerCode(wish broker.AuthorizationWish, id string, g *grant) Answer {
 	secret := broker.NewSecret()
 	g.Code, g.Expires = digest(secret), p.Now().Add(p.CodeLife)
-	p.Count("login", "code")
 	return p.answer(wish, [2]string{"code", join(id, secret)})
 }

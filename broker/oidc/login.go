@@ -52,12 +52,15 @@ func (p *Provider) Reserve(ctx context.Context, l broker.Login, version int64) e
 // *Rejection when the request's or the client's rules turn the person away: the
 // login goes on, with another order or with Refuse. broker.ErrConflict means
 // that the login, or the order, was used before: it continued elsewhere.
+//
+// An order that this very login has consumed is no conflict while the login is
+// pending: somebody was cut off before the answer, and comes again.
 func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d providers.Done) (Answer, error) {
 	c, err := p.Clients.Client(ctx, l.Client)
 	if err != nil {
 		return Answer{}, err
 	}
-	if o.ID == "" || o.ID != l.Order || o.Client != l.Client || o.Kind != providers.KindAuth || o.Phase != broker.Done ||
+	if l.SID == "" || o.ID == "" || o.ID != l.Order || o.Client != l.Client || o.Kind != providers.KindAuth || o.Phase != broker.Done ||
 		o.Provider != d.Identity.Provider || subtle.ConstantTimeCompare(o.Browser, l.Browser) != 1 {
 		return Answer{}, errors.New("oidc: the order is not this login's, or not done")
 	}
@@ -68,7 +71,7 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 		authTime = now
 	}
 	s := broker.Session{
-		SID: broker.NewID(), Group: group(c), Identity: d.Identity, Evidence: d.Evidence, Instance: o.Instance,
+		SID: l.SID, Group: group(c), Identity: d.Identity, Evidence: d.Evidence, Instance: o.Instance,
 		AuthTime: authTime, ACR: acrOf(d.Identity.Level), Expires: authTime.Add(p.SessionLife),
 	}
 	subject, rejected, err := p.judge(ctx, c, l.Request, l.Number, s.Identity, now)
@@ -92,7 +95,15 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 	// From here on the login counts, whether or not the browser still waits.
 	ctx, cancel := settled(ctx)
 	defer cancel()
-	if err := p.finishLogin(ctx, audit.LoginCompleted, c, l.ID, o.ID, s); err != nil {
+	err = p.finishLogin(ctx, audit.LoginCompleted, c, l.ID, o.ID, s)
+	if errors.Is(err, broker.ErrConflict) {
+		// By another order. Nothing can answer the login any more, so nobody is
+		// asked to try.
+		if err := p.answered(ctx, l.ID, record{}, l.Expires); err != nil {
+			return Answer{}, err
+		}
+	}
+	if err != nil {
 		return Answer{}, err
 	}
 	rec := record{Grant: &g}
@@ -105,10 +116,12 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 		rec.Session = &session{Session: s, Secret: digest(secret)}
 		a.Session = join(l.ID, secret)
 	}
-	// Somebody may have refused it in the same moment, in another tab.
+	// This is the step that only one does: of requests with the same order, and
+	// of a refusal in another tab.
 	if err := p.answered(ctx, l.ID, rec, rec.expires()); err != nil {
 		return Answer{}, err
 	}
+	p.Count("login", "code")
 	return a, nil
 }
 
@@ -224,8 +237,8 @@ type sealedLogin struct {
 	MediaType string             `json:"media_type,omitempty"`
 }
 
-// finishLogin makes the login durable, with the acts that it consists of. The
-// first of any number of callers gets nil, the others broker.ErrConflict.
+// finishLogin makes the login durable, with the acts that it consists of. All
+// that bring the same order get nil, others broker.ErrConflict.
 func (p *Provider) finishLogin(ctx context.Context, act audit.Type, c broker.Client, login string, order broker.OrderID, s broker.Session) error {
 	var evidence providers.Evidence
 	if order != "" {

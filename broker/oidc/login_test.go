@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net/url"
 	"strings"
@@ -90,6 +91,79 @@ func TestFinishAfterTheSession(t *testing.T) {
 		if got := b.redeem("sweden", tokenForm(code)); got.err() != "" {
 			t.Errorf("%s late: a fresh code is dead: %v", late, got.body)
 		}
+	}
+}
+
+// Whatever happens between the durable record and the code, the same browser
+// comes again with the same order, and gets the one answer.
+func TestFinishCutShort(t *testing.T) {
+	for _, kind := range []string{kindEvidence, kindLogin} {
+		b := newBench(t)
+		a := b.agent()
+		l, c := a.reserved("sweden")
+		o, d := doneOrder(l, c, ett, b.clock.Now())
+		b.short.fail = func(op, k string) error {
+			if op != "get" && k == kind {
+				return errors.New("cut short")
+			}
+			return nil
+		}
+		if answer, err := b.Finish(t.Context(), l, o, d); err == nil || errors.Is(err, broker.ErrConflict) || answer.URL != "" {
+			t.Fatalf("%v, %+v", err, answer)
+		}
+		b.short.fail = nil
+		b.clock.Add(time.Minute)
+		o.Consumed = b.clock.Now()
+		answer, err := b.Finish(t.Context(), l, o, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Finish(t.Context(), l, o, d); !errors.Is(err, broker.ErrConflict) {
+			t.Errorf("a third time: %v", err)
+		}
+		if n := b.records.count(audit.LoginCompleted); n != 1 || len(b.records.logins) != 1 {
+			t.Errorf("%d acts, %d records", n, len(b.records.logins))
+		}
+		token := b.redeem("sweden", tokenForm(a.send(answer).Get("code"))).text("id_token")
+		var sealed sealedLogin
+		plain, err := b.Box.Open(b.records.logins[loginName(l.ID)].Sealed, recordContext(loginName(l.ID)))
+		if err == nil {
+			err = decode("record", plain[4:4+binary.BigEndian.Uint32(plain)], &sealed)
+		}
+		if err != nil || sealed.SID == "" || sealed.SID != payload(t, token)["sid"] || !a.hasSession("sweden") {
+			t.Errorf("%v: the record's sid is %s, the session's %s", err, sealed.SID, payload(t, token)["sid"])
+		}
+	}
+}
+
+// Who chooses again instead, after such an end, can never be answered: the
+// login is over at once, and not offered a third time.
+func TestFinishedByAnotherOrder(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	l, c := a.reserved("basic")
+	o, d := doneOrder(l, c, ett, b.clock.Now())
+	b.short.fail = func(op, kind string) error {
+		if op == "swap" {
+			return errors.New("cut short")
+		}
+		return nil
+	}
+	b.Finish(t.Context(), l, o, d)
+	b.short.fail = nil
+	l, c, err := a.reserve(l.ID, providers.BankID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, d = doneOrder(l, c, ett, b.clock.Now())
+	if answer, err := b.Finish(t.Context(), l, o, d); !errors.Is(err, broker.ErrConflict) || answer.URL != "" {
+		t.Errorf("%v, %+v", err, answer)
+	}
+	if _, _, _, err := b.Pending(t.Context(), l.ID, a.cookies["sigill_browser"]); !errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("the login is still offered: %v", err)
+	}
+	if b.answeredLogins() != 0 {
+		t.Error("a code that nobody knows of")
 	}
 }
 

@@ -126,6 +126,40 @@ func TestRaceLogin(t *testing.T) {
 	}
 }
 
+// One done order, many requests for its answer, also after one that was cut
+// short: one answer, one session, and its code is the one that counts.
+func TestRaceDone(t *testing.T) {
+	b := raceBench(t)
+	for n := range rounds() {
+		a := b.agent()
+		l, c := a.reserved("any")
+		o, d := doneOrder(l, c, ett, b.clock.Now())
+		if n%2 == 1 {
+			if err := b.finishLogin(t.Context(), audit.LoginCompleted, c, l.ID, o.ID, broker.Session{SID: l.SID, Identity: d.Identity, Evidence: d.Evidence}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		answers := make(chan Answer, racers)
+		if won := race(func(int) bool {
+			answer, err := b.Finish(t.Context(), l, o, d)
+			if err == nil {
+				answers <- answer
+			} else if !errors.Is(err, broker.ErrConflict) || answer.URL != "" || answer.Session != "" {
+				t.Errorf("%v, %+v", err, answer)
+			}
+			return err == nil
+		}); won != 1 {
+			t.Fatalf("%d answers to one login", won)
+		}
+		if got := b.redeem("any", tokenForm(a.send(<-answers).Get("code"))); got.status != 200 || !a.hasSession("any") {
+			t.Fatalf("the answer is worth nothing: %v", got.body)
+		}
+		if acts := b.records.count(audit.LoginCompleted); acts != n+1 {
+			t.Fatalf("%d acts in round %d", acts, n)
+		}
+	}
+}
+
 // One handle, many followers: of an authorization request and of a logout.
 func TestRaceHandles(t *testing.T) {
 	b := raceBench(t)

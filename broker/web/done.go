@@ -38,8 +38,8 @@ func (w *Web) done(rw http.ResponseWriter, r *http.Request) error {
 		page.SeeOther(rw, a.waiting())
 		return nil
 	case errors.Is(err, broker.ErrConflict):
-		w.elsewhere(rw, r, a.look())
-		return nil
+		// Taken over, and the login has no answer yet: by an earlier request that
+		// was cut off, perhaps. Finish knows.
 	case err != nil:
 		return err
 	}

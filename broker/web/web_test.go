@@ -543,6 +543,24 @@ func TestDone(t *testing.T) {
 	}
 }
 
+// A request that was cut off has consumed the order and answered nobody: the
+// next one asks again, and is told if it comes too late.
+func TestDoneAfterACutOffRequest(t *testing.T) {
+	for _, finished := range []error{nil, broker.ErrConflict} {
+		h := newHouse(t)
+		h.order(loginOne, "o1", "mbankid", "other", flow.View{State: "failed", Failed: providers.Failed{Hint: flow.ContinuedElsewhere}})
+		h.logins.finish = func(broker.Login) error { return finished }
+		w := h.get(self + "/o1/done")
+		if finished == nil {
+			if to := location(t, w); to != "https://app.example.se/callback?code=c" {
+				t.Errorf("sent to %s", to)
+			}
+		} else if w.Code != 200 || !strings.Contains(w.Body.String(), "i ett annat fönster") {
+			t.Errorf("%d: %s", w.Code, w.Body)
+		}
+	}
+}
+
 func TestDoneTooEarly(t *testing.T) {
 	for _, state := range []flow.State{"pending", "returning", "failed"} {
 		h := newHouse(t)
