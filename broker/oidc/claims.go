@@ -175,15 +175,19 @@ func (w claimWish) accepts(value any) bool {
 
 // numbers are the only people that a request accepts: those that essential
 // number claims name. Nil means anybody. A client that may not have the claim
-// cannot ask in this way who somebody is.
+// cannot ask in this way who somebody is; it is told so, since it would take
+// whoever comes for the one it named.
 func (req claimsRequest) numbers(c broker.Client) ([]personnummer.Number, *protocolError) {
 	var accepted []personnummer.Number
 	bound := false
 	for _, wishes := range []map[string]claimWish{req.IDToken, req.Userinfo} {
 		for _, claim := range []string{claimPersonNumber, claimCoordination} {
 			w, asked := wishes[claim]
-			if !asked || !w.Essential || len(w.Values) == 0 || !permitted(c, claim) {
+			if !asked || !w.Essential || len(w.Values) == 0 {
 				continue
+			}
+			if !permitted(c, claim) {
+				return nil, refuse(errInvalidRequest, "claims: this client may not name a person by number")
 			}
 			texts, ok := w.texts()
 			if !ok {

@@ -167,6 +167,19 @@ func TestFinishedByAnotherOrder(t *testing.T) {
 	}
 }
 
+// A registration may be narrowed while somebody logs in.
+func TestNumberClaimOfANarrowedClient(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	either := `{"id_token":{"` + claimPersonNumber + `":{"essential":true,"values":["` + ett.Number.Digits() + `","` + tva.Number.Digits() + `"]}}}`
+	id := loginID(a.ask(request("any", "claims", either)))
+	b.change("any", func(c *broker.Client) { c.Scopes = nil })
+	var rejected *Rejection
+	if _, err := a.prove(id, barn); !errors.As(err, &rejected) {
+		t.Errorf("another person: %v", err)
+	}
+}
+
 func TestReserveNeedsTheVersion(t *testing.T) {
 	b := newBench(t)
 	a := b.agent()

@@ -203,9 +203,23 @@ func TestNumbersNeedPermission(t *testing.T) {
 	if a, _, _ := parseAuthorization(q, c); len(a.numbers) != 1 || a.numbers[0] != ett.Number {
 		t.Errorf("not locked: %v", a.numbers)
 	}
+	// Anybody else would be let in where only one person is wanted. Whether the
+	// number is one is not said either.
 	c.Scopes = nil
-	if a, _, _ := parseAuthorization(q, c); a.numbers != nil {
-		t.Error("a client that may not have the number could ask who it is")
+	for _, number := range []string{ett.Number.Digits(), "x"} {
+		q, _ := parseParams(request("c", "claims", numberClaim(number)).Encode())
+		if a, _, refused := parseAuthorization(q, c); refused == nil || refused.code != errInvalidRequest || !strings.Contains(refused.description, "may not") || a.numbers != nil {
+			t.Errorf("%v, %v", refused, a.numbers)
+		}
+	}
+	for name, claims := range map[string]string{
+		"no value": `{"id_token":{"` + claimPersonNumber + `":{"essential":true}}}`,
+		"a wish":   `{"id_token":{"` + claimPersonNumber + `":{"value":"` + ett.Number.Digits() + `"}}}`,
+	} {
+		q, _ := parseParams(request("c", "claims", claims).Encode())
+		if a, _, refused := parseAuthorization(q, c); refused != nil || a.numbers != nil {
+			t.Errorf("%s: %v, %v", name, refused, a.numbers)
+		}
 	}
 }
 
