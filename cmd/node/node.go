@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +54,9 @@ type Node struct {
 	release  func() // of the node's id
 	main     *server
 	admin    *server
+
+	stopping        atomic.Bool
+	grace, settling time.Duration // see serve.go
 }
 
 // New makes everything and serves nothing. Without Run, Close gives it back.
@@ -66,7 +70,7 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()
 	}
-	n = &Node{settings: c.Settings, log: c.Log, release: func() {}}
+	n = &Node{settings: c.Settings, log: c.Log, release: func() {}, grace: grace, settling: settling(c.Limits)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -160,7 +164,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 		return err
 	}
 	n.main = newServer(handler, c.Log)
-	n.admin = newServer(adminRoutes(c.Registry), c.Log)
+	n.admin = newServer(n.adminRoutes(c.Registry), c.Log)
 	return nil
 }
 
@@ -221,7 +225,11 @@ func limits(c Config, addresses page.Addresses, refusePerson http.HandlerFunc, c
 
 // serveReady says whether to send people here.
 func (n *Node) serveReady(w http.ResponseWriter, r *http.Request) {
-	if err := n.vault.check(r.Context()); err != nil {
+	err := n.vault.check(r.Context())
+	if n.stopping.Load() {
+		err = errors.Join(err, errors.New("stopping"))
+	}
+	if err != nil {
 		n.log.WarnContext(r.Context(), "not ready", "error", err)
 		answerPlainly(w, http.StatusServiceUnavailable, "not ready\n")
 		return
@@ -229,10 +237,11 @@ func (n *Node) serveReady(w http.ResponseWriter, r *http.Request) {
 	answerPlainly(w, http.StatusOK, "ready\n")
 }
 
-func adminRoutes(registry *prometheus.Registry) http.Handler {
+func (n *Node) adminRoutes(registry *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answerPlainly(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", n.serveReady)
 	return mux
 }
 

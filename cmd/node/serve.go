@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,11 +14,20 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sigill/broker/flow"
 	"sigill/broker/kit/config"
 )
 
-// patience is how long everything together may take to stop.
-const patience = 20 * time.Second
+// grace is how long browsers may take for what they have begun when the node is
+// told to stop. One that sends slowly, on purpose perhaps, takes no time from
+// what comes after.
+const grace = 5 * time.Second
+
+// settling is how long the rest may take to stop: a call to an issuer, writing
+// down what came of it, and the audit's last head.
+func settling(l flow.Limits) time.Duration {
+	return cmp.Or(l.Call, 15*time.Second) + 7*time.Second
+}
 
 // server is one listener and what answers there.
 type server struct {
@@ -100,30 +110,28 @@ func (n *Node) Close() error {
 }
 
 // Run serves until ctx ends or a part fails. Then browsers are let finish,
-// after them the calls to issuers; what is not done in time is cut off: orders
-// rest in the store and go on at the next start.
+// after them the calls to issuers, after them what keeps the rows; what is not
+// done in time is cut off: orders rest in the store and go on at the next start.
 func (n *Node) Run(ctx context.Context) error {
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	group, failing := errgroup.WithContext(background)
-	for _, run := range append(n.vault.runs(), n.flow.Run) {
-		group.Go(func() error {
-			err := run(background)
-			if background.Err() != nil && errors.Is(err, context.Canceled) {
-				return nil // told to stop in the middle of something: no fault
-			}
-			return err
-		})
+	asking, stopAsking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAsking()
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopKeeping()
+	group, failing := errgroup.WithContext(keeping)
+	group.Go(func() error {
+		defer stopKeeping() // its last acts are to get their place in the audit
+		return unlessTold(asking, n.flow.Run)
+	})
+	for _, run := range n.vault.runs() {
+		group.Go(func() error { return unlessTold(keeping, run) })
 	}
-	for _, s := range []*server{n.main, n.admin} {
-		if s != nil {
-			group.Go(func() error {
-				if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-					return err
-				}
-				return nil
-			})
-		}
+	for _, s := range n.servers() {
+		group.Go(func() error {
+			if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
 	}
 	n.log.Info("serving", "issuer", n.settings.Issuer, "address", n.Addr().String())
 	ended := make(chan error, 1)
@@ -133,18 +141,15 @@ func (n *Node) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-failing.Done():
 	}
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	for _, s := range []*server{n.main, n.admin} {
-		if s != nil && s.http.Shutdown(deadline) != nil {
-			s.http.Close()
-		}
-	}
-	stop()
+	n.stopping.Store(true)
+	n.shutdown()
+	stopAsking()
+	late := time.NewTimer(n.settling)
+	defer late.Stop()
 	var err error
 	select {
 	case err = <-ended:
-	case <-deadline.Done():
+	case <-late.C:
 		err = errors.New("not everything stopped in time")
 	}
 	if err != nil {
@@ -153,6 +158,34 @@ func (n *Node) Run(ctx context.Context) error {
 		n.log.Info("stopped")
 	}
 	return errors.Join(err, n.Close())
+}
+
+// unlessTold makes being stopped in the middle of something no fault.
+func unlessTold(ctx context.Context, run func(context.Context) error) error {
+	err := run(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (n *Node) servers() []*server {
+	if n.admin == nil {
+		return []*server{n.main}
+	}
+	return []*server{n.main, n.admin}
+}
+
+// shutdown lets requests finish and cuts off the rest. The admin listener comes
+// last: until then it says that nobody should be sent here.
+func (n *Node) shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), n.grace)
+	defer cancel()
+	for _, s := range n.servers() {
+		if err := s.http.Shutdown(ctx); err != nil {
+			n.log.Warn("requests were cut off", "error", errors.Join(err, s.http.Close()))
+		}
+	}
 }
 
 // certificate is the server's own, read anew when its file changes, so that it

@@ -85,8 +85,7 @@ func (v *Vault) runs() []func(context.Context) error {
 	return []func(context.Context) error{v.Store.Run, v.short.Run, v.Ring.Run, v.sequencer.Run}
 }
 
-// check reports whether people should be sent here: the stores answer. On the
-// way down nobody is answered at all.
+// check reports whether people should be sent here: the stores answer.
 func (v *Vault) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
