@@ -56,16 +56,64 @@ func raceBench(t *testing.T) *bench {
 // C1: one code, many redemptions.
 func TestRaceCode(t *testing.T) {
 	b := raceBench(t)
-	for range rounds() {
+	for round := range rounds() {
 		code := b.code("any")
+		tokens := make(chan string, racers)
 		won := race(func(n int) bool {
+			if round%2 == 1 && n > 1 {
+				return false // two alone: nobody comes after the race
+			}
 			form := tokenForm(code, "client_id", "any", "client_secret", anySecret)
-			got := httptest.NewRecorder()
-			b.mux.ServeHTTP(got, postRequest("/token", form.Encode()))
-			return got.Code == 200
+			got := b.json(postRequest("/token", form.Encode()))
+			if got.status == 200 {
+				tokens <- got.text("access_token")
+			}
+			return got.status == 200
 		})
 		if won != 1 {
 			t.Fatalf("%d redeemed one code", won)
+		}
+		// Whoever came second at the same moment is a replay like any other.
+		if status, _ := b.userinfoOf(<-tokens); status != 401 {
+			t.Fatalf("the token of a code that was sent more than once: %d", status)
+		}
+	}
+}
+
+// A login at another application ends the session while this one's code is
+// being exchanged, and while a replay ends its token: neither is in vain.
+func TestRaceReplacedSession(t *testing.T) {
+	b := raceBench(t)
+	for n := range rounds() {
+		a := b.agent()
+		code := a.login(request("any"), ett).Get("code")
+		replay := n%2 == 1
+		token := ""
+		if replay {
+			token = b.redeem("any", tokenForm(code)).text("access_token")
+		}
+		old := a.cookies[SessionCookie]
+		got := make(chan answerOf, 1)
+		race(func(n int) bool {
+			switch n {
+			case 0:
+				got <- b.redeem("any", tokenForm(code))
+			case 1:
+				b.forget(t.Context(), old)
+			}
+			return true
+		})
+		if a.hasSession("any") {
+			t.Fatal("the session lives")
+		}
+		first, want := <-got, 200
+		if replay {
+			want = 401
+		} else {
+			token = first.text("access_token")
+		}
+		if status, _ := b.userinfoOf(token); status != want {
+			t.Fatalf("replay %t: userinfo %d, token endpoint %d %v", replay, status, first.status, first.body)
 		}
 	}
 }

@@ -68,13 +68,25 @@ var errNoCode = refuse(errInvalidGrant, "the code is unknown, expired, used, or 
 // redeem uses a code up. Whoever is not its rightful client, with the right
 // address and verifier, does not use it up and ends nothing: a leaked code
 // alone is no weapon. That is why the grant is read first and then swapped for a
-// used one, a step that only one of any number of callers does.
+// used one, a step that only one of any number of callers does. Who loses a
+// race looks again: the code may be used by now, which makes this a replay, or
+// only the session beside it may have ended.
 func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenResponse, error) {
-	ctx := r.Context()
 	id, secret, ok := split(q.get("code"))
 	if !ok {
 		return nil, p.refuseCode(r, c, "unknown")
 	}
+	for range maxTries {
+		response, err := p.tryRedeem(r, c, q, id, secret)
+		if !errors.Is(err, broker.ErrConflict) {
+			return response, err
+		}
+	}
+	return nil, p.refuseCode(r, c, "raced")
+}
+
+func (p *Provider) tryRedeem(r *http.Request, c broker.Client, q params, id, secret string) (*tokenResponse, error) {
+	ctx := r.Context()
 	var rec record
 	version, err := p.get(ctx, kindLogin, id, &rec)
 	if err != nil && !errors.Is(err, broker.ErrNotFound) {
@@ -112,10 +124,7 @@ func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenRes
 	}
 	g.Used, g.Token, g.Expires = true, digest(tokenSecret), p.Now().Add(p.TokenLife)
 	g.IDToken, g.Nonce = nil, ""
-	err = p.swap(ctx, kindLogin, id, version, rec, rec.expires())
-	if errors.Is(err, broker.ErrConflict) {
-		return nil, p.refuseCode(r, c, "raced")
-	} else if err != nil {
+	if err := p.swap(ctx, kindLogin, id, version, rec, rec.expires()); err != nil {
 		return nil, err
 	}
 	e := p.event(audit.TokenIssued, c.ID)
@@ -130,13 +139,13 @@ func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenRes
 
 // replayed answers the rightful client of a used code: either it, or somebody
 // who has its key and the verifier, has the tokens twice. They end.
+// broker.ErrConflict means that the record has changed meanwhile.
 func (p *Provider) replayed(r *http.Request, c broker.Client, id string, version int64, rec record) error {
 	ctx, cancel := settled(r.Context())
 	defer cancel()
 	if rec.Grant.Token != nil {
 		rec.Grant.Token, rec.Grant.Userinfo = nil, nil
-		err := p.swap(ctx, kindLogin, id, version, rec, rec.expires())
-		if err != nil && !errors.Is(err, broker.ErrConflict) { // another replay did it
+		if err := p.swap(ctx, kindLogin, id, version, rec, rec.expires()); err != nil {
 			return err
 		}
 	}
