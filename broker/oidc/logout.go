@@ -9,6 +9,7 @@ import (
 
 	"sigill/broker"
 	"sigill/broker/kit/audit"
+	"sigill/broker/kit/page"
 )
 
 // logoutRequest is a logout that waits: for our own GET (Raw), or for the
@@ -186,7 +187,7 @@ func (p *Provider) leave(w http.ResponseWriter, r *http.Request, q params) {
 	}
 	// A client outside the session's group cannot have got the sid from us.
 	if l.client != nil && s.Group == group(*l.client) && slices.Contains(l.sids, s.SID) {
-		if err := p.end(r.Context(), s, id, l.client.ID); err != nil {
+		if err := p.logOut(w, r, s, id, l.client.ID); err != nil {
 			p.broken(w, r, l.client, err)
 			return
 		}
@@ -230,7 +231,7 @@ func (p *Provider) logoutConfirmed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err == nil {
-		if err := p.end(r.Context(), s, id, ask.Client); err != nil {
+		if err := p.logOut(w, r, s, id, ask.Client); err != nil {
 			p.broken(w, r, nil, err)
 			return
 		}
@@ -245,6 +246,17 @@ func (p *Provider) logoutConfirmed(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	p.left(w, r, client, ask.Target)
+}
+
+// logOut ends the session, and gives the browser a new secret: its old one would
+// outlive the person. Logins under way in other tabs begin anew. Nothing less
+// than the end of a session does that, for anybody may link to our logout.
+func (p *Provider) logOut(w http.ResponseWriter, r *http.Request, s broker.Session, id, client string) error {
+	if err := p.end(r.Context(), s, id, client); err != nil {
+		return err
+	}
+	p.Cookies.Set(w, page.BrowserCookie, broker.NewSecret(), page.BrowserLife)
+	return nil
 }
 
 // left sends the person on, or says that they are logged out.

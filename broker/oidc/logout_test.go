@@ -1,12 +1,14 @@
 package oidc
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
+	"sigill/broker"
 	"sigill/broker/kit/audit"
 )
 
@@ -161,6 +163,48 @@ func TestLogoutWithoutSession(t *testing.T) {
 
 // The hint of an earlier session of the same person does not end a later one
 // unasked.
+// Whoever knew the browser's secret, which lasts for a year, knows nothing after
+// a logout. Without a session there is nothing to leave, and a link to the
+// logout on another site must not spoil a login under way.
+func TestLogoutRenewsTheBrowser(t *testing.T) {
+	const browser = "sigill_browser"
+	b := newBench(t)
+	a := b.agent()
+	pending := loginID(a.ask(request("post")))
+	before := a.cookies[browser]
+	a.get("/logout")
+	if a.cookies[browser] != before {
+		t.Error("renewed without a session")
+	}
+	for _, ask := range []bool{false, true} {
+		token := b.redeem("basic", tokenForm(a.login(request("basic", "prompt", "login"), ett).Get("code"))).text("id_token")
+		before := a.cookies[browser]
+		if ask {
+			a.get("/logout")
+			if a.cookies[browser] != before {
+				t.Error("renewed before the answer")
+			}
+			a.post(b.pages.view.Action, nil)
+		} else {
+			a.get("/logout?id_token_hint=" + token)
+		}
+		if now := a.cookies[browser]; now == before || len(now) != 43 {
+			t.Errorf("asked: %t: %q after %q", ask, now, before)
+		}
+	}
+	if _, _, _, err := b.Pending(t.Context(), pending, before); err != nil {
+		t.Errorf("the pending login itself is touched: %v", err)
+	}
+	if _, err := a.prove(pending, ett); !errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("a login of before goes on: %v", err)
+	}
+	if next := loginID(a.ask(request("post"))); next == "" {
+		t.Error("no login after it")
+	} else if _, err := a.prove(next, ett); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLogoutHintOfAnotherSession(t *testing.T) {
 	b := newBench(t)
 	_, old, oldSID := b.signedIn("basic")
