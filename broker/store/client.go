@@ -25,8 +25,19 @@ func (s *Store) AddClient(ctx context.Context, c broker.Client, events ...audit.
 	return s.AddClients(ctx, []broker.Client{c}, events...)
 }
 
-// AddClients registers several, all or none.
+// AddClients registers several, all or none; broker.ErrConflict when there is one
+// of an id of theirs.
 func (s *Store) AddClients(ctx context.Context, list []broker.Client, events ...audit.Event) error {
+	return s.putClients(ctx, "DO NOTHING", list, events)
+}
+
+// ReplaceClients registers several, all or none, in the place of those that have
+// their ids.
+func (s *Store) ReplaceClients(ctx context.Context, list []broker.Client, events ...audit.Event) error {
+	return s.putClients(ctx, "(id) DO UPDATE SET body = excluded.body, added = excluded.added", list, events)
+}
+
+func (s *Store) putClients(ctx context.Context, onConflict string, list []broker.Client, events []audit.Event) error {
 	bodies := make([]string, len(list))
 	for i, c := range list {
 		if c.ID == "" {
@@ -40,7 +51,7 @@ func (s *Store) AddClients(ctx context.Context, list []broker.Client, events ...
 	}
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		for i, c := range list {
-			n, err := tx.Exec(`INSERT INTO clients (id, body, added) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			n, err := tx.Exec(`INSERT INTO clients (id, body, added) VALUES ($1, $2, $3) ON CONFLICT `+onConflict,
 				c.ID, bodies[i], s.now().UnixMilli())
 			if err != nil {
 				return fmt.Errorf("add client: %w", err)

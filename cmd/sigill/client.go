@@ -6,15 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	"sigill/broker"
+	"sigill/broker/kit/audit"
 	"sigill/broker/kit/config"
 	"sigill/cmd/node"
 )
 
-// clientAdd takes all clients of a file or none.
+// clientAdd takes all clients of a file or none. With --replace they take the
+// place of those that were added under their ids before.
 func clientAdd(ctx context.Context, c *call) error {
+	replace := c.flags.Bool("replace", false, "")
 	if err := c.parse(1); err != nil {
 		return err
 	}
@@ -32,6 +37,7 @@ func clientAdd(ctx context.Context, c *call) error {
 		return explain(err, c.args[0])
 	}
 	secrets := map[string]string{}
+	events := make([]audit.Event, len(list))
 	for i := range list {
 		if slices.ContainsFunc(settings.Clients, func(o broker.Client) bool { return o.ID == list[i].ID }) {
 			return fmt.Errorf("the configuration has a client %s already", list[i].ID)
@@ -41,31 +47,44 @@ func clientAdd(ctx context.Context, c *call) error {
 			sum := sha256.Sum256([]byte(secret))
 			list[i].SecretHash, secrets[list[i].ID] = sum[:], secret
 		}
+		events[i] = audit.Event{Type: audit.ClientAdded, At: time.Now(), Client: list[i].ID}
+		if *replace {
+			events[i].Reason = "replace"
+		}
 	}
 	v, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer v.Close()
-	for _, client := range list {
-		_, err := v.Store.Client(ctx, client.ID)
-		if err == nil {
-			return fmt.Errorf("a client %s was added before (sigill client remove %s); nothing was changed", client.ID, client.ID)
-		}
-		if !errors.Is(err, broker.ErrNotFound) {
-			return err
-		}
+	put := v.Store.AddClients
+	if *replace {
+		put = v.Store.ReplaceClients
 	}
+	if err := put(ctx, list, events...); errors.Is(err, broker.ErrConflict) {
+		return fmt.Errorf("%s; nothing was changed (--replace puts the new in the place of the old)", taken(ctx, v, list))
+	} else if err != nil {
+		return err
+	}
+	// A secret that was shown is a secret that works.
 	for _, client := range list {
-		if err := v.Store.AddClient(ctx, client); err != nil {
-			return err
-		}
 		fmt.Fprintf(c.out, "Client %s is added.\n", client.ID)
 		if secret := secrets[client.ID]; secret != "" {
 			fmt.Fprintf(c.out, "Its secret, shown this once: %s\n", secret)
 		}
 	}
 	return v.Settle(ctx)
+}
+
+// taken names the clients that were there already.
+func taken(ctx context.Context, v *node.Vault, list []broker.Client) string {
+	var ids []string
+	for _, client := range list {
+		if _, err := v.Store.Client(ctx, client.ID); err == nil {
+			ids = append(ids, client.ID)
+		}
+	}
+	return "added before: " + strings.Join(ids, ", ")
 }
 
 func clientList(ctx context.Context, c *call) error {
@@ -101,7 +120,7 @@ func clientList(ctx context.Context, c *call) error {
 func clientRemove(ctx context.Context, c *call) error {
 	return c.with(ctx, 1, func(v *node.Vault) error {
 		id := c.args[0]
-		err := v.Store.RemoveClient(ctx, id)
+		err := v.Store.RemoveClient(ctx, id, audit.Event{Type: audit.ClientRemoved, At: time.Now(), Client: id})
 		if errors.Is(err, broker.ErrNotFound) {
 			return fmt.Errorf("no client %s was added (those of the configuration are removed there)", id)
 		}

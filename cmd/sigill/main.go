@@ -64,7 +64,7 @@ func commands() []command {
 		{"keys rotate", "ALG", "bring in a new signing key for RS256 or ES256", keysRotate},
 		{"keys new-master", "FILE", "make a master key in a new file", keysNewMaster},
 		{"keys rewrap", "", "put all keys under the current master key", keysRewrap},
-		{"client add", "FILE", "add the clients of a YAML file; prints a secret once where none is given", clientAdd},
+		{"client add", "[--replace] FILE", "add the clients of a YAML file, all or none; prints a secret once where none is given", clientAdd},
 		{"client list", "", "show the clients, configured and added", clientList},
 		{"client remove", "ID", "remove a client that was added", clientRemove},
 		{"audit verify", "", "check the chain of the audit and its signed heads", auditVerify},

@@ -41,6 +41,21 @@ func TestScripts(t *testing.T) {
 			"expired": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Check(relyingParty(ts.MkAbs("."), time.Now().Add(-time.Hour)))
 			},
+			// audited prints client and reason of the acts of a type.
+			"audited": func(ts *testscript.TestScript, _ bool, args []string) {
+				db, err := sql.Open("sqlite", ts.MkAbs("data/broker.db"))
+				ts.Check(err)
+				defer db.Close()
+				rows, err := db.Query(`SELECT client, reason FROM audit_chain WHERE type = ? ORDER BY position`, args[0])
+				ts.Check(err)
+				defer rows.Close()
+				for rows.Next() {
+					var client, reason string
+					ts.Check(rows.Scan(&client, &reason))
+					fmt.Fprintln(ts.Stdout(), client, reason)
+				}
+				ts.Check(rows.Err())
+			},
 			// alter is somebody with write access to the database.
 			"alter": func(ts *testscript.TestScript, _ bool, args []string) {
 				db, err := sql.Open("sqlite", ts.MkAbs("data/broker.db"))

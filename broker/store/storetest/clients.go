@@ -20,6 +20,7 @@ type ClientStore interface {
 	oidc.Clients
 	Clients(ctx context.Context) ([]broker.Client, error)
 	AddClients(ctx context.Context, list []broker.Client, events ...audit.Event) error
+	ReplaceClients(ctx context.Context, list []broker.Client, events ...audit.Event) error
 	RemoveClient(ctx context.Context, id string, events ...audit.Event) error
 }
 
@@ -94,6 +95,24 @@ func Clients(t *testing.T, open func(*testing.T, *Clock) (ClientStore, Events)) 
 		list(t, s, bare)
 		if len(events(t)) != 0 {
 			t.Error("events of an act that was undone")
+		}
+	})
+	t.Run("replace", func(t *testing.T) {
+		c := NewClock()
+		s, events := open(t, c)
+		check(t, s.AddClients(ctx, []broker.Client{bare}))
+		same(t, s, bare)
+		other := broker.Client{ID: "bare", Name: "another"}
+		e := anEvent(audit.ClientAdded, c.Now())
+		check(t, s.ReplaceClients(ctx, []broker.Client{full, other}, e))
+		same(t, s, full)
+		same(t, s, other)
+		if err := s.ReplaceClients(ctx, []broker.Client{bare, {}}, e); err == nil {
+			t.Error("replaced by one without id")
+		}
+		list(t, s, other, full)
+		if diff := cmp.Diff([]audit.Event{e}, events(t)); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
 		}
 	})
 	t.Run("race to add", func(t *testing.T) {
