@@ -637,6 +637,10 @@ func (b *bench) json(r *http.Request) answerOf {
 // redeem exchanges a code as the client would, by the client's own method.
 func (b *bench) redeem(client string, form url.Values) answerOf {
 	b.t.Helper()
+	return b.json(b.tokenRequest(client, form))
+}
+
+func (b *bench) tokenRequest(client string, form url.Values) *http.Request {
 	c := b.clients[client]
 	form = maps.Clone(form)
 	switch c.AuthMethod {
@@ -654,7 +658,7 @@ func (b *bench) redeem(client string, form url.Values) answerOf {
 	case broker.SecretAny:
 		r.SetBasicAuth(url.QueryEscape(client), url.QueryEscape(anySecret))
 	}
-	return b.json(r)
+	return r
 }
 
 // assertion is a good client assertion; change may spoil it.
