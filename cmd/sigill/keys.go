@@ -106,12 +106,19 @@ func keysNewMaster(_ context.Context, c *call) error {
 	return nil
 }
 
+const rewrapHelp = `
+To replace the master key: name the new one in master_key_file and the old one in
+previous_master_key_file, restart every node with the new configuration first,
+then run this command. A node that still runs with the old configuration can read
+no key any more that it has not read before.
+`
+
 func keysRewrap(ctx context.Context, c *call) error {
 	return c.with(ctx, 0, func(v *node.Vault) error {
 		if err := v.Ring.RewrapMaster(ctx); err != nil {
 			return err
 		}
-		fmt.Fprintln(c.out, "All keys lie under the current master key. The previous one can be taken out of the configuration, and kept for old backups.")
+		fmt.Fprintln(c.out, "All keys lie under the current master key. A node that was not restarted with the new configuration before must be now. The previous master key can be taken out of the configuration, and kept for old backups.")
 		return nil
 	})
 }
