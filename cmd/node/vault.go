@@ -109,9 +109,10 @@ func (v *Vault) Settle(ctx context.Context) error {
 	return v.sequencer.Run(ended) // no more than what it does when it ends
 }
 
-// VerifyAudit checks the audit's chain and its signed heads.
-func (v *Vault) VerifyAudit(ctx context.Context) (audit.Report, error) {
-	return audit.Verify(ctx, v.Store.DB(), v.now(), v.Ring.AuditKeys())
+// VerifyAudit checks the audit's chain and its signed heads, and those that were
+// kept elsewhere.
+func (v *Vault) VerifyAudit(ctx context.Context, kept ...audit.Head) (audit.Report, error) {
+	return audit.Verify(ctx, v.Store.DB(), v.now(), v.Ring.AuditKeys(), kept...)
 }
 
 // publish makes the signing keys at the first start, so that all are published

@@ -4,14 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"strings"
 	"time"
 
+	"sigill/broker/kit/audit"
 	"sigill/cmd/node"
 )
 
+const auditHelp = `
+The chain of the audit is computed again, and the heads that were signed over it
+are checked. Heads are signed hourly and when a node stops; rows that none covers
+after two hours are a fault (also after a crash, until a node runs again).
+
+Whoever can write to the database can remove its last rows together with the
+heads over them. Only a head that is kept elsewhere shows that. The log has each
+one as "audit head signed", and this command prints the last: send the log, or
+that line, to where the database's administrators cannot write, and compare:
+
+  sigill audit verify --head HEAD    as it was printed
+  sigill audit verify --head FILE    one on each line
+`
+
 // auditVerify computes the audit's chain again. It writes nothing.
 func auditVerify(ctx context.Context, c *call) error {
+	head := c.flags.String("head", "", "")
 	if err := c.parse(0); err != nil {
+		return err
+	}
+	kept, err := keptHeads(*head)
+	if err != nil {
 		return err
 	}
 	v, err := c.open(ctx)
@@ -19,11 +42,43 @@ func auditVerify(ctx context.Context, c *call) error {
 		return err
 	}
 	defer v.Close()
-	return report(ctx, c, v)
+	return report(ctx, c, v, kept)
 }
 
-func report(ctx context.Context, c *call, v *node.Vault) error {
-	r, err := v.VerifyAudit(ctx)
+// keptHeads reads heads from a file, one on each line, or one as it is.
+func keptHeads(s string) ([]audit.Head, error) {
+	if s == "" {
+		return nil, nil
+	}
+	if h, err := audit.ParseHead(s); err == nil {
+		return []audit.Head{h}, nil
+	}
+	text, err := os.ReadFile(s)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%q is neither a head (position:milliseconds:hash:kid:signature) nor a file", s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var kept []audit.Head
+	for i, line := range strings.Split(string(text), "\n") {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		h, err := audit.ParseHead(line)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", s, i+1, err)
+		}
+		kept = append(kept, h)
+	}
+	if len(kept) == 0 {
+		return nil, fmt.Errorf("%s holds no head", s)
+	}
+	return kept, nil
+}
+
+func report(ctx context.Context, c *call, v *node.Vault, kept []audit.Head) error {
+	r, err := v.VerifyAudit(ctx, kept...)
 	if err != nil {
 		return err
 	}
@@ -35,12 +90,24 @@ func report(ctx context.Context, c *call, v *node.Vault) error {
 	}
 	signed := "no head is signed yet"
 	if r.Heads > 0 {
-		signed = fmt.Sprintf("%s, the last on %s at row %d (key %s)", count(r.Heads, "signed head"), r.Last.At.Local().Format(time.DateTime), r.Last.Position, r.Last.KID)
+		signed = fmt.Sprintf("%s, the last on %s at row %d", count(r.Heads, "signed head"), r.Last.At.Local().Format(time.DateTime), r.Last.Position)
 	}
 	fmt.Fprintf(c.out, "%s in the chain, %d waiting, %d after the last head; %s\n", count(int(r.Rows), "row"), r.Waiting, r.Unsigned, signed)
+	if r.Heads > 0 {
+		fmt.Fprintf(c.out, "Last head, to keep elsewhere: %s\n", r.Last)
+	}
 	if !r.OK() {
 		return errors.New("the audit is not as it was written")
 	}
-	fmt.Fprintln(c.out, "The audit is whole.")
+	if len(kept) == 0 {
+		fmt.Fprintf(c.out, "The audit is whole up to row %d as far as this database can tell; give --head to compare with a head kept elsewhere.\n", r.Rows)
+		return nil
+	}
+	var furthest int64
+	for _, h := range kept {
+		furthest = max(furthest, h.Position)
+	}
+	fmt.Fprintf(c.out, "The audit is whole: up to row %d by %s kept elsewhere, and from there to row %d as far as this database can tell.\n",
+		furthest, count(r.Kept, "head"), r.Rows)
 	return nil
 }

@@ -63,11 +63,11 @@ func commands() []command {
 		{"keys list", "", "show the keys and since when they are used", keysList},
 		{"keys rotate", "ALG", "bring in a new signing key for RS256 or ES256", keysRotate},
 		{"keys new-master", "FILE", "make a master key in a new file", keysNewMaster},
-		{"keys rewrap", "", "put all keys under the current master key", keysRewrap},
+		{"keys rewrap", "", "put all keys under the current master key; first restart every node with the new configuration", keysRewrap},
 		{"client add", "[--replace] FILE", "add the clients of a YAML file, all or none; prints a secret once where none is given", clientAdd},
 		{"client list", "", "show the clients, configured and added", clientList},
 		{"client remove", "ID", "remove a client that was added", clientRemove},
-		{"audit verify", "", "check the chain of the audit and its signed heads", auditVerify},
+		{"audit verify", "[--head HEAD|FILE]", "check the chain of the audit and its signed heads", auditVerify},
 		{"version", "", "show the version", version},
 	}
 }
@@ -100,7 +100,7 @@ func Main(ctx context.Context, args []string, out, errs io.Writer) int {
 	case err == nil:
 		return ok
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintf(out, "usage: %s\n", c.line())
+		fmt.Fprintf(out, "usage: %s\n%s", c.line(), c.help())
 		return ok
 	case errors.As(err, &wrong):
 		fmt.Fprintf(errs, "sigill: %s\nusage: %s\n", wrong.problem, c.line())
@@ -130,6 +130,17 @@ func (c command) line() string {
 		line += " [--config FILE]"
 	}
 	return line
+}
+
+// help is what --help says besides.
+func (c command) help() string {
+	switch c.name {
+	case "audit verify":
+		return auditHelp
+	case "keys rewrap":
+		return rewrapHelp
+	}
+	return ""
 }
 
 func usage(w io.Writer) {

@@ -56,6 +56,13 @@ func TestScripts(t *testing.T) {
 				}
 				ts.Check(rows.Err())
 			},
+			// keep copies the head that was printed into a file and into $HEAD.
+			"keep": func(ts *testscript.TestScript, _ bool, args []string) {
+				_, head, _ := strings.Cut(ts.ReadFile("stdout"), "Last head, to keep elsewhere: ")
+				head, _, _ = strings.Cut(head, "\n")
+				ts.Setenv("HEAD", head)
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("\n"+head+"\n"), 0o600))
+			},
 			// alter is somebody with write access to the database.
 			"alter": func(ts *testscript.TestScript, _ bool, args []string) {
 				db, err := sql.Open("sqlite", ts.MkAbs("data/broker.db"))

@@ -264,6 +264,108 @@ func TestKeptHead(t *testing.T) {
 	}
 }
 
+// Heads are signed hourly and when a node stops. Rows that none covers for much
+// longer are what is left when heads were removed.
+func TestRowsWithoutHead(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		cut  []string
+		says string
+	}{
+		{"heads and rows", []string{`DELETE FROM audit_heads`, `DELETE FROM audit_chain WHERE position > 2`}, "row 1: it is older than 2h0m0s, and no head is signed at all"},
+		{"heads", []string{`DELETE FROM audit_heads`}, "row 1: it is older than 2h0m0s, and no head is signed at all"},
+		{"the last head", []string{`DELETE FROM audit_heads WHERE position > 4`}, "row 5: it is older than 2h0m0s, and no signed head covers it"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			for range 2 {
+				b.add(4)
+				b.sequence()
+				b.sign()
+				b.now = b.now.Add(time.Hour)
+			}
+			b.now = b.now.Add(time.Hour + time.Millisecond)
+			b.add(1) // not yet signed, nor is it time
+			b.sequence()
+			if r := b.verify(); !r.OK() {
+				t.Fatalf("before: %v", r.Faults)
+			}
+			for _, q := range tt.cut {
+				b.exec(q)
+			}
+			if r := b.verify(); len(r.Faults) != 1 || r.Faults[0].String() != tt.says {
+				t.Errorf("found %v, want %s", r.Faults, tt.says)
+			}
+		})
+	}
+	b := newBench(t)
+	b.add(1)
+	b.sequence()
+	b.now = b.now.Add(2 * time.Hour)
+	if r := b.verify(); !r.OK() {
+		t.Errorf("at two hours: %v", r.Faults)
+	}
+	b.now = b.now.Add(time.Millisecond)
+	if r := b.verify(); r.OK() {
+		t.Error("after two hours a row without a head is nothing")
+	}
+}
+
+// A head that was kept and is not here any more was removed.
+func TestHeadRemoved(t *testing.T) {
+	b := newBench(t)
+	for range 2 {
+		b.add(3)
+		b.sequence()
+		b.sign()
+	}
+	kept := b.verify().Last
+	b.exec(`DELETE FROM audit_heads WHERE position > 3`)
+	r := b.verify(kept)
+	if len(r.Faults) != 1 || !strings.HasPrefix(r.Faults[0].String(), "row 6: its head, which was kept, is not here any more") {
+		t.Errorf("found %v", r.Faults)
+	}
+}
+
+func TestHeadText(t *testing.T) {
+	b := newBench(t)
+	b.add(3)
+	b.sequence()
+	b.sign()
+	h := b.verify().Last
+	got, err := ParseHead(h.String())
+	if err != nil || got.String() != h.String() {
+		t.Fatalf("%s became %s: %v", h, got, err)
+	}
+	if r := b.verify(got); !r.OK() {
+		t.Errorf("as text: %v", r.Faults)
+	}
+	hash := strings.Repeat("ab", 32)
+	for _, s := range []string{
+		"", "3", h.String() + ":", ":" + h.String(), h.String() + "=", "0:1:" + hash + ":k:AA", "-1:1:" + hash + ":k:AA", "+1:1:" + hash + ":k:AA",
+		"1:x:" + hash + ":k:AA", "1:1:" + hash[2:] + ":k:AA", "1:1:" + hash + "::AA", "1:1:" + hash + ":k:", "1:1:" + hash + ":k:!!",
+		"99999999999999999999:1:" + hash + ":k:AA",
+	} {
+		if got, err := ParseHead(s); err == nil {
+			t.Errorf("%q is read as %+v", s, got)
+		}
+	}
+}
+
+// What is read is written again alike.
+func FuzzParseHead(f *testing.F) {
+	f.Add("3:1767225600000:" + strings.Repeat("ab", 32) + ":key 1:AAAA")
+	f.Fuzz(func(t *testing.T, s string) {
+		h, err := ParseHead(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseHead(h.String()); err != nil || !bytes.Equal(again.text(), h.text()) || !bytes.Equal(again.Signature, h.Signature) {
+			t.Errorf("%q is read as %s: %v", s, h, err)
+		}
+	})
+}
+
 func TestLateRows(t *testing.T) {
 	b := newBench(t)
 	b.add(2)
@@ -432,6 +534,9 @@ func TestRun(t *testing.T) {
 		}
 		if b.count(`SELECT until FROM audit_sequencer`) != 0 {
 			t.Error("the lease was kept")
+		}
+		if !strings.Contains(log.String(), b.verify().Last.String()) {
+			t.Errorf("the log lacks the head as it can be compared:\n%s", log.String())
 		}
 		if got := strings.Count(log.String(), "audit head signed"); got != 3 {
 			t.Errorf("%d heads in the log:\n%s", got, log.String())

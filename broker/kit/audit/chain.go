@@ -3,7 +3,6 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"time"
 )
 
 // genesis stands before the first row.
@@ -30,23 +29,4 @@ func link(previous []byte, position int64, e Event) []byte {
 func field(text []byte, f string) []byte {
 	text = binary.BigEndian.AppendUint32(text, uint32(len(f)))
 	return append(text, f...)
-}
-
-// Head says what the chain was at a time: its length and last hash, signed. Kept
-// elsewhere (it is logged too), it proves later that no row up to it is missing.
-type Head struct {
-	Position  int64
-	Hash      []byte
-	At        time.Time
-	KID       string
-	Signature []byte
-}
-
-// text is what is signed.
-func (h Head) text() []byte {
-	text := field(nil, "sigill audit head 1")
-	text = binary.BigEndian.AppendUint64(text, uint64(h.Position))
-	text = binary.BigEndian.AppendUint64(text, uint64(h.At.UnixMilli()))
-	text = field(text, string(h.Hash))
-	return field(text, h.KID)
 }

@@ -6,8 +6,6 @@ import (
 	"crypto"
 	"crypto/rand"
 	"database/sql"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -268,7 +266,6 @@ func (s *Sequencer) Sign(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sign head: %w", err)
 	}
-	s.Log.InfoContext(ctx, "audit head signed", "position", h.Position, "at", h.At.UnixMilli(), "hash", hex.EncodeToString(h.Hash),
-		"kid", h.KID, "signature", base64.RawURLEncoding.EncodeToString(h.Signature))
+	s.Log.InfoContext(ctx, "audit head signed", "head", h.String())
 	return nil
 }

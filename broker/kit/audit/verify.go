@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"sigill/broker/kit/sqldb"
@@ -21,6 +22,7 @@ type Report struct {
 	Heads    int   // signed heads
 	Last     Head  // the latest of them; zero when there is none
 	Unsigned int64 // rows after it: nothing yet proves that none of them is missing
+	Kept     int   // heads kept elsewhere that were compared
 	Faults   []Fault
 	// More is how many faults were found beyond those listed.
 	More int
@@ -48,13 +50,18 @@ const (
 	verifyBatch = 1000
 	// tooOld is when a row must have got its place.
 	tooOld = 60 * time.Second
+	// unsignedFor is when a head must have been signed over a row: they are signed
+	// hourly, and when a node stops.
+	unsignedFor = 2 * time.Hour
 )
 
 // Verify computes the whole chain again and checks every signed head with the
-// public keys, by kid. Heads that were kept elsewhere may be given too: with
-// them it shows when rows and heads at the end were removed together. The error
-// is that of a database that cannot be read; what is wrong with the audit stands
-// in the report.
+// public keys, by kid. The error is that of a database that cannot be read; what
+// is wrong with the audit stands in the report.
+//
+// A database alone cannot show that its last rows were removed together with
+// the heads over them, less than two hours' worth of it at least. Heads that
+// were kept elsewhere show it: give them as kept.
 func Verify(ctx context.Context, db *sqldb.DB, now time.Time, public map[string]crypto.PublicKey, kept ...Head) (Report, error) {
 	var r Report
 	// Heads first: rows that come meanwhile are only more than they say.
@@ -67,7 +74,7 @@ func Verify(ctx context.Context, db *sqldb.DB, now time.Time, public map[string]
 		r.Last = heads[len(heads)-1]
 	}
 	at := map[int64][]Head{}
-	for _, h := range append(heads, kept...) {
+	for i, h := range slices.Concat(heads, kept) {
 		key, ok := public[h.KID]
 		switch {
 		case !ok:
@@ -76,10 +83,18 @@ func Verify(ctx context.Context, db *sqldb.DB, now time.Time, public map[string]
 			r.fault(h.Position, "the signature of its head is false")
 		default:
 			at[h.Position] = append(at[h.Position], h)
+			if i < len(heads) {
+				break
+			}
+			r.Kept++
+			if !slices.ContainsFunc(heads, func(o Head) bool { return bytes.Equal(o.text(), h.text()) }) {
+				r.fault(h.Position, "its head, which was kept, is not here any more")
+			}
 		}
 	}
 
 	position, hash, known := int64(0), genesis(), true
+	uncovered := false
 	for {
 		batch, err := readChain(ctx, db, position)
 		if err != nil {
@@ -94,6 +109,14 @@ func Verify(ctx context.Context, db *sqldb.DB, now time.Time, public map[string]
 				r.fault(row.position, "it was altered, or the one before it")
 			}
 			position, hash, known = row.position, row.hash, true
+			if !uncovered && position > r.Last.Position && row.event.At.Before(now.Add(-unsignedFor)) {
+				uncovered = true
+				without := "no signed head covers it"
+				if len(heads) == 0 {
+					without = "no head is signed at all"
+				}
+				r.fault(position, fmt.Sprintf("it is older than %s, and %s", unsignedFor, without))
+			}
 			for _, h := range at[position] {
 				if !bytes.Equal(h.Hash, hash) {
 					r.fault(position, "it is another than the one whose head was signed at "+h.At.UTC().Format(time.RFC3339))
