@@ -10,7 +10,7 @@ DEBIAN := chromium zbar-tools apache2 libapache2-mod-auth-openidc xmlsec1 openss
 JUDGES := ./cmd/judges
 # Everything but the judges, which are not built with the race detector: their
 # browser protocol is large, and what they judge is built with it.
-ROOMS  := $$(go list ./... | grep -v '/cmd/judges$$')
+ROOMS  := $$(go list ./... | grep -v -e '/cmd/judges$$' -e '/nonumbers$$')
 RUN    := go run ./cmd/judges/testrun -log tmp/logs/test.log --
 
 .PHONY: help demo deps deps-system deps-user deps-missing test soak judges bench lint fuzz
@@ -61,6 +61,7 @@ test: deps-missing
 	if [ -n "$(FUZZ)" ]; then $(MAKE) --no-print-directory fuzz || status=1; fi; \
 	rm -rf tmp/logs && mkdir -p tmp/logs; \
 	$(RUN) -race $(ROOMS) \
+		-- SIGILL_PAGES=1 -count=1 -run='InChromium|ScriptIsNotNeeded' ./broker/web \
 		-- SIGILL_JUDGES=1 -count=1 -timeout=15m $(JUDGES) \
 		-- SIGILL_LOGS=$(CURDIR)/tmp/logs -count=1 $(JUDGES)/nonumbers || status=1; \
 	exit $$status

@@ -85,6 +85,16 @@ func (x *tab) loggedIn(name string) {
 	x.has(`[data-claim="` + claimNumber + `"]`)
 }
 
+// goOn does what a person without script does when the page does not go on by
+// itself: follow the link that the frame shows.
+func (x *tab) goOn() {
+	x.t.Helper()
+	const link = "document.querySelector('iframe')?.contentDocument?.querySelector('a[target=_top]')"
+	x.until("a way on", "!document.querySelector('iframe') || "+link)
+	// The page may go on at this very moment: then there is nothing to press.
+	_, _ = within(x, chromedp.Evaluate[bool]("("+link+"?.click(), true)"))
+}
+
 // testQR is the first journey: application, chooser, QR code, the phone, claims.
 // Every page is judged, in both languages.
 func testQR(t *testing.T, d *demo) {
@@ -174,6 +184,7 @@ func testWithoutScript(t *testing.T, d *demo) {
 			p := b.takePhone(t, lang, "tre")
 			p.scan(func() string { return x.waiting(issuer).QR })
 			p.click(approve)
+			x.goOn()
 			x.loggedIn("Testperson Tre")
 		})
 		t.Run("this-"+lang, func(t *testing.T) {
@@ -185,6 +196,7 @@ func testWithoutScript(t *testing.T, d *demo) {
 			x.at(phone + "/phone/orders/")
 			x.click(`button[name=person][value="sex"]`)
 			x.click(approve)
+			x.goOn()
 			x.loggedIn("Testperson Sex")
 		})
 	}
@@ -357,6 +369,7 @@ func testFailures(t *testing.T, d *demo) {
 			p := b.takePhone(t, lang, "tio")
 			p.scan(func() string { return x.waiting(issuer).QR })
 			p.click(approve)
+			x.goOn()
 			x.loggedIn("Testperson Tio")
 			y := x.another()
 			y.visit(done)
@@ -386,6 +399,7 @@ func testFailures(t *testing.T, d *demo) {
 			p := b.takePhone(t, lang, "elva")
 			p.scan(func() string { return x.waiting(issuer).QR })
 			p.click(approve)
+			x.goOn()
 			x.has(`form[action="` + callback + `"]`)
 			x.judge("onward")
 		})

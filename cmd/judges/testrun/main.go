@@ -164,7 +164,11 @@ func (r *report) take(e event) {
 		if e.Test != "" || e.FailedBuild != "" {
 			r.failed++
 		}
-		fmt.Fprint(r.screen, strings.Join(r.said[name], ""))
+		for _, line := range r.said[name] {
+			if !strings.HasPrefix(line, "=== ") {
+				fmt.Fprint(r.screen, line)
+			}
+		}
 		delete(r.said, name)
 	}
 }
