@@ -33,6 +33,8 @@ type Login struct {
 	SID     string    `json:"sid"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
+	// Version is of the record that this was read from; zero: not known.
+	Version int64 `json:"-"`
 }
 
 // AuthorizationWish is what a checked authorization request asks for.

@@ -35,6 +35,7 @@ func (p *Provider) Pending(ctx context.Context, login, browser string) (broker.L
 		return broker.Login{}, broker.Client{}, 0, broker.ErrNotFound
 	}
 	l := *rec.Login
+	l.Version = version
 	c, err := p.Clients.Client(ctx, l.Client)
 	if err != nil {
 		return broker.Login{}, broker.Client{}, 0, err
@@ -99,7 +100,7 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 	if errors.Is(err, broker.ErrConflict) {
 		// By another order. Nothing can answer the login any more, so nobody is
 		// asked to try.
-		if err := p.answered(ctx, l.ID, record{}, l.Expires); err != nil {
+		if err := p.answered(ctx, l, record{}, l.Expires); err != nil {
 			return Answer{}, err
 		}
 	}
@@ -118,7 +119,7 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 	}
 	// This is the step that only one does: of requests with the same order, and
 	// of a refusal in another tab.
-	if err := p.answered(ctx, l.ID, rec, rec.expires()); err != nil {
+	if err := p.answered(ctx, l, rec, rec.expires()); err != nil {
 		return Answer{}, err
 	}
 	p.Count("login", "code")
@@ -133,7 +134,7 @@ func (p *Provider) Refuse(ctx context.Context, l broker.Login, code, description
 	}
 	ctx, cancel := settled(ctx)
 	defer cancel()
-	if err := p.answered(ctx, l.ID, record{}, l.Expires); err != nil {
+	if err := p.answered(ctx, l, record{}, l.Expires); err != nil {
 		return Answer{}, err
 	}
 	e := p.event(audit.LoginAbandoned, l.Client)

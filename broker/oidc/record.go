@@ -58,18 +58,20 @@ func secretIs(kept []byte, secret string) bool {
 // answered swaps a pending login for what comes after it, in one step that one
 // of any number of callers does; the others get broker.ErrConflict. Pages may
 // still be writing to a pending login, so a lost race against them is run again.
-func (p *Provider) answered(ctx context.Context, id string, next record, expires time.Time) error {
-	err := broker.ErrConflict
+func (p *Provider) answered(ctx context.Context, l broker.Login, next record, expires time.Time) error {
+	version, err := l.Version, broker.ErrConflict
 	for try := 0; errors.Is(err, broker.ErrConflict) && try < maxTries; try++ {
-		var now record
-		var version int64
-		version, err = p.get(ctx, kindLogin, id, &now)
-		if errors.Is(err, broker.ErrNotFound) || err == nil && now.Login == nil {
-			return broker.ErrConflict
+		if try > 0 || version == 0 {
+			var now record
+			version, err = p.get(ctx, kindLogin, l.ID, &now)
+			if errors.Is(err, broker.ErrNotFound) || err == nil && now.Login == nil {
+				return broker.ErrConflict
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			err = p.swap(ctx, kindLogin, id, version, next, expires)
-		}
+		err = p.swap(ctx, kindLogin, l.ID, version, next, expires)
 	}
 	return err
 }
