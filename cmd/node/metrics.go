@@ -13,6 +13,7 @@ import (
 // metrics are what the node counts. Labels are from closed lists and
 // configuration; none names a person, a login or an address.
 type metrics struct {
+	started prometheus.Counter
 	answers *prometheus.CounterVec
 	orders  *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
@@ -21,6 +22,9 @@ type metrics struct {
 
 func newMetrics(registry *prometheus.Registry, pending func() int, e *eids, now func() time.Time) (*metrics, error) {
 	m := &metrics{
+		started: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sigill_logins_started_total", Help: "Logins that people were asked for: requests that a session answered are not among them.",
+		}),
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sigill_oidc_answers_total", Help: "Answers of the OpenID Provider by endpoint and outcome.",
 		}, []string{"endpoint", "outcome"}),
@@ -36,7 +40,7 @@ func newMetrics(registry *prometheus.Registry, pending func() int, e *eids, now 
 		}, []string{"limit"}),
 	}
 	all := []prometheus.Collector{
-		m.answers, m.orders, m.seconds, m.refused, collectors.NewGoCollector(),
+		m.started, m.answers, m.orders, m.seconds, m.refused, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sigill_orders_pending", Help: "e-ID orders that this node watches.",
@@ -68,4 +72,7 @@ func (m *metrics) observe(o flow.Outcome) {
 
 func (m *metrics) answered(endpoint, outcome string) {
 	m.answers.WithLabelValues(endpoint, outcome).Inc()
+	if endpoint == "authorize" && outcome == "login" {
+		m.started.Inc()
+	}
 }

@@ -189,9 +189,10 @@ func folder(name string) fs.FS {
 func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, addresses page.Addresses, counts *metrics) (http.Handler, error) {
 	pages := http.NewServeMux()
 	site.Routes(pages)
+	// The issuer is the origin as browsers write it, whatever a proxy makes of Host.
 	protection := http.NewCrossOriginProtection()
 	if err := protection.AddTrustedOrigin(c.Settings.Issuer); err != nil {
-		return nil, err // the issuer as browsers write it, whatever a proxy makes of Host
+		return nil, fmt.Errorf("issuer: scheme and host alone, since the pages lie at its root: %w", err)
 	}
 	protection.SetDenyHandler(site.Denied())
 

@@ -198,7 +198,7 @@ func TestNode(t *testing.T) {
 		t.Errorf("metrics for everybody: %d", status)
 	}
 	_, text, _ := send(t, client, "GET", "http://"+n.AdminAddr().String()+"/metrics", "")
-	for _, want := range []string{"sigill_oidc_answers_total{", "sigill_orders_pending 0", `sigill_certificate_days_left{instance="two"} 1.9`} {
+	for _, want := range []string{"sigill_oidc_answers_total{", "sigill_orders_pending 0", `sigill_certificate_days_left{instance="two"} 1.9`, "\nsigill_logins_started_total 1\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("metrics lack %s", want)
 		}
@@ -305,6 +305,7 @@ func TestNewRefuses(t *testing.T) {
 		{"roots that are none", func(c *config.Config) {
 			c.Providers[0].BankID.Environment = config.BankIDEnvironment{BaseURL: "https://localhost:1/", TLSRootFile: c.Providers[0].BankID.KeyFile}
 		}, "holds something that is not a certificate"},
+		{"an issuer below a path", func(c *config.Config) { c.Issuer += "/login" }, "scheme and host alone"},
 		{"a client twice", func(c *config.Config) { c.Clients = append(c.Clients, c.Clients[0]) }, "client app is configured twice"},
 		{"a port in use", func(c *config.Config) { c.AdminListen = c.Listen }, "address already in use"},
 	} {
