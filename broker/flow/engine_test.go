@@ -18,10 +18,11 @@ import (
 	"sigill/providers/personnummer"
 )
 
+const id broker.OrderID = "order-1"
+
 const (
-	id      broker.OrderID = "order-1"
-	mine                   = "the browser that began"
-	foreign                = "another browser"
+	mine    = "the browser that began"
+	foreign = "another browser"
 )
 
 // story is one order in a bubble of its own, with the clock in the test's hand.

@@ -276,7 +276,7 @@ func TestStartErrors(t *testing.T) {
 		{"maintenance", jsonAnswer(503, `{"errorCode":"Maintenance","details":""}`), "", true, 2},
 		{"other 503", jsonAnswer(503, ``), "", true, 1},
 		{"too many", jsonAnswer(429, `{"errorCode":"tooManyRequests","details":""}`), "", true, 1},
-		{"page of HTML", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 403) }, "", true, 1},
+		{"page of HTML", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusForbidden) }, "", true, 1},
 		{"HTML with 200", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, "", true, 1},
 		{"JSON that says it is text", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
