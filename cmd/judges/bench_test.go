@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -151,8 +152,12 @@ func measured(ctx context.Context, x *split, client *client, number string, appr
 		return err
 	}
 	approved()
-	if err := w.comeBack(back); err != nil {
+	at, err := w.comeBack(back)
+	if err != nil {
 		return err
+	}
+	if at.outside {
+		return errors.New("the proof was there before the issuer was asked a second time")
 	}
 	var s status
 	for range 2 {

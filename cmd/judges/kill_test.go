@@ -150,18 +150,19 @@ type browsing struct {
 	w        *walker
 	waiting  place
 	deadline time.Time
-	cut      bool // an answer after which nothing can be asked again was cut off
+	cut      bool // a request was cut off that may have ended the login
 }
 
-// insist repeats what fails for want of a connection.
-func insist[T any](b *browsing, what func() (T, error)) (T, error) {
+// insist repeats what fails for want of a connection, and notes in cut that it
+// did.
+func insist[T any](b *browsing, cut *bool, what func() (T, error)) (T, error) {
 	for {
 		v, err := what()
 		var network *url.Error
 		if err == nil || !errors.As(err, &network) || time.Now().After(b.deadline) {
 			return v, err
 		}
-		b.cut = true
+		*cut = true
 		time.Sleep(20 * time.Millisecond)
 	}
 }
@@ -170,19 +171,19 @@ func insist[T any](b *browsing, what func() (T, error)) (T, error) {
 // login ended.
 func (b *browsing) finish(back string) (ending, *url.URL, error) {
 	if back != "" {
-		if _, err := insist(b, func() (place, error) { return b.w.visit(back) }); err != nil {
-			return "", nil, err
+		at, err := insist(b, &b.cut, func() (place, error) { return b.w.visit(back) })
+		if err != nil || at.outside {
+			return "", at.url, err
 		}
 	}
 	for time.Now().Before(b.deadline) {
-		s, err := insist(b, func() (status, error) { return b.w.ask(b.waiting) })
+		s, err := insist(b, new(bool), func() (status, error) { return b.w.ask(b.waiting) })
 		if err != nil {
 			return "", nil, err
 		}
 		switch s.State {
 		case "complete":
-			b.cut = false
-			done, err := insist(b, func() (place, error) { return b.w.visit(s.Redirect) })
+			done, err := insist(b, &b.cut, func() (place, error) { return b.w.visit(s.Redirect) })
 			if err != nil {
 				return "", nil, err
 			}
@@ -194,12 +195,15 @@ func (b *browsing) finish(back string) (ending, *url.URL, error) {
 			}
 			return "", nil, fmt.Errorf("finishing shows a page: %s", done)
 		case "failed":
-			page, err := insist(b, func() (place, error) { return b.w.visit(b.waiting.url.String()) })
+			page, err := insist(b, new(bool), func() (place, error) { return b.w.visit(b.waiting.url.String()) })
 			if err != nil {
 				return "", nil, err
 			}
 			if page.status == 200 && strings.Contains(page.body, "Svaret kom inte fram") {
 				return resultLost, nil, nil
+			}
+			if b.cut && s.Hint == "continuedElsewhere" && strings.Contains(page.body, "annat fönster") {
+				return answerLost, nil, nil
 			}
 			return "", nil, fmt.Errorf("the login failed, hint %s: %s", s.Hint, page)
 		}

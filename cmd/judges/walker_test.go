@@ -160,8 +160,15 @@ func (w *walker) login(authorize, provider, device string, phone control, number
 	if err != nil {
 		return nil, err
 	}
-	if err := w.prove(waiting, phone, number); err != nil {
+	back, err := w.prove(waiting, phone, number)
+	if err != nil {
 		return nil, err
+	}
+	if back != "" {
+		at, err := w.comeBack(back)
+		if err != nil || at.outside {
+			return at.url, err
+		}
 	}
 	s, err := w.await(waiting, 20*time.Second, "complete")
 	if err != nil {
@@ -174,17 +181,14 @@ func (w *walker) login(authorize, provider, device string, phone control, number
 	return done.url, err
 }
 
-// prove is the person's part: open the order, approve, come back.
-func (w *walker) prove(waiting place, phone control, number string) error {
+// prove is the person's part: open the order and approve. It gives the address
+// that the app sends the person back to, if any.
+func (w *walker) prove(waiting place, phone control, number string) (string, error) {
 	id, err := w.pickUp(waiting, phone)
 	if err != nil {
-		return err
+		return "", err
 	}
-	back, err := phone.approve(id, number)
-	if err != nil {
-		return err
-	}
-	return w.comeBack(back)
+	return phone.approve(id, number)
 }
 
 // pickUp opens the order on the phone, by link or by QR code.
@@ -203,16 +207,27 @@ func (w *walker) pickUp(waiting place, phone control) (string, error) {
 	return phone.open(token)
 }
 
-// comeBack follows the app's return address, where there is one.
-func (w *walker) comeBack(address string) error {
-	if address == "" {
-		return nil
-	}
+// comeBack follows the app's return address: to the waiting page, or, when the
+// proof is there already, on to the client.
+func (w *walker) comeBack(address string) (place, error) {
 	at, err := w.visit(address)
-	if err == nil && (at.outside || at.status != http.StatusOK) {
+	if err == nil && !at.outside && at.status != http.StatusOK {
 		err = fmt.Errorf("coming back leads nowhere: %s", at)
 	}
-	return err
+	return at, err
+}
+
+// arrive comes back and goes no further: a person whose next request waits.
+func (w *walker) arrive(address string) error {
+	answer, err := w.http.Get(address)
+	if err != nil {
+		return err
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusSeeOther {
+		return fmt.Errorf("coming back answers %s", answer.Status)
+	}
+	return nil
 }
 
 // tokenOf takes the order's token out of an app link.
