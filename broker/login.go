@@ -77,6 +77,7 @@ type Session struct {
 	AuthTime time.Time          `json:"auth_time"`
 	ACR      string             `json:"acr"`
 	Expires  time.Time          `json:"expires"`
-	// Evidence is what clients that ask for it get in the ID Token again.
-	Evidence providers.Evidence `json:"evidence"`
+	// Evidence is what clients that ask for it get in the ID Token again. It lies
+	// in the record of the login that made the session, and is not kept twice.
+	Evidence providers.Evidence `json:"-"`
 }

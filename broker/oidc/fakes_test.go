@@ -193,6 +193,16 @@ func (m *memRecords) FinishLogin(_ context.Context, r broker.LoginRecord, events
 	return nil
 }
 
+func (m *memRecords) LoginRecord(_ context.Context, login string) (broker.LoginRecord, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.logins[login]
+	if !ok {
+		return r, broker.ErrNotFound
+	}
+	return r, m.fail
+}
+
 func (m *memRecords) Record(_ context.Context, events ...audit.Event) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

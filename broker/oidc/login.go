@@ -110,9 +110,6 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 	rec := record{Grant: &g}
 	a := p.offerCode(l.Request, l.ID, &g)
 	if now.Before(s.Expires) {
-		if err := p.keepEvidence(ctx, c, l.ID, &s); err != nil {
-			return Answer{}, err
-		}
 		secret := broker.NewSecret()
 		rec.Session = &session{Session: s, Secret: digest(secret)}
 		a.Session = join(l.ID, secret)

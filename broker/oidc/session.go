@@ -82,29 +82,19 @@ func preferred(l providers.Level, wish broker.AuthorizationWish) bool {
 		slices.ContainsFunc(wish.ACRValues, func(acr string) bool { return reaches(l, acr) })
 }
 
-// keepEvidence takes the evidence out of a session that is about to be stored:
-// it is large, and few ask for it again. It is kept beside the session where
-// some client may, and its media type stays as the sign of that.
-func (p *Provider) keepEvidence(ctx context.Context, c broker.Client, id string, s *broker.Session) error {
-	evidence := s.Evidence.Bytes
-	s.Evidence.Bytes = nil
-	if len(evidence) == 0 || c.SSOGroup == "" && !slices.Contains(c.Scopes, ScopeAuthnInfo) {
-		s.Evidence.MediaType = ""
+// addEvidence finds what the login proved that made a session, for a client that
+// may ask for it again.
+func (p *Provider) addEvidence(ctx context.Context, c broker.Client, made string, s *broker.Session) error {
+	if !slices.Contains(c.Scopes, ScopeAuthnInfo) {
 		return nil
 	}
-	return p.Short.Put(ctx, kindEvidence, id, evidence, s.Expires)
-}
-
-// addEvidence brings it back for a client that may ask for it.
-func (p *Provider) addEvidence(ctx context.Context, c broker.Client, id string, s *broker.Session) error {
-	if s.Evidence.MediaType == "" || !slices.Contains(c.Scopes, ScopeAuthnInfo) {
-		return nil
-	}
-	evidence, _, err := p.Short.Get(ctx, kindEvidence, id)
+	r, err := p.Records.LoginRecord(ctx, loginName(made))
 	if errors.Is(err, broker.ErrNotFound) {
 		return nil // claims are given as far as they are there
+	} else if err != nil {
+		return err
 	}
-	s.Evidence.Bytes = evidence
+	_, s.Evidence, err = p.OpenRecord(r)
 	return err
 }
 
@@ -115,28 +105,16 @@ func (p *Provider) end(ctx context.Context, s broker.Session, id, client string)
 		return err
 	}
 	_, err := p.Short.Take(ctx, kindLogin, id)
-	return errors.Join(unlessNotFound(err), p.dropEvidence(ctx, s, id))
+	if errors.Is(err, broker.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func (p *Provider) ended(s broker.Session, client string) audit.Event {
 	e := p.event(audit.SessionEnded, client)
 	e.Provider, e.Instance, e.Person = string(s.Identity.Provider), s.Instance, p.person(s.Identity)
 	return e
-}
-
-func (p *Provider) dropEvidence(ctx context.Context, s broker.Session, id string) error {
-	if s.Evidence.MediaType == "" {
-		return nil
-	}
-	_, err := p.Short.Take(ctx, kindEvidence, id)
-	return unlessNotFound(err)
-}
-
-func unlessNotFound(err error) error {
-	if errors.Is(err, broker.ErrNotFound) {
-		return nil
-	}
-	return err
 }
 
 // forget ends a session that another has replaced in its browser, and nothing
@@ -154,18 +132,15 @@ func (p *Provider) forget(ctx context.Context, cookie string) {
 		if err != nil {
 			break
 		}
-		s := rec.Session.Session
 		if try == 0 {
-			if err = p.Records.Record(ctx, p.ended(s, "")); err != nil {
+			if err = p.Records.Record(ctx, p.ended(rec.Session.Session, "")); err != nil {
 				break
 			}
 		}
 		rec.Session = nil
-		if err = p.swap(ctx, kindLogin, id, version, rec, rec.expires()); err == nil {
-			err = p.dropEvidence(ctx, s, id)
-		}
+		err = p.swap(ctx, kindLogin, id, version, rec, rec.expires())
 	}
-	if unlessNotFound(err) != nil {
+	if err != nil && !errors.Is(err, broker.ErrNotFound) {
 		p.Log.ErrorContext(ctx, "a replaced session was not ended", "error", err)
 	}
 }

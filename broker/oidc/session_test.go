@@ -209,9 +209,6 @@ func TestReplacedSessionOfAnOldGrant(t *testing.T) {
 	if thief.hasSession("sweden") {
 		t.Error("the replaced session lives")
 	}
-	if n := b.short.count(kindEvidence); n != 0 {
-		t.Errorf("its evidence stays (%d)", n)
-	}
 }
 
 func TestSessionCookie(t *testing.T) {

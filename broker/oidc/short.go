@@ -11,7 +11,6 @@ import (
 const (
 	kindRequest   = "oidc-request"   // a posted authorization request, by one-time handle
 	kindLogin     = "oidc-login"     // record, by the login's id
-	kindEvidence  = "oidc-evidence"  // what a session's login proved, by the login's id
 	kindAssertion = "oidc-assertion" // used jti of a client
 	kindLogout    = "oidc-logout"    // logoutRequest, by one-time handle
 )

@@ -20,6 +20,9 @@ type Records interface {
 	// changes and writes nothing, and gets nil, since whoever asks may have been
 	// cut off before the first answer.
 	FinishLogin(ctx context.Context, r broker.LoginRecord, events ...audit.Event) error
+	// LoginRecord reads the record of a finished login; broker.ErrNotFound when
+	// there is none, or no longer.
+	LoginRecord(ctx context.Context, login string) (broker.LoginRecord, error)
 	// Record writes acts that change nothing else in the database.
 	Record(ctx context.Context, events ...audit.Event) error
 }
