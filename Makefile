@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 # Programs that judge us from outside. Exact versions of npm packages stand in
 # cmd/judges/package.json.
-DEBIAN := chromium zbar-tools apache2 libapache2-mod-auth-openidc xmlsec1 openssl
+DEBIAN := chromium fonts-liberation zbar-tools apache2 libapache2-mod-auth-openidc xmlsec1 openssl
 JUDGES := ./cmd/judges
 # Everything but the judges, which are not built with the race detector: their
 # browser protocol is large, and what they judge is built with it.
