@@ -43,12 +43,18 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 // so the request is checked, kept under a one-time handle, and taken up again
 // by a GET of our own.
 func (p *Provider) authorizePosted(w http.ResponseWriter, r *http.Request) {
-	raw, q, err := form(w, r)
+	q, err := form(w, r)
 	if err != nil {
 		p.malformed(w, r, err)
 		return
 	}
 	if _, ok := p.examine(w, r, q); !ok {
+		return
+	}
+	raw := q.keep("client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "prompt",
+		"max_age", "acr_values", "claims", "id_token_hint", "ui_locales", "code_challenge", "code_challenge_method", paramAuthnProvider)
+	if len(raw) > maxQuery {
+		p.malformed(w, r, errTooLarge)
 		return
 	}
 	handle := broker.NewSecret()

@@ -3,12 +3,15 @@ package oidc
 import (
 	"net/http"
 	"net/http/httptest"
+	"path"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"sigill/broker"
 	"sigill/broker/kit/audit"
+	"sigill/broker/kit/page"
 	"sigill/providers"
 )
 
@@ -110,6 +113,31 @@ func TestFaultsByPost(t *testing.T) {
 	}
 	if b.short.count(kindRequest) != 0 {
 		t.Error("a refused request was kept")
+	}
+}
+
+// What we do not know of a posted request takes no room, and what we know of it
+// is all there when it is taken up again.
+func TestPostedRequestIsKeptWithoutTheRest(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	q := request("basic", "nonce", "n", "ui_locales", "en", "max_age", "100", "acr_values", acrUncertified3, "prompt", "login")
+	resp := a.do(postRequest("/authorize", q.Encode()+"&junk="+strings.Repeat("b", 50_000)))
+	if n := b.short.size(kindRequest); n == 0 || n > 1000 {
+		t.Errorf("%d bytes kept", n)
+	}
+	login := a.do(httptest.NewRequest("GET", resp.Header.Get("Location"), nil)).Header.Get("Location")
+	direct := a.do(httptest.NewRequest("GET", "/authorize?"+q.Encode(), nil)).Header.Get("Location")
+	wish := func(at string) broker.Login {
+		l, _, _, err := b.Pending(t.Context(), path.Base(at), a.cookies[page.BrowserCookie])
+		if err != nil {
+			t.Fatalf("%s: %v", at, err)
+		}
+		return l
+	}
+	got, want := wish(login), wish(direct)
+	if !reflect.DeepEqual(got.Request, want.Request) || got.Lang != "en" {
+		t.Errorf("%+v\nwant %+v", got.Request, want.Request)
 	}
 }
 

@@ -154,6 +154,19 @@ func (s *memShort) count(kind string) int {
 	return n
 }
 
+// size is how many bytes the records of a kind hold.
+func (s *memShort) size(kind string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for k, row := range s.rows {
+		if strings.HasPrefix(k, kind+"\x00") {
+			n += len(row.value)
+		}
+	}
+	return n
+}
+
 // memRecords keeps durable records in memory.
 type memRecords struct {
 	mu       sync.Mutex

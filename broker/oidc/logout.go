@@ -3,7 +3,6 @@ package oidc
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -51,7 +50,7 @@ const maxLogout = 12 << 10
 // logoutPosted keeps what we know of the request for a GET of our own, which
 // alone reads cookies.
 func (p *Provider) logoutPosted(w http.ResponseWriter, r *http.Request) {
-	_, q, err := form(w, r)
+	q, err := form(w, r)
 	if err != nil {
 		p.malformed(w, r, err)
 		return
@@ -59,13 +58,7 @@ func (p *Provider) logoutPosted(w http.ResponseWriter, r *http.Request) {
 	if _, ok := p.leaving(w, r, q); !ok {
 		return
 	}
-	known := url.Values{}
-	for _, name := range []string{"client_id", "id_token_hint", "logout_hint", "post_logout_redirect_uri", "state"} {
-		if s := q.get(name); s != "" {
-			known.Set(name, s)
-		}
-	}
-	raw := known.Encode()
+	raw := q.keep("client_id", "id_token_hint", "logout_hint", "post_logout_redirect_uri", "state")
 	if len(raw) > maxLogout {
 		p.malformed(w, r, errTooLarge)
 		return

@@ -63,25 +63,35 @@ func parseParams(raw string) (params, error) {
 
 func (q params) get(name string) string { return q.values[name] }
 
+// keep writes down the parameters named, for a request that is taken up again
+// later; what else was sent is nobody's concern and takes no room.
+func (q params) keep(names ...string) string {
+	kept := url.Values{}
+	for _, name := range names {
+		if s := q.get(name); s != "" {
+			kept.Set(name, s)
+		}
+	}
+	return kept.Encode()
+}
+
 // form reads the body of a POST as parameters. Parameters in the query beside
 // it are refused: two places are two truths.
-func form(w http.ResponseWriter, r *http.Request) (raw string, q params, err error) {
+func form(w http.ResponseWriter, r *http.Request) (q params, err error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
-		return "", q, errEncoding
+		return q, errEncoding
 	}
 	if r.URL.RawQuery != "" {
-		return "", q, errors.New("parameters in the query of a POST")
+		return q, errors.New("parameters in the query of a POST")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			return "", q, errTooLarge
+			return q, errTooLarge
 		}
-		return "", q, errEncoding
+		return q, errEncoding
 	}
-	raw = string(body)
-	q, err = parseParams(raw)
-	return raw, q, err
+	return parseParams(string(body))
 }

@@ -35,7 +35,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (*tokenResponse, error) {
-	_, q, err := form(w, r)
+	q, err := form(w, r)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return nil, errTooLarge

@@ -111,7 +111,7 @@ func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
 		tokens = append(tokens, strings.TrimSpace(token))
 	}
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && kind == "application/x-www-form-urlencoded" {
-		_, q, err := form(w, r)
+		q, err := form(w, r)
 		if err != nil || q.repeated["access_token"] {
 			return "", refuse(errInvalidRequest, "the body cannot be read")
 		}

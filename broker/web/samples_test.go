@@ -92,7 +92,9 @@ func samples(t testing.TB) []sample {
 	for _, r := range reasons() {
 		state("failed-"+string(r), providers.MBankID, providers.ModeOther, flow.View{State: flow.StateFailed, Failed: providers.Failed{Reason: r, Text: textFor(r)}})
 	}
-	state("elsewhere", providers.MBankID, providers.ModeOther, flow.View{State: flow.StateFailed, Failed: providers.Failed{Hint: flow.ContinuedElsewhere}})
+	// The login is over; its page is still open somewhere.
+	h.flow.put("o-elsewhere", browserOne, "elsewhere", flow.View{State: flow.StateFailed, Failed: providers.Failed{Hint: flow.ContinuedElsewhere}})
+	via("elsewhere", "GET", "/login/elsewhere/o-elsewhere", nil, 200)
 	h.login("late", func(l *broker.Login) {
 		l.Order, l.Provider, l.Mode, l.OrderAt = "o-late", providers.BankID, providers.ModeThis, h.now.Add(-time.Minute)
 	})

@@ -52,7 +52,10 @@ func (w *Web) wait(rw http.ResponseWriter, r *http.Request) error {
 		})
 	case flow.StateFailed:
 		if v.Failed.Hint == flow.ContinuedElsewhere {
-			w.elsewhere(rw, r, a.look())
+			// The result was taken over and the login has no answer yet: it was
+			// cut off in between, or is being answered at this moment. There
+			// this browser gets its answer, or is told.
+			page.SeeOther(rw, a.waiting()+"/done")
 			return nil
 		}
 		return w.failed(rw, r, a, v)

@@ -550,6 +550,9 @@ func TestDoneAfterACutOffRequest(t *testing.T) {
 		h := newHouse(t)
 		h.order(loginOne, "o1", "mbankid", "other", flow.View{State: "failed", Failed: providers.Failed{Hint: flow.ContinuedElsewhere}})
 		h.logins.finish = func(broker.Login) error { return finished }
+		if to := location(t, h.get(self+"/o1")); to != self+"/o1/done" {
+			t.Errorf("a reload of the waiting page leads to %s", to)
+		}
 		w := h.get(self + "/o1/done")
 		if finished == nil {
 			if to := location(t, w); to != "https://app.example.se/callback?code=c" {

@@ -55,7 +55,8 @@ func (c Cookies) name(name string) string {
 
 // BrowserCookie holds the secret of a browser: what binds a login, and the
 // e-ID order made for it, to the browser that started it (invariant I3). It
-// outlives sessions, since issuers also ask for a lasting device identifier.
+// outlives sessions, since issuers also ask for a lasting device identifier, and
+// is renewed at a logout, so that a shared computer forgets.
 const BrowserCookie = "sigill_browser"
 
 // BrowserLife is how long a browser keeps its secret: what browsers allow.
