@@ -107,12 +107,16 @@ type event struct {
 type report struct {
 	screen, log    io.Writer
 	said           map[string][]string // output of tests that have not ended, by package and test
-	skipped        []string
+	skipped        []skip
+	ran            map[string]bool // tests that came to an end in some step
 	passed, failed int
 }
 
+// A skip is a test that did not want to run, and why.
+type skip struct{ test, reason string }
+
 func newReport(screen, log io.Writer) *report {
-	return &report{screen: screen, log: log, said: map[string][]string{}}
+	return &report{screen: screen, log: log, said: map[string][]string{}, ran: map[string]bool{}}
 }
 
 func (r *report) read(in io.Reader) error {
@@ -152,17 +156,19 @@ func (r *report) take(e event) {
 	case "pass":
 		if e.Test != "" {
 			r.passed++
+			r.ran[name] = true
 			r.table(name)
 		}
 		delete(r.said, name)
 	case "skip":
 		if e.Test != "" {
-			r.skipped = append(r.skipped, name+": "+reason(r.said[name]))
+			r.skipped = append(r.skipped, skip{name, reason(r.said[name])})
 		}
 		delete(r.said, name)
 	case "fail":
 		if e.Test != "" || e.FailedBuild != "" {
 			r.failed++
+			r.ran[name] = true
 		}
 		for _, line := range r.said[name] {
 			if !strings.HasPrefix(line, "=== ") {
@@ -195,10 +201,12 @@ func reason(lines []string) string {
 }
 
 func (r *report) summary() bool {
+	// What one step skipped another may have run.
+	r.skipped = slices.DeleteFunc(r.skipped, func(s skip) bool { return r.ran[s.test] })
 	if len(r.skipped) > 0 {
 		fmt.Fprintln(r.screen, "skipped:")
 		for _, s := range r.skipped {
-			fmt.Fprintln(r.screen, "  "+s)
+			fmt.Fprintf(r.screen, "  %s: %s\n", s.test, s.reason)
 		}
 	}
 	fmt.Fprintf(r.screen, "%d passed, %d failed, %d skipped\n", r.passed, r.failed, len(r.skipped))

@@ -15,6 +15,7 @@ func TestReport(t *testing.T) {
 {"Action":"output","Package":"p","Test":"TestC","Output":"    c_test.go:9: no chromium\n"}
 {"Action":"output","Package":"p","Test":"TestC","Output":"--- SKIP: TestC\n"}
 {"Action":"skip","Package":"p","Test":"TestC"}
+{"Action":"skip","Package":"p","Test":"TestA"}
 {"Action":"output","Package":"p","Output":"FAIL\tp\t0.1s\n"}
 {"Action":"fail","Package":"p"}
 {"Action":"fail","Package":"q","FailedBuild":"q"}
