@@ -21,7 +21,7 @@ type Login struct {
 	// Number, unless zero, is the only acceptable person (essential claim with
 	// a value).
 	Number personnummer.Number `json:"number"`
-	Lang   string              `json:"lang"` // "sv" or "en"
+	Lang   string              `json:"lang"` // "sv", "en", or empty: the client does not say
 	// Order is the e-ID order under way, if any. One at a time.
 	Order    OrderID        `json:"order,omitempty"`
 	Provider providers.ID   `json:"provider,omitempty"`

@@ -219,8 +219,8 @@ func (a *authorization) parseClaims(q params, c broker.Client) *protocolError {
 	return err
 }
 
-// language chooses the first of the wished languages that we speak; Swedish
-// when there is none.
+// language chooses the first of the wished languages that we speak; none when
+// there is none, and then the browser's own preference counts.
 func language(uiLocales string) string {
 	for tag := range strings.FieldsSeq(strings.ToLower(uiLocales)) {
 		switch primary, _, _ := strings.Cut(tag, "-"); primary {
@@ -228,5 +228,5 @@ func language(uiLocales string) string {
 			return primary
 		}
 	}
-	return "sv"
+	return ""
 }

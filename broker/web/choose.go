@@ -24,7 +24,12 @@ const (
 	// clientCookie remembers which application a login was for, so that there
 	// is a way back when the login itself is gone. It decides nothing.
 	clientCookie = "sigill_client"
-	clientLife   = 24 * time.Hour
+
+	// plainCookie marks a browser that runs no scripts: the chooser's form said
+	// so. Its waiting page is told to reload itself by a header, since an
+	// element in the page would be read out, and reload, for everybody.
+	plainCookie = "sigill_plain"
+	clientLife  = 24 * time.Hour
 )
 
 const (
@@ -102,7 +107,7 @@ func (w *Web) chosen(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form, err := page.Form(r, "provider", "device")
+	form, err := page.Form(r, "provider", "device", "script")
 	if err != nil {
 		return err
 	}
@@ -114,6 +119,11 @@ func (w *Web) chosen(rw http.ResponseWriter, r *http.Request) error {
 		return &page.Problem{Status: http.StatusBadRequest, Code: codeChoice, Err: fmt.Errorf("%s is not offered", c)}
 	}
 	w.Pages.Cookies.Set(rw, choiceCookie, c.String(), choiceLife)
+	if form["script"] == "off" {
+		w.Pages.Cookies.Set(rw, plainCookie, "1", 0)
+	} else if w.Pages.Cookies.Get(r, plainCookie) != "" {
+		w.Pages.Cookies.Clear(rw, plainCookie)
+	}
 	if w.sameAgain(r.Context(), a, c) {
 		page.SeeOther(rw, a.waiting())
 		return nil

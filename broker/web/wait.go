@@ -47,6 +47,7 @@ func (w *Web) wait(rw http.ResponseWriter, r *http.Request) error {
 		page.SeeOther(rw, a.waiting()+"/done")
 		return nil
 	case flow.StateReturning:
+		w.reload(rw, r)
 		return w.Pages.render(rw, r, http.StatusOK, "returning", a.look(), a.policy(), func(string) any {
 			return struct{ Self, App string }{a.waiting(), appName(v.Order.Provider)}
 		})
@@ -60,6 +61,7 @@ func (w *Web) wait(rw http.ResponseWriter, r *http.Request) error {
 		}
 		return w.failed(rw, r, a, v)
 	}
+	w.reload(rw, r)
 	l := a.look()
 	l.wide = a.login.Mode == providers.ModeOther
 	return w.Pages.render(rw, r, http.StatusOK, "wait", l, a.policy(), func(lang string) any {
@@ -202,6 +204,13 @@ func writeJSON(rw http.ResponseWriter, status int, v any) error {
 	rw.WriteHeader(status)
 	_, _ = rw.Write(b)
 	return nil
+}
+
+// reload has a waiting page come again by itself where no script asks for it.
+func (w *Web) reload(rw http.ResponseWriter, r *http.Request) {
+	if w.Pages.Cookies.Get(r, plainCookie) != "" {
+		rw.Header().Set("Refresh", "5")
+	}
 }
 
 // frame is the small page with nothing but the code, which reloads itself each

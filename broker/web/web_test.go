@@ -706,6 +706,40 @@ func TestFrameWithoutScript(t *testing.T) {
 	}
 }
 
+// Where no script runs, the waiting page is told to come again by a header, and
+// only there.
+func TestReloadWithoutScript(t *testing.T) {
+	h := newHouse(t)
+	plain := url.Values{"provider": {"mbankid"}, "device": {"other"}, "script": {"off"}}
+	set := h.post(self, plain).Result().Cookies()
+	i := slices.IndexFunc(set, func(c *http.Cookie) bool { return c.Name == plainCookie })
+	if i < 0 || set[i].Value == "" {
+		t.Fatal("no cookie")
+	}
+	off := cookie(plainCookie, set[i].Value)
+	for _, s := range []flow.State{"pending", "returning"} {
+		h.order(loginOne, "o1", "bankid", "this", flow.View{State: s})
+		if got := h.get(self+"/o1", off).Header().Get("Refresh"); got != "5" {
+			t.Errorf("%s: Refresh %q", s, got)
+		}
+		w := h.get(self + "/o1")
+		if w.Header().Get("Refresh") != "" || strings.Contains(w.Body.String(), "http-equiv") {
+			t.Errorf("%s: a page with scripts reloads", s)
+		}
+	}
+	h.order(loginOne, "o1", "bankid", "this", flow.View{State: "failed"})
+	if h.get(self+"/o1", off).Header().Get("Refresh") != "" {
+		t.Error("what is over reloads")
+	}
+	set = h.post(self, chooseQR, off).Result().Cookies()
+	if i := slices.IndexFunc(set, func(c *http.Cookie) bool { return c.Name == plainCookie }); i < 0 || set[i].MaxAge >= 0 {
+		t.Error("scripts are back, the cookie stays")
+	}
+	if !strings.Contains(h.get(self).Body.String(), `<noscript><input type="hidden" name="script" value="off"></noscript>`) {
+		t.Error("the chooser does not say it")
+	}
+}
+
 func TestExpiredLoginKnowsTheWayBack(t *testing.T) {
 	h := newHouse(t)
 	set := h.get(self).Result().Cookies()
