@@ -50,9 +50,16 @@ func (x *tab) judgeIn(name, lang string) {
 	x.until("a finished page", "document.title !== '' && document.body")
 	x.clean()
 	if x.noJS {
-		// Axe is script. The page's own stays dead: it was not run when it came.
+		// Axe is script. The page's own stays dead, since it was not run when the
+		// page came, unless the page comes again by itself while it is judged.
 		call(x, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
-		defer call(x, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		value[bool](x, "window.judged = true")
+		defer func() {
+			call(x, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+			if !value[bool](x, "window.judged === true") {
+				x.visit(x.location())
+			}
+		}()
 	}
 	x.axe(name)
 	if said := value[string](x, "document.documentElement.lang"); !strings.HasPrefix(said, lang) {
