@@ -39,7 +39,7 @@ func (x *tab) judge(name string) {
 // the browser's console tells.
 func (x *tab) judgeExpecting(name, status string) {
 	x.t.Helper()
-	x.forgive("status of " + status)
+	x.expect("status of " + status)
 	x.judge(name)
 }
 
