@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"context"
-	"encoding/hex"
 
 	"sigill/broker/kit/audit"
 	"sigill/providers"
@@ -14,7 +13,7 @@ func (p *Provider) event(t audit.Type, client string) audit.Event {
 
 // person is how the audit names somebody: a keyed digest.
 func (p *Provider) person(i providers.Identity) string {
-	return hex.EncodeToString(p.PersonIndex([]byte(i.Number.Digits())))
+	return p.PersonDigest([]byte(i.Number.Digits()))
 }
 
 // note records an act that refuses something. It is refused all the same when

@@ -419,9 +419,10 @@ func newBench(t testing.TB, change ...func(*Config)) *bench {
 	}
 	cfg := Config{
 		Issuer: issuer, Short: b.short, Records: b.records, Clients: b.clients, Keys: b.keys, Pages: b.pages, Box: plainBox{},
-		PersonIndex: func(d []byte) []byte { m := hmac.New(sha256.New, []byte("index")); m.Write(d); return m.Sum(nil) },
-		Offers:      func(broker.Client) []providers.Info { return b.infos },
-		Now:         ck.Now, Log: slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		PersonDigest: func(d []byte) string { return fmt.Sprintf("digest of %x", sha256.Sum256(d)) },
+		PersonIndex:  func(d []byte) []byte { m := hmac.New(sha256.New, []byte("index")); m.Write(d); return m.Sum(nil) },
+		Offers:       func(broker.Client) []providers.Info { return b.infos },
+		Now:          ck.Now, Log: slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		UserSignature: func(e providers.Evidence) []byte { return []byte("signature of " + string(e.Bytes)) },
 	}
 	for _, f := range change {

@@ -51,8 +51,11 @@ type Config struct {
 	Records Records
 	Clients Clients
 	Keys    Keys
-	// PersonIndex is the keyed index of a person's twelve digits.
-	PersonIndex func(digits []byte) []byte
+	// PersonIndex is the keyed index of a person's twelve digits, PersonDigest
+	// how the audit names the person. Their keys differ, so that the audit alone
+	// leads to no record.
+	PersonIndex  func(digits []byte) []byte
+	PersonDigest func(digits []byte) string
 	// Offers are the configured e-IDs that a client may use, in the order shown.
 	Offers  func(broker.Client) []providers.Info
 	Pages   Pages
@@ -97,7 +100,7 @@ func New(c Config) (*Provider, error) {
 		u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.HasSuffix(c.Issuer, "/") {
 		return nil, fmt.Errorf("oidc: issuer %q is not an absolute URL without query, fragment and final slash", c.Issuer)
 	}
-	if c.Short == nil || c.Records == nil || c.Clients == nil || c.Keys == nil || c.PersonIndex == nil ||
+	if c.Short == nil || c.Records == nil || c.Clients == nil || c.Keys == nil || c.PersonIndex == nil || c.PersonDigest == nil ||
 		c.Offers == nil || c.Pages == nil || c.Box == nil {
 		return nil, errors.New("oidc: incomplete configuration")
 	}

@@ -248,7 +248,9 @@ func (w *Web) picture(rw http.ResponseWriter, r *http.Request) error {
 		return notFound(err)
 	}
 	if v.State != flow.StatePending || v.Wait.QR == "" {
-		return &page.Problem{Status: http.StatusNotFound, Code: page.CodeNotFound, Err: errors.New("no code to show now")}
+		// Asked for in the moment in which the app took the order: no fault.
+		rw.WriteHeader(http.StatusNoContent)
+		return nil
 	}
 	svg, err := qrSVG(v.Wait.QR, w.Pages.text(w.statusLang(r), "wait.qr", "app", appName(v.Order.Provider)))
 	if err != nil {

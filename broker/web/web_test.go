@@ -674,6 +674,21 @@ func TestNoLaunchAfterComingBack(t *testing.T) {
 	}
 }
 
+// The browser asks for the code in the moment in which the app takes the order:
+// there is none to show, and nothing is wrong. Whose order it is not, gets 404.
+func TestNoCodeToShow(t *testing.T) {
+	h := newHouse(t)
+	for _, v := range []flow.View{{State: "pending", Wait: providers.Wait{PickedUp: true}}, {State: "complete"}, {State: "failed"}} {
+		h.order(loginOne, "o1", "mbankid", "other", v)
+		if w := h.get(self + "/o1/qr.svg"); w.Code != 204 || w.Body.Len() != 0 {
+			t.Errorf("%s: %d %q", v.State, w.Code, w.Body)
+		}
+	}
+	if w := h.get(self+"/o1/qr.svg", as(browserTwo)); w.Code != 404 {
+		t.Errorf("another browser: %d", w.Code)
+	}
+}
+
 func TestUnsafeLinkIsNoLink(t *testing.T) {
 	h := newHouse(t)
 	for _, link := range []string{"javascript:alert(1)", " javascript:alert(1)", "JAVASCRIPT:x", "data:text/html,x", "//evil.example.com", "", "vbscript:x"} {

@@ -88,9 +88,6 @@ func (x *tab) another() *tab {
 func newTab(t *testing.T, ctx context.Context, lang string) *tab {
 	t.Helper()
 	x := &tab{t: t, ctx: ctx, lang: lang}
-	// A code that is asked for in the moment in which the app takes the order is
-	// no longer there.
-	x.expect("status of 404 (Not Found) qr.svg")
 	x.must(chromedp.Listen(ctx, func(event any) {
 		x.mu.Lock()
 		defer x.mu.Unlock()

@@ -109,6 +109,10 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	if err != nil {
 		return err
 	}
+	named, err := n.vault.Ring.Digest("audit person")
+	if err != nil {
+		return err
+	}
 	orders, err := n.vault.Ring.Box("order")
 	if err != nil {
 		return err
@@ -127,7 +131,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 		ReturnURL: func(id broker.OrderID, nonce string) string {
 			return s.Issuer + "/return/" + string(id) + "?n=" + nonce
 		},
-		PersonDigest: func(p personnummer.Number) string { return fmt.Sprintf("%x", persons([]byte(p.Digits()))) },
+		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },
 		Log:          c.Log, Now: c.Now, Observe: counts.observe, Limits: c.Limits,
 	})
 	if err != nil {
@@ -144,7 +148,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	}
 	op, err := oidc.New(oidc.Config{
 		Issuer: s.Issuer, Short: n.vault.Short, Records: n.vault.Store, Clients: registry,
-		Keys: tokenKeys{n.vault.Ring}, PersonIndex: persons, Offers: eids.offers, Pages: pages,
+		Keys: tokenKeys{n.vault.Ring}, PersonIndex: persons, PersonDigest: named, Offers: eids.offers, Pages: pages,
 		Cookies: cookies, Box: logins, SessionLife: s.SessionLife, EvidenceLife: s.EvidenceLife,
 		Levels: eids.levels(), UserSignature: userSignature, Count: counts.answered, Now: c.Now, Log: c.Log,
 	})
