@@ -781,22 +781,6 @@ func TestTruncate(t *testing.T) {
 	}
 }
 
-func TestEscapeMarkdown(t *testing.T) {
-	for in, want := range map[string]string{
-		"Testperson Ett": "Testperson Ett",
-		"# a\n---\n*b*":  `\# a \-\-\- \*b\*`,
-		`\|+`:            `\\\|\+`,
-		"åäö é €":        "åäö é €",
-		"a\u202eb\x00c":  "a?b?c",
-		"\U0001F600":     "?",
-		"a\xffb":         "a?b",
-	} {
-		if got := EscapeMarkdown(in); got != want {
-			t.Errorf("%q: %q instead of %q", in, got, want)
-		}
-	}
-}
-
 // The fingerprints stand in the reference; the roots are constants.
 func TestProductionRoots(t *testing.T) {
 	env := Production()
