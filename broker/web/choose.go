@@ -18,28 +18,15 @@ import (
 )
 
 const (
-	// choiceCookie remembers what was chosen last: "mbankid.other".
-	choiceCookie = "sigill_choice"
-	choiceLife   = 180 * 24 * time.Hour
 	// clientCookie remembers which application a login was for, so that there
 	// is a way back when the login itself is gone. It decides nothing.
 	clientCookie = "sigill_client"
-
-	// plainCookie marks a browser that runs no scripts: the chooser's form said
-	// so. Its waiting page is told to reload itself by a header, since an
-	// element in the page would be read out, and reload, for everybody.
-	plainCookie = "sigill_plain"
-	clientLife  = 24 * time.Hour
+	clientLife   = 24 * time.Hour
 )
 
-const (
-	// young is how old an order may be to be taken for the other half of a
-	// double click, or for the choice that another tab just made.
-	young = 10 * time.Second
-	// starting is how long an order that is reserved may take to appear: the
-	// longest call to an issuer, and some.
-	starting = 25 * time.Second
-)
+// young is how old an order may be to be taken for the other half of a double
+// click, or for the choice that another tab just made.
+const young = 10 * time.Second
 
 // at is a login that this browser may go on with.
 type at struct {
@@ -49,7 +36,7 @@ type at struct {
 	browser string
 }
 
-func (a at) look() look { return look{client: &a.client, asked: a.login.Lang} }
+func (a at) look() page.Look { return LookOf(&a.client, a.login.Lang) }
 
 func (a at) page() string { return "/login/" + a.login.ID }
 
@@ -62,6 +49,22 @@ func orderPage(login string, order broker.OrderID) string {
 // policy lets a form of the page end at the application.
 func (a at) policy() page.Policy {
 	return page.Policy{FormTargets: []string{a.login.Request.RedirectURI}}
+}
+
+// errand is the login's order, for the pages about it.
+func (a at) errand() Errand {
+	e := orderOf(a.login.ID, a.login.Order, a.browser)
+	e.Provider, e.Mode, e.Reserved = a.login.Provider, a.login.Mode, a.login.OrderAt
+	e.Look, e.Policy, e.Back = a.look(), a.policy(), a.page()+"/back"
+	return e
+}
+
+// orderOf is an order as its address and its browser alone name it.
+func orderOf(login string, order broker.OrderID, browser string) Errand {
+	return Errand{
+		Owner: owner, Ref: login, Order: order, Browser: browser,
+		Self: orderPage(login, order), Done: orderPage(login, order) + "/done", Choices: "/login/" + login,
+	}
 }
 
 // at finds the login in the address.
@@ -92,11 +95,11 @@ func (w *Web) choose(rw http.ResponseWriter, r *http.Request) error {
 	}
 	return w.Pages.render(rw, r, http.StatusOK, "choose", a.look(), a.policy(), func(lang string) any {
 		return struct {
-			Client, Self, Back, Continue string
-			Ways                         []way
+			Client, Back, Continue string
+			Ways                   Ways
 		}{
-			clientName(&a.client, lang), a.page(), a.page() + "/back", underWay,
-			w.Pages.ways(lang, a.login, w.Offers(a.client), handheld(r.UserAgent()), w.Pages.Cookies.Get(r, choiceCookie)),
+			a.look().NameIn(lang), a.page() + "/back", underWay,
+			w.Pages.Ways(r, lang, a.page(), a.login.Offered, w.Offers(a.client)),
 		}
 	})
 }
@@ -107,22 +110,9 @@ func (w *Web) chosen(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form, err := page.Form(r, "provider", "device", "script")
+	c, _, err := w.Pages.Chosen(rw, r, a.login.Offered, w.Offers(a.client))
 	if err != nil {
 		return err
-	}
-	c, ok := readChoice(form["provider"], form["device"])
-	if !ok {
-		return &page.Problem{Status: http.StatusBadRequest, Code: codeChoice, Err: errors.New("no such choice")}
-	}
-	if _, ok := offered(c, a.login, w.Offers(a.client)); !ok {
-		return &page.Problem{Status: http.StatusBadRequest, Code: codeChoice, Err: fmt.Errorf("%s is not offered", c)}
-	}
-	w.Pages.Cookies.Set(rw, choiceCookie, c.String(), choiceLife)
-	if form["script"] == "off" {
-		w.Pages.Cookies.Set(rw, plainCookie, "1", 0)
-	} else if w.Pages.Cookies.Get(r, plainCookie) != "" {
-		w.Pages.Cookies.Clear(rw, plainCookie)
 	}
 	if w.sameAgain(r.Context(), a, c) {
 		page.SeeOther(rw, a.waiting())
@@ -133,7 +123,7 @@ func (w *Web) chosen(rw http.ResponseWriter, r *http.Request) error {
 
 // sameAgain reports whether the login has just got an order of this very
 // choice, and it has not ended: the person pressed twice.
-func (w *Web) sameAgain(ctx context.Context, a at, c choice) bool {
+func (w *Web) sameAgain(ctx context.Context, a at, c Choice) bool {
 	l := a.login
 	if l.Order == "" || l.Provider != c.Provider || l.Mode != c.Mode || w.Now().Sub(l.OrderAt) > young {
 		return false
@@ -145,14 +135,14 @@ func (w *Web) sameAgain(ctx context.Context, a at, c choice) bool {
 
 // start reserves a new order for the login and begins it. Of several presses at
 // the same time one wins; the others follow it.
-func (w *Web) start(rw http.ResponseWriter, r *http.Request, a at, c choice) error {
-	info, ok := offered(c, a.login, w.Offers(a.client))
-	if !ok {
-		return &page.Problem{Status: http.StatusBadRequest, Code: codeChoice, Err: fmt.Errorf("%s is not offered any more", c)}
+func (w *Web) start(rw http.ResponseWriter, r *http.Request, a at, c Choice) error {
+	info, err := Offered(c, a.login.Offered, w.Offers(a.client))
+	if err != nil {
+		return err
 	}
 	old := a.login.Order
 	a.login.Order, a.login.Provider, a.login.Mode, a.login.OrderAt = broker.OrderID(broker.NewID()), c.Provider, c.Mode, w.Now()
-	err := w.Logins.Reserve(r.Context(), a.login, a.version)
+	err = w.Logins.Reserve(r.Context(), a.login, a.version)
 	if errors.Is(err, broker.ErrConflict) {
 		now, err := w.at(r)
 		if err != nil {
@@ -177,16 +167,14 @@ func (w *Web) start(rw http.ResponseWriter, r *http.Request, a at, c choice) err
 			w.log.WarnContext(ctx, "replaced order not cancelled", "order", old, "error", err)
 		}
 	}
-	lang := w.Pages.lang(rw, r, a.look())
+	lang := w.Pages.room.Lang(rw, r, a.look())
 	err = w.Flow.Begin(ctx, flow.Begin{
 		ID: a.login.Order, Owner: owner, Ref: a.login.ID, Client: a.login.Client,
 		Provider: c.Provider, Instance: info.Instance, Kind: providers.KindAuth, Browser: a.browser,
 		Request: providers.Request{
 			Mode: c.Mode, Number: a.login.Number,
-			Text: shorten(w.Pages.text(lang, "auth.text", "client", clientName(&a.client, lang)), info.AuthText),
-			Device: providers.Device{
-				IP: w.Addresses.Of(r), UserAgent: r.UserAgent(), ID: deviceID(a.browser), Domain: w.Pages.host,
-			},
+			Text:   shorten(w.Pages.text(lang, "auth.text", "client", a.look().NameIn(lang)), info.AuthText),
+			Device: w.Pages.Device(r, w.Addresses, a.browser),
 		},
 	})
 	if err != nil {
@@ -194,7 +182,7 @@ func (w *Web) start(rw http.ResponseWriter, r *http.Request, a at, c choice) err
 		if bad := (*providers.BadRequest)(nil); errors.As(err, &bad) {
 			// Mobilt BankID on this device, which is a computer: no choice that
 			// the page offered.
-			return &page.Problem{Status: http.StatusBadRequest, Code: codeChoice, Err: err}
+			return &page.Problem{Status: http.StatusBadRequest, Code: CodeChoice, Err: err}
 		}
 		return fmt.Errorf("begin order: %w", err)
 	}
@@ -215,13 +203,6 @@ func (w *Web) release(ctx context.Context, a at) {
 	if err != nil && !errors.Is(err, broker.ErrNotFound) && !errors.Is(err, broker.ErrConflict) {
 		w.log.WarnContext(ctx, "reservation not taken back", "order", a.login.Order, "error", err)
 	}
-}
-
-// deviceID is what issuers know a browser by: lasting, and nothing that the
-// browser's secret could be found from.
-func deviceID(browser string) string {
-	sum := sha256.Sum256([]byte("device" + browser))
-	return hex.EncodeToString(sum[:])[:40]
 }
 
 // shorten cuts a text to as many bytes as the e-ID shows, at a whole character.

@@ -19,17 +19,18 @@ func (w *Web) comeBack(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	say := func(status int, n func(lang string) notice) error {
-		w.Pages.show(rw, r, status, look{}, n)
+	say := func(status int, n func(lang string) Notice) error {
+		w.Pages.Show(rw, r, status, page.Look{}, n)
 		return nil
 	}
+	home, known := w.homes[back.Order.Owner]
 	switch {
-	case back.Outcome == flow.Welcome && back.Order.Owner == owner:
-		page.SeeOther(rw, orderPage(back.Order.Ref, back.Order.ID))
+	case back.Outcome == flow.Welcome && known:
+		page.SeeOther(rw, home(back.Order))
 		return nil
 	case back.Outcome == flow.WrongBrowser:
-		return say(http.StatusForbidden, func(lang string) notice {
-			return notice{
+		return say(http.StatusForbidden, func(lang string) Notice {
+			return Notice{
 				Title: w.Pages.text(lang, "return.wrong.heading"), Heading: w.Pages.text(lang, "return.wrong.heading"),
 				Text: w.Pages.text(lang, "return.wrong.text"), Next: w.Pages.text(lang, "return.wrong.next"),
 				Beware: w.Pages.text(lang, "return.wrong.beware"), Sign: "bad", Icon: "alert",
@@ -37,15 +38,15 @@ func (w *Web) comeBack(rw http.ResponseWriter, r *http.Request) error {
 			}
 		})
 	case back.Outcome == flow.CloseWindow:
-		return say(http.StatusOK, func(lang string) notice {
-			return notice{
+		return say(http.StatusOK, func(lang string) Notice {
+			return Notice{
 				Title: w.Pages.text(lang, "return.close.heading"), Heading: w.Pages.text(lang, "return.close.heading"),
 				Text: w.Pages.text(lang, "return.close.text"), Icon: "check",
 			}
 		})
 	}
-	return say(http.StatusGone, func(lang string) notice {
-		return notice{
+	return say(http.StatusGone, func(lang string) Notice {
+		return Notice{
 			Title: w.Pages.text(lang, "return.spent.heading"), Heading: w.Pages.text(lang, "return.spent.heading"),
 			Text: w.Pages.text(lang, "return.spent.text"), Sign: "warn", Icon: "clock",
 		}

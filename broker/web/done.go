@@ -17,8 +17,8 @@ import (
 func (w *Web) done(rw http.ResponseWriter, r *http.Request) error {
 	a, err := w.at(r)
 	if err != nil {
-		if v, werr := w.watch(r); werr == nil && v.Failed.Hint == flow.ContinuedElsewhere {
-			w.elsewhere(rw, r, look{})
+		if _, v, werr := w.watch(r); werr == nil && v.Failed.Hint == flow.ContinuedElsewhere {
+			w.elsewhere(rw, r, page.Look{})
 			return nil
 		}
 		return err
@@ -65,7 +65,7 @@ func (w *Web) rejected(rw http.ResponseWriter, r *http.Request, a at, no *oidc.R
 	w.log.InfoContext(r.Context(), "rejected login shown", "reference", reference, "order", a.login.Order, "reason", no.Reason)
 	return w.Pages.render(rw, r, http.StatusForbidden, "rejected", a.look(), a.policy(), func(lang string) any {
 		return struct{ Client, Heading, Text, Code, Choices, Back, Reference string }{
-			clientName(&a.client, lang), w.Pages.text(lang, rejectionHeading(no.Reason)), no.Text.In(lang), no.Code,
+			a.look().NameIn(lang), w.Pages.text(lang, rejectionHeading(no.Reason)), no.Text.In(lang), no.Code,
 			a.page(), a.page() + "/back", reference,
 		}
 	})

@@ -276,7 +276,7 @@ const (
 	loginOne   = "loginone-0123456789abcdefghijklmnopqrstuvwx"
 )
 
-func newHouse(t testing.TB) *house {
+func newHouse(t testing.TB, change ...func(*Config)) *house {
 	t.Helper()
 	h := &house{
 		t: t, now: time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC), log: &bytes.Buffer{},
@@ -294,7 +294,7 @@ func newHouse(t testing.TB) *house {
 		t.Fatal(err)
 	}
 	h.logins.pages = pages
-	h.web, err = New(Config{
+	config := Config{
 		Pages: pages, Logins: h.logins, Flow: h.flow, Clients: h.logins, Audit: h.audit, Now: func() time.Time { return h.now },
 		Offers: func(broker.Client) []providers.Info {
 			both := []providers.Mode{providers.ModeThis, providers.ModeOther}
@@ -304,8 +304,11 @@ func newHouse(t testing.TB) *house {
 				{ID: providers.Freja, Instance: "main", Name: "Freja eID+", Modes: both},
 			}
 		},
-	})
-	if err != nil {
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	if h.web, err = New(config); err != nil {
 		t.Fatal(err)
 	}
 	h.logins.clients["demo"] = broker.Client{ID: "demo", Name: "Exempelbo kommun", NameEN: "Exempelbo Municipality", Home: "https://www.example.se/", Theme: broker.Theme{}}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -9,19 +8,17 @@ import (
 
 	"sigill/broker"
 	"sigill/broker/kit/design"
-	"sigill/broker/kit/i18n"
 	"sigill/broker/kit/page"
 	"sigill/broker/oidc"
 )
 
 // Pages draws pages. It is apart from Web since the OpenID room needs its part
-// of it (oidc.Pages) before there are logins to show.
+// of it (oidc.Pages) before there are logins to show, and since the signing room
+// shows e-ID orders as we do (see Errand).
 type Pages struct {
 	PagesConfig
-	host      string
-	texts     *i18n.Catalogue
-	templates *page.Templates
-	ground    page.Ground
+	room   *page.Room
+	ground page.Ground
 }
 
 // PagesConfig is what Pages needs, all of it.
@@ -36,100 +33,52 @@ var _ oidc.Pages = (*Pages)(nil)
 
 // NewPages reads texts and templates and checks them against each other.
 func NewPages(c PagesConfig) (*Pages, error) {
-	if c.Assets == nil || c.Log == nil {
-		return nil, errors.New("web: incomplete configuration of pages")
-	}
-	u, err := url.Parse(c.Issuer)
-	if err != nil || u.Host == "" {
-		return nil, errors.New("web: the issuer is not an address")
-	}
-	catalogue, err := i18n.Load(texts, design.Texts())
+	room, err := page.NewRoom(page.RoomConfig{
+		Address: c.Issuer, Assets: c.Assets, Cookies: c.Cookies, Log: c.Log,
+		Templates: pagesFS(), Texts: texts, InCode: textsInCode(),
+	})
 	if err != nil {
 		return nil, err
 	}
-	t, err := page.LoadTemplates(pagesFS(), catalogue, c.Assets, textsInCode())
-	if err != nil {
-		return nil, err
-	}
-	p := &Pages{PagesConfig: c, host: u.Hostname(), texts: catalogue, templates: t}
-	p.ground = page.Ground{HTTPS: u.Scheme == "https", Log: c.Log, Draw: func(w http.ResponseWriter, r *http.Request, pr *page.Problem) {
-		p.drawProblem(w, r, pr, look{})
+	p := &Pages{PagesConfig: c, room: room}
+	p.ground = page.Ground{HTTPS: room.HTTPS, Log: c.Log, Draw: func(w http.ResponseWriter, r *http.Request, pr *page.Problem) {
+		p.drawProblem(w, r, pr, page.Look{})
 	}}
 	return p, nil
 }
 
-// look is whose page it is and what language was asked for.
-type look struct {
-	client *broker.Client
-	asked  string // the language that the application asked for
-	lang   string // the language that the answer must have; empty: see asked
-	wide   bool
+// LookOf is the look of a client's pages. asked is the language that it asked
+// for, if any. Without a client the look is ours.
+func LookOf(c *broker.Client, asked string) page.Look {
+	l := page.Look{Asked: asked}
+	if c != nil {
+		l.Name, l.NameEN, l.Home, l.Accent, l.Logo = c.Name, c.NameEN, safeHome(c.Home), c.Theme.Accent, c.Theme.Logo
+	}
+	return l
 }
 
-func clientName(c *broker.Client, lang string) string {
-	switch {
-	case c == nil:
-		return ""
-	case lang == "en" && c.NameEN != "":
-		return c.NameEN
-	}
-	return c.Name
+func (p *Pages) text(lang, key string, pairs ...any) string { return p.room.Text(lang, key, pairs...) }
+
+func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, l page.Look, policy page.Policy, body func(lang string) any) error {
+	l.Once = l.Once || r.PathValue("handle") != ""
+	return p.room.Render(w, r, status, name, l, policy, body)
 }
 
-func (p *Pages) lang(w http.ResponseWriter, r *http.Request, l look) string {
-	if l.lang != "" {
-		return l.lang
-	}
-	return p.Cookies.Lang(w, r, l.asked)
-}
-
-// text is for texts that code chooses. All of them are named in textsInCode,
-// so a missing one cannot get this far; if it does, the key is better than
-// nothing.
-func (p *Pages) text(lang, key string, pairs ...any) string {
-	s, err := p.texts.Text(lang, key, pairs...)
-	if err != nil {
-		p.Log.Error("text", "error", err)
-		return key
-	}
-	return s
-}
-
-// render draws a page in the language of the answer. body gets that language
-// and gives what the page shows.
-func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, l look, policy page.Policy, body func(lang string) any) error {
-	lang := p.lang(w, r, l)
-	v := page.View{Lang: lang, Host: p.host, Wide: l.wide, Name: clientName(l.client, lang)}
-	// A one-time address cannot be asked for again in another language.
-	if r.PathValue("handle") == "" {
-		v.Switch = page.Languages(r, lang)
-	}
-	if l.client != nil {
-		v.Theme = design.ThemeURL(l.client.Theme.Accent)
-		v.Logo = p.Assets.URL(l.client.Theme.Logo)
-	}
-	if body != nil {
-		v.Page = body(lang)
-	}
-	policy.Apply(w.Header())
-	return p.templates.Render(w, status, name, v)
-}
-
-// notice is a page that says something and needs no answer.
-type notice struct {
+// Notice is a page that says something and needs no answer.
+type Notice struct {
 	Title, Heading, Text, Next, Beware string
 	Sign, Icon                         string
 	Client, Home, Choices, Reference   string
 }
 
-// show draws a notice outside a Handler.
-func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, l look, body func(lang string) notice) {
+// Show draws a notice outside a Handler.
+func (p *Pages) Show(w http.ResponseWriter, r *http.Request, status int, l page.Look, body func(lang string) Notice) {
 	err := p.render(w, r, status, "notice", l, page.Policy{}, func(lang string) any {
 		n := body(lang)
-		if l.client != nil {
-			n.Client = clientName(l.client, lang)
+		if l.Name != "" {
+			n.Client = l.NameIn(lang)
 			if n.Home == "" {
-				n.Home = safeHome(l.client.Home)
+				n.Home = l.Home
 			}
 		}
 		return n
@@ -148,10 +97,10 @@ func safeHome(address string) string {
 	return ""
 }
 
-func (p *Pages) drawProblem(w http.ResponseWriter, r *http.Request, pr *page.Problem, l look) {
-	p.show(w, r, pr.Status, l, func(lang string) notice {
+func (p *Pages) drawProblem(w http.ResponseWriter, r *http.Request, pr *page.Problem, l page.Look) {
+	p.Show(w, r, pr.Status, l, func(lang string) Notice {
 		words := wordsOf(pr.Code)
-		n := notice{
+		n := Notice{
 			Title: p.text(lang, "error.title"), Heading: p.text(lang, words.heading), Text: p.text(lang, words.text),
 			Sign: "warn", Icon: "alert", Reference: page.RequestID(r.Context()),
 		}
@@ -173,7 +122,7 @@ func (p *Pages) drawProblem(w http.ResponseWriter, r *http.Request, pr *page.Pro
 func (p *Pages) Fault(w http.ResponseWriter, r *http.Request, f oidc.Fault) {
 	g := p.ground
 	g.Draw = func(w http.ResponseWriter, r *http.Request, pr *page.Problem) {
-		p.drawProblem(w, r, pr, look{client: f.Client})
+		p.drawProblem(w, r, pr, LookOf(f.Client, ""))
 	}
 	g.Fail(w, r, &page.Problem{Status: f.Status, Code: f.Code, Err: f.Err})
 }
@@ -181,10 +130,10 @@ func (p *Pages) Fault(w http.ResponseWriter, r *http.Request, f oidc.Fault) {
 // Logout asks whether to log out, or says that it is done.
 func (p *Pages) Logout(w http.ResponseWriter, r *http.Request, v oidc.LogoutView) {
 	r = p.ground.Prepare(w, r)
-	l := look{client: v.Client}
+	l := LookOf(v.Client, "")
 	if !v.Confirm {
-		p.show(w, r, http.StatusOK, l, func(lang string) notice {
-			return notice{
+		p.Show(w, r, http.StatusOK, l, func(lang string) Notice {
+			return Notice{
 				Title: p.text(lang, "logout.title"), Heading: p.text(lang, "logout.done"), Text: p.text(lang, "logout.done.text"),
 				Icon: "check", Home: safeHome(v.Back),
 			}
@@ -206,7 +155,7 @@ func (p *Pages) Logout(w http.ResponseWriter, r *http.Request, v oidc.LogoutView
 // FormPost is a page that posts fields onward.
 func (p *Pages) FormPost(w http.ResponseWriter, r *http.Request, action string, fields [][2]string) {
 	r = p.ground.Prepare(w, r)
-	err := p.render(w, r, http.StatusOK, "onward", look{}, page.Policy{FormTargets: []string{action}}, func(string) any {
+	err := p.render(w, r, http.StatusOK, "onward", page.Look{}, page.Policy{FormTargets: []string{action}}, func(string) any {
 		return struct {
 			Action string
 			Fields [][2]string

@@ -100,6 +100,23 @@ func samples(t testing.TB) []sample {
 	})
 	via("failed-never-begun", "GET", "/login/late/o-late", nil, 200)
 
+	// The same pages for signatures, as the signing room has them.
+	signed := func(name string, m providers.Mode, v flow.View) {
+		draw("sign-"+name, 200, func(w http.ResponseWriter, r *http.Request) {
+			e := signature(m)
+			r = h.web.ground.Prepare(w, r)
+			if err := h.web.Pages.Waiting(w, r, e, v); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	signed("wait-qr", providers.ModeOther, flow.View{State: flow.StatePending, Wait: waiting(providers.ModeOther)})
+	signed("wait-link", providers.ModeThis, flow.View{State: flow.StatePending, Wait: waiting(providers.ModeThis), Order: broker.Order{Returned: h.now}})
+	signed("returning", providers.ModeThis, flow.View{State: flow.StateReturning, Order: broker.Order{Provider: providers.BankID}})
+	for _, r := range reasons() {
+		signed("failed-"+string(r), providers.ModeOther, flow.View{State: flow.StateFailed, Failed: providers.Failed{Reason: r, Text: textFor(r)}})
+	}
+
 	rejections := map[providers.Reason]*oidc.Rejection{
 		oidc.TooYoung: {Reason: oidc.TooYoung, Code: "access_denied", Text: providers.Text{
 			SV: "Den här tjänsten är för den som har fyllt 18 år. Be en vårdnadshavare att logga in i stället, eller kontakta Exempelbo kommun.",
@@ -164,6 +181,21 @@ func samples(t testing.TB) []sample {
 		pages.FormPost(w, r, "http://"+r.Host+"/callback", [][2]string{{"code", "abc"}, {"state", `x"y`}})
 	})
 	return out
+}
+
+// signature is the errand of somebody who is about to sign.
+func signature(m providers.Mode) Errand {
+	e := Errand{
+		Owner: "signing", Ref: "order.2", Order: "o-sign", Browser: browserOne, Provider: providers.MBankID, Mode: m,
+		Sign: true, What: "Ansökan om plats i förskola",
+		Look: LookOf(&broker.Client{Name: "Exempelbo kommun", NameEN: "Exempelbo Municipality"}, ""),
+		Self: "/signing/demo/o/order/2/o-sign", Choices: "/signing/demo/o/order/2",
+	}
+	if m == providers.ModeThis {
+		e.Provider = providers.BankID
+	}
+	e.Done = e.Self + "/done"
+	return e
 }
 
 func textFor(r providers.Reason) providers.Text {

@@ -1,32 +1,90 @@
 package web
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"time"
 
-	"sigill/broker"
+	"sigill/broker/kit/page"
 	"sigill/providers"
 )
 
-// choice is an e-ID and where it is.
-type choice struct {
+const (
+	// choiceCookie remembers what was chosen last: "mbankid.other".
+	choiceCookie = "sigill_choice"
+	choiceLife   = 180 * 24 * time.Hour
+	// plainCookie marks a browser that runs no scripts: the chooser's form said
+	// so. Its waiting page is told to reload itself by a header, since an
+	// element in the page would be read out, and reload, for everybody.
+	plainCookie = "sigill_plain"
+)
+
+// Choice is an e-ID and where it is.
+type Choice struct {
 	Provider providers.ID
 	Mode     providers.Mode
 }
 
-func (c choice) String() string { return string(c.Provider) + "." + string(c.Mode) }
+func (c Choice) String() string { return string(c.Provider) + "." + string(c.Mode) }
 
-// way is a choice as the page offers it.
-type way struct {
-	choice
+// Way is a choice as a page offers it.
+type Way struct {
+	Choice
 	Title, Text, Icon string
-	Last              bool // what this browser chose last time
+	Tag               string // what else there is to say of it; may be empty
+	Last              bool   // what this browser chose last time
+}
+
+// Ways is what the list of ways shows: forms that post to Action.
+type Ways struct {
+	Action string
+	List   []Way
+}
+
+// Ways gives the ways that a page of r offers, those first that suit the device.
+func (p *Pages) Ways(r *http.Request, lang, action string, ids []providers.ID, infos []providers.Info) Ways {
+	return Ways{action, p.ways(lang, ids, infos, handheld(r.UserAgent()), p.Cookies.Get(r, choiceCookie))}
+}
+
+// Chosen reads what the person chose from the list of ways. Only what is offered
+// counts, whatever the page showed. The browser is made to remember the choice,
+// and whether it runs scripts.
+func (p *Pages) Chosen(w http.ResponseWriter, r *http.Request, ids []providers.ID, infos []providers.Info) (Choice, providers.Info, error) {
+	form, err := page.Form(r, "provider", "device", "script")
+	if err != nil {
+		return Choice{}, providers.Info{}, err
+	}
+	c, ok := readChoice(form["provider"], form["device"])
+	if !ok {
+		return Choice{}, providers.Info{}, &page.Problem{Status: http.StatusBadRequest, Code: CodeChoice, Err: errors.New("no such choice")}
+	}
+	info, err := Offered(c, ids, infos)
+	if err != nil {
+		return Choice{}, providers.Info{}, err
+	}
+	p.Cookies.Set(w, choiceCookie, c.String(), choiceLife)
+	if form["script"] == "off" {
+		p.Cookies.Set(w, plainCookie, "1", 0)
+	} else if p.Cookies.Get(r, plainCookie) != "" {
+		p.Cookies.Clear(w, plainCookie)
+	}
+	return c, info, nil
+}
+
+// Device is what issuers are told about the browser that shows our page.
+func (p *Pages) Device(r *http.Request, a page.Addresses, browser string) providers.Device {
+	return providers.Device{IP: a.Of(r), UserAgent: r.UserAgent(), ID: deviceID(browser), Domain: p.room.Host}
 }
 
 // readChoice reads the form's fields. An absent device is the usual one; bankid
 // is this device by its meaning.
-func readChoice(provider, device string) (choice, bool) {
-	c := choice{providers.ID(provider), providers.Mode(device)}
+func readChoice(provider, device string) (Choice, bool) {
+	c := Choice{providers.ID(provider), providers.Mode(device)}
 	if c.Mode == "" {
 		c.Mode = providers.ModeThis
 		if c.Provider == providers.MBankID {
@@ -34,26 +92,24 @@ func readChoice(provider, device string) (choice, bool) {
 		}
 	}
 	if !c.Provider.Known() || c.Mode != providers.ModeThis && c.Mode != providers.ModeOther {
-		return choice{}, false
+		return Choice{}, false
 	}
 	if c.Provider == providers.BankID && c.Mode != providers.ModeThis {
-		return choice{}, false
+		return Choice{}, false
 	}
 	return c, true
 }
 
-// offered finds the e-ID of a choice among those that may answer the login. The
-// server decides, whatever the page showed.
-func offered(c choice, l broker.Login, infos []providers.Info) (providers.Info, bool) {
-	if !slices.Contains(l.Offered, c.Provider) {
-		return providers.Info{}, false
-	}
-	for _, i := range infos {
-		if i.ID == c.Provider && slices.Contains(i.Modes, c.Mode) {
-			return i, true
+// Offered finds the e-ID of a choice among those that may be chosen.
+func Offered(c Choice, ids []providers.ID, infos []providers.Info) (providers.Info, error) {
+	if slices.Contains(ids, c.Provider) {
+		for _, i := range infos {
+			if i.ID == c.Provider && slices.Contains(i.Modes, c.Mode) {
+				return i, nil
+			}
 		}
 	}
-	return providers.Info{}, false
+	return providers.Info{}, &page.Problem{Status: http.StatusBadRequest, Code: CodeChoice, Err: fmt.Errorf("%s is not offered", c)}
 }
 
 // handheld guesses whether our page is shown on a phone or tablet. It only
@@ -69,26 +125,28 @@ func handheld(agent string) bool {
 
 // ways lists what the chooser offers: on a phone the app on it first, on a
 // computer the QR code first, and before all what was chosen last.
-func (p *Pages) ways(lang string, l broker.Login, infos []providers.Info, phone bool, last string) []way {
-	var out []way
-	both := slices.Contains(l.Offered, providers.BankID)
-	for _, id := range l.Offered {
+func (p *Pages) ways(lang string, ids []providers.ID, infos []providers.Info, phone bool, last string) []Way {
+	var out []Way
+	both := slices.Contains(ids, providers.BankID)
+	for _, id := range ids {
 		for _, mode := range []providers.Mode{providers.ModeThis, providers.ModeOther} {
-			c := choice{id, mode}
-			info, ok := offered(c, l, infos)
+			c := Choice{id, mode}
+			info, err := Offered(c, ids, infos)
 			switch {
-			case !ok, id == providers.BankID && mode != providers.ModeThis:
+			case err != nil, id == providers.BankID && mode != providers.ModeThis:
 				continue
 			case id == providers.MBankID && mode == providers.ModeThis && (!phone || both):
 				// On a computer it is never there; on a phone bankid covers it.
 				continue
 			}
 			w := p.describe(lang, c, info, phone)
-			w.Last = last == c.String()
+			if w.Last = last == c.String(); w.Last {
+				w.Tag = p.text(lang, "choose.last")
+			}
 			out = append(out, w)
 		}
 	}
-	rank := func(w way) int {
+	rank := func(w Way) int {
 		here := w.Mode == providers.ModeThis
 		switch {
 		case w.Last:
@@ -98,12 +156,12 @@ func (p *Pages) ways(lang string, l broker.Login, infos []providers.Info, phone 
 		}
 		return 2
 	}
-	slices.SortStableFunc(out, func(a, b way) int { return rank(a) - rank(b) })
+	slices.SortStableFunc(out, func(a, b Way) int { return rank(a) - rank(b) })
 	return out
 }
 
-func (p *Pages) describe(lang string, c choice, info providers.Info, phone bool) way {
-	w := way{choice: c, Icon: "qr"}
+func (p *Pages) describe(lang string, c Choice, info providers.Info, phone bool) Way {
+	w := Way{Choice: c, Icon: "qr"}
 	set := func(title, text string) { w.Title, w.Text = p.text(lang, title), p.text(lang, text) }
 	here := c.Mode == providers.ModeThis
 	if here {
@@ -157,4 +215,11 @@ func idName(id providers.ID) string {
 		return "Telia"
 	}
 	return string(id)
+}
+
+// deviceID is what issuers know a browser by: lasting, and nothing that the
+// browser's secret could be found from.
+func deviceID(browser string) string {
+	sum := sha256.Sum256([]byte("device" + browser))
+	return hex.EncodeToString(sum[:])[:40]
 }

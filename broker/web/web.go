@@ -8,6 +8,9 @@
 // Swedish and English, follow WCAG 2.2 AA, and stand under a content security
 // policy without inline script or style.
 //
+// What draws an e-ID order serves signatures too: see Errand. The signing room
+// has pages, addresses and words of its own for the rest.
+//
 // A browser is known by its cookie alone (invariant I3): the names of logins
 // and orders that stand in addresses are worth nothing without it.
 package web
@@ -16,6 +19,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -73,7 +77,8 @@ type Recorder interface {
 	Record(ctx context.Context, events ...audit.Event) error
 }
 
-// Config is what Web needs. All fields but Addresses and Now are required.
+// Config is what Web needs. All fields but Homes, Addresses and
+// Now are required.
 type Config struct {
 	Pages   *Pages
 	Logins  Logins
@@ -81,7 +86,10 @@ type Config struct {
 	Clients Clients
 	Audit   Recorder
 	// Offers are the configured e-IDs that a client may use.
-	Offers    func(broker.Client) []providers.Info
+	Offers func(broker.Client) []providers.Info
+	// Homes are the waiting pages of orders that others than logins own, by
+	// owner: where somebody who comes back from an app goes on.
+	Homes     map[string]func(broker.Order) string
 	Addresses page.Addresses
 	Now       func() time.Time
 }
@@ -89,6 +97,7 @@ type Config struct {
 // Web answers browsers.
 type Web struct {
 	Config
+	homes  map[string]func(broker.Order) string
 	ground page.Ground
 	log    *slog.Logger
 }
@@ -101,7 +110,14 @@ func New(c Config) (*Web, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	w := &Web{Config: c, ground: c.Pages.ground, log: c.Pages.Log}
+	homes := map[string]func(broker.Order) string{owner: func(o broker.Order) string { return orderPage(o.Ref, o.ID) }}
+	for o, home := range c.Homes {
+		if homes[o] != nil || home == nil {
+			return nil, fmt.Errorf("web: no home, or two, for the orders of %q", o)
+		}
+		homes[o] = home
+	}
+	w := &Web{Config: c, homes: homes, ground: c.Pages.ground, log: c.Pages.Log}
 	w.ground.Draw = w.drawProblem
 	return w, nil
 }
@@ -147,7 +163,7 @@ func (w *Web) nowhere(http.ResponseWriter, *http.Request) error {
 }
 
 func (w *Web) front(rw http.ResponseWriter, r *http.Request) error {
-	return w.Pages.render(rw, r, http.StatusOK, "front", look{}, page.Policy{}, nil)
+	return w.Pages.render(rw, r, http.StatusOK, "front", page.Look{}, page.Policy{}, nil)
 }
 
 // notFound turns what a browser may not know of into the page for it.
@@ -161,14 +177,14 @@ func notFound(err error) error {
 // drawProblem audits what was refused and draws the error page.
 func (w *Web) drawProblem(rw http.ResponseWriter, r *http.Request, p *page.Problem) {
 	switch p.Code {
-	case page.CodeTooLarge, page.CodeMalformed, codeChoice, oidc.FaultCrossSite:
+	case page.CodeTooLarge, page.CodeMalformed, CodeChoice, oidc.FaultCrossSite:
 		if err := w.Audit.Record(context.WithoutCancel(r.Context()), audit.Event{Type: audit.InputRefused, At: w.Now(), Reason: p.Code}); err != nil {
 			w.log.ErrorContext(r.Context(), "refused input not audited", "error", err)
 		}
 	}
-	l := look{}
+	l := page.Look{}
 	if c, ok := w.lastClient(r); ok {
-		l.client = &c
+		l = LookOf(&c, "")
 	}
 	w.Pages.drawProblem(rw, r, p, l)
 }

@@ -77,6 +77,117 @@ func TestEveryPageInBothLanguages(t *testing.T) {
 	}
 }
 
+// A page about a signature speaks of no login, and where it failed, it says that
+// nothing is signed.
+func TestSignaturesAreNoLogins(t *testing.T) {
+	seen := 0
+	for _, s := range samples(t) {
+		if !strings.HasPrefix(s.name, "sign-") {
+			continue
+		}
+		for lang, words := range map[string][]string{"sv": {"inlogg", "logga in", "loggar in", "legitimera"}, "en": {"log in", "login", "logged", "logging", "identify yourself"}} {
+			w := httptest.NewRecorder()
+			s.serve(w, httptest.NewRequest("GET", "/gallery/"+s.name+"?lang="+lang, nil))
+			body, _, _ := strings.Cut(w.Body.String(), "<footer")
+			for _, word := range words {
+				if strings.Contains(strings.ToLower(body), word) {
+					t.Errorf("%s speaks of %q", s.name, word)
+				}
+			}
+			if strings.Contains(s.name, "failed") && s.name != "sign-failed-result_lost" {
+				seen++
+				if !strings.Contains(body, map[string]string{"sv": "Ingenting är underskrivet.", "en": "Nothing is signed."}[lang]) {
+					t.Errorf("%s, %s: does not say that nothing is signed", s.name, lang)
+				}
+			}
+		}
+	}
+	if seen != 2*(len(reasons())-1) {
+		t.Errorf("%d pages of failures", seen)
+	}
+}
+
+func TestErrandsLeadWhereTheirOwnerSays(t *testing.T) {
+	h := newHouse(t)
+	e := signature(providers.ModeThis)
+	draw := func(v flow.View) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		if err := h.web.Pages.Waiting(w, httptest.NewRequest("GET", e.Self, nil), e, v); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	taken := flow.View{State: flow.StateFailed, Failed: providers.Failed{Hint: flow.ContinuedElsewhere}}
+	for name, v := range map[string]flow.View{"complete": {State: flow.StateComplete}, "taken over": taken} {
+		if to := location(t, draw(v)); to != e.Done {
+			t.Errorf("%s leads to %s", name, to)
+		}
+	}
+	body := draw(flow.View{State: flow.StateFailed, Failed: providers.Failed{Reason: providers.Cancelled}}).Body.String()
+	if !strings.Contains(body, `action="`+e.Self+`/restart"`) || !strings.Contains(body, `href="`+e.Choices+`"`) || strings.Contains(body, "/back") {
+		t.Errorf("the failure leads elsewhere: %s", body)
+	}
+	w := httptest.NewRecorder()
+	if err := h.web.Pages.Status(w, httptest.NewRequest("GET", e.Self+"/status", nil), e, flow.View{State: flow.StateComplete}, nil); err != nil ||
+		strings.TrimSpace(w.Body.String()) != `{"state":"complete","redirect":"`+e.Done+`"}` {
+		t.Errorf("%v %s", err, w.Body)
+	}
+}
+
+func TestWatchKnowsWhoseOrderItIs(t *testing.T) {
+	h := newHouse(t)
+	e := signature(providers.ModeOther)
+	watch := func(change func(*Errand)) (flow.View, error) {
+		c := e
+		change(&c)
+		return h.web.Pages.Watch(t.Context(), h.flow, c, h.now)
+	}
+	same := func(*Errand) {}
+	if _, err := watch(same); !errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("no order: %v", err)
+	}
+	if v, err := watch(func(e *Errand) { e.Reserved = h.now.Add(-time.Second) }); err != nil || v.State != flow.StatePending {
+		t.Errorf("reserved: %v %v", v.State, err)
+	}
+	v, err := watch(func(e *Errand) { e.Reserved = h.now.Add(-time.Minute) })
+	if err != nil || v.State != flow.StateFailed || !strings.HasPrefix(v.Failed.Text.SV, "Underskriften") {
+		t.Errorf("never begun: %+v %v", v, err)
+	}
+	h.flow.put(e.Order, browserOne, e.Ref, flow.View{State: flow.StatePending})
+	if _, err := watch(func(e *Errand) { e.Owner = owner }); err != nil {
+		t.Errorf("its owner: %v", err)
+	}
+	for name, change := range map[string]func(*Errand){
+		"another owner": same, "another errand": func(e *Errand) { e.Owner, e.Ref = owner, "x" },
+		"another browser": func(e *Errand) { e.Owner, e.Browser = owner, browserTwo }, "no browser": func(e *Errand) { e.Owner, e.Browser = owner, "" },
+	} {
+		if _, err := watch(change); !errors.Is(err, broker.ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestComingBackToASignature(t *testing.T) {
+	h := newHouse(t, func(c *Config) {
+		c.Homes = map[string]func(broker.Order) string{"signing": func(o broker.Order) string { return "/signing/x/" + o.Ref + "/" + string(o.ID) }}
+	})
+	h.flow.put("o-sign", browserOne, "r", flow.View{})
+	for _, o := range []string{"signing", "nobody"} {
+		h.flow.arrivals["o-sign "+o] = flow.Arrival{Outcome: flow.Welcome, Order: broker.Order{ID: "o-sign", Owner: o, Ref: "r"}}
+	}
+	if to := location(t, h.get("/return/o-sign?n=signing")); to != "/signing/x/r/o-sign" {
+		t.Errorf("sent to %s", to)
+	}
+	if w := h.get("/return/o-sign?n=nobody"); w.Code != http.StatusGone {
+		t.Errorf("an order that nobody owns: %d", w.Code)
+	}
+	c := h.web.Config
+	c.Homes = map[string]func(broker.Order) string{owner: func(broker.Order) string { return "/" }}
+	if _, err := New(c); err == nil {
+		t.Error("two homes for one owner pass")
+	}
+}
+
 func TestChooserOrder(t *testing.T) {
 	all := []providers.ID{providers.BankID, providers.MBankID}
 	for name, c := range map[string]struct {
@@ -96,9 +207,8 @@ func TestChooserOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
-			l := broker.Login{Offered: c.offered}
 			var got []string
-			for _, w := range h.web.Pages.ways("sv", l, h.web.Offers(broker.Client{}), handheld(c.agent), c.last) {
+			for _, w := range h.web.Pages.ways("sv", c.offered, h.web.Offers(broker.Client{}), handheld(c.agent), c.last) {
 				s := w.String()
 				if w.Last {
 					s += "!"

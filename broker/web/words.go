@@ -9,7 +9,7 @@ import (
 
 // Problems besides those of kit/page and broker/oidc.
 const (
-	codeChoice  = "choice"   // not offered
+	CodeChoice  = "choice"   // an e-ID that is not offered
 	codeTooMany = "too_many" // requests from one address
 )
 
@@ -25,7 +25,7 @@ func wordsOf(code string) words {
 	case oidc.FaultExpired:
 		return words{heading: "expired.heading", text: "expired.text", next: "expired.cookies"}
 	case page.CodeNotFound, codeTooMany, oidc.FaultCrossSite, oidc.FaultClient, oidc.FaultRedirect:
-	case page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, codeChoice:
+	case page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, CodeChoice:
 		w.choices = true
 	case oidc.FaultResponseMode:
 		return wordsOf(page.CodeMalformed)
@@ -37,39 +37,48 @@ func wordsOf(code string) words {
 
 // ending is how a failed order is told.
 type ending struct {
-	key   string // of the heading; with ".next" of the advice
-	again bool   // trying the same again may help
+	name  string
+	again bool // trying the same again may help
 	grave bool
+}
+
+// key is of the heading; with ".next" of the advice. The advice to a signature
+// says that nothing is signed.
+func (e ending) key(sign bool) string {
+	if sign {
+		return "unsigned." + e.name
+	}
+	return "failed." + e.name
 }
 
 func endingOf(r providers.Reason) ending {
 	switch r {
 	case providers.Cancelled:
-		return ending{"failed.cancelled", true, false}
+		return ending{"cancelled", true, false}
 	case providers.TimedOut:
-		return ending{"failed.timed_out", true, false}
+		return ending{"timed_out", true, false}
 	case providers.StartFailed:
-		return ending{"failed.start_failed", true, false}
+		return ending{"start_failed", true, false}
 	case providers.Blocked:
-		return ending{"failed.blocked", false, false}
+		return ending{"blocked", false, false}
 	case providers.InProgress, providers.Replaced:
-		return ending{"failed.in_progress", true, true}
+		return ending{"in_progress", true, true}
 	case providers.Unsuitable:
-		return ending{"failed.unsuitable", true, false}
+		return ending{"unsuitable", true, false}
 	case providers.RiskBlocked, providers.StepUpFailed, providers.Declined:
-		return ending{"failed.stopped", false, true}
+		return ending{"stopped", false, true}
 	case providers.WrongPerson:
-		return ending{"failed.wrong_person", false, false}
+		return ending{"wrong_person", false, false}
 	case providers.LevelTooLow:
-		return ending{"failed.level_too_low", false, false}
+		return ending{"level_too_low", false, false}
 	case providers.WrongBrowser:
-		return ending{"failed.wrong_browser", false, false}
+		return ending{"wrong_browser", false, false}
 	case providers.IssuerDown:
-		return ending{"failed.issuer_down", true, false}
+		return ending{"issuer_down", true, false}
 	case providers.ResultLost:
-		return ending{"failed.result_lost", true, false}
+		return ending{"result_lost", true, false}
 	}
-	return ending{"failed.unknown", true, true}
+	return ending{"unknown", true, true}
 }
 
 func rejectionHeading(r providers.Reason) string {
@@ -79,7 +88,7 @@ func rejectionHeading(r providers.Reason) string {
 	case oidc.CoordinationNumber:
 		return "rejected.coordination"
 	}
-	return endingOf(r).key
+	return endingOf(r).key(false)
 }
 
 // textsInCode are the texts that code shows and no template names.
@@ -91,27 +100,29 @@ func textsInCode() []i18n.Use {
 		}
 	}
 	use(nil, "error.title", "expired.heading", "expired.text", "expired.cookies",
-		"elsewhere.heading", "elsewhere.text", "failed.unknown.text",
+		"elsewhere.heading", "elsewhere.text", "failed.unknown.text", "unsigned.unknown.text",
 		"return.wrong.heading", "return.wrong.text", "return.wrong.next", "return.wrong.beware",
 		"return.close.heading", "return.close.text", "return.spent.heading", "return.spent.text",
 		"rejected.too_young", "rejected.coordination", "logout.title", "logout.done", "logout.done.text",
 		"wait.working", "wait.done", "returning.state",
 		"way.bankid.this", "way.bankid.this.phone", "way.bankid.this.computer",
 		"way.mbankid.this", "way.mbankid.other", "way.mbankid.other.computer",
-		"way.mbankid.other.phone", "way.mbankid.other.phone.text", "way.this.text", "way.other.text")
+		"way.mbankid.other.phone", "way.mbankid.other.phone.text", "way.this.text", "way.other.text", "choose.last")
 	for _, code := range []string{
-		page.CodeNotFound, page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, page.CodeInternal, codeChoice, codeTooMany,
+		page.CodeNotFound, page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, page.CodeInternal, CodeChoice, codeTooMany,
 		oidc.FaultCrossSite, oidc.FaultClient, oidc.FaultRedirect,
 	} {
 		use(nil, "error."+code, "error."+code+".text")
 	}
 	for _, r := range reasons() {
-		key := endingOf(r).key
-		use(nil, key)
-		if key == "failed.unknown" {
-			use([]string{"client"}, key+".next")
-		} else {
-			use(nil, key+".next")
+		for _, sign := range []bool{false, true} {
+			key := endingOf(r).key(sign)
+			use(nil, key)
+			if endingOf(r).name == "unknown" {
+				use([]string{"client"}, key+".next")
+			} else {
+				use(nil, key+".next")
+			}
 		}
 	}
 	use([]string{"client"}, "auth.text")
