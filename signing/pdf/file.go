@@ -52,8 +52,8 @@ type Trailer struct {
 type Indirect struct {
 	Number     int
 	Start, End int // from its number to the end of its last line
+	Body       int // where Object begins
 	Object     Object
-	body       int // where Object begins
 }
 
 // Get finds an object as of a revision (0 is the original file).
@@ -93,13 +93,14 @@ func (f *File) Stream(revision int, o Object) (Stream, bool) {
 	return stream, ok
 }
 
-// ValueSpan says where in the file the value of a key of an object stands; the
-// object is a dictionary.
-func (f *File) ValueSpan(o *Indirect, key Name) (start, end int, ok bool) {
-	if _, isDict := o.Object.(Dict); !isDict {
-		return 0, 0, false
-	}
-	p := parser{buf: f.Bytes[:o.End], pos: o.body, depth: maxInt, values: maxInt}
+// At is the file as it was up to a revision.
+func (f *File) At(revision int) *File {
+	return &File{Bytes: f.Bytes[:f.Revisions[revision].End], Revisions: f.Revisions[:revision+1]}
+}
+
+// ValueSpan says where in a written dictionary the value of a key stands.
+func ValueSpan(dict []byte, key Name) (start, end int, ok bool) {
+	p := parser{buf: dict, depth: DefaultLimits().Depth, values: len(dict)}
 	spans := map[Name][2]int{}
 	if !p.take("<<") {
 		return 0, 0, false
@@ -214,13 +215,13 @@ func (r *reader) indirect() (*Indirect, error) {
 	if o.Number > r.limits.Objects {
 		return nil, r.fail("an object with the number %d", o.Number)
 	}
-	o.body = r.pos
+	o.Body = r.pos
 	if o.Object, err = r.spelled(); err != nil {
 		return nil, err
 	}
 	switch body := o.Object.(type) {
 	case Ref, Null:
-		return nil, &SyntaxError{o.body, "an object that is only a reference, or nothing"}
+		return nil, &SyntaxError{o.Body, "an object that is only a reference, or nothing"}
 	case Dict:
 		if !r.take("\nstream\n") {
 			break

@@ -132,9 +132,9 @@ func TestParse(t *testing.T) {
 		t.Errorf("decoded more than the limit: %v", err)
 	}
 	object, _ := f.Get(0, 3)
-	start, end, ok := f.ValueSpan(object, "MediaBox")
-	if !ok || string(file[start:end]) != "[0 0 595.28 842]" {
-		t.Errorf("%q, %v", file[start:end], ok)
+	start, end, ok := ValueSpan(file[object.Body:object.End], "MediaBox")
+	if !ok || string(file[object.Body:][start:end]) != "[0 0 595.28 842]" {
+		t.Errorf("%d..%d, %v", start, end, ok)
 	}
 	if !bytes.HasPrefix(file[object.Start:], []byte("3 0 obj\n")) || !bytes.HasSuffix(file[:object.End], []byte("endobj\n")) {
 		t.Errorf("object 3 stands at %d..%d", object.Start, object.End)
@@ -335,7 +335,7 @@ func FuzzParse(f *testing.F) {
 		for n, rev := range file.Revisions {
 			w := NewWriter()
 			if n > 0 {
-				w = (&File{Bytes: in[:rev.Start], Revisions: file.Revisions[:n]}).Update()
+				w = file.At(n - 1).Update()
 			}
 			for w.size < rev.size {
 				w.Reserve()

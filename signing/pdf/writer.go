@@ -41,18 +41,21 @@ func (w *Writer) Reserve() Ref {
 }
 
 // Put writes an object under a number: one that was reserved, or, in an update,
-// that of an object to replace.
-func (w *Writer) Put(ref Ref, o Object) {
+// that of an object to replace. It says where in the file the object begins,
+// after the line with its number.
+func (w *Writer) Put(ref Ref, o Object) int {
 	number := int(ref)
 	if _, twice := w.offsets[number]; twice || number < 1 || number >= w.size {
 		w.err = errors.Join(w.err, fmt.Errorf("pdf: object %d is written twice or has no number", number))
-		return
+		return 0
 	}
 	w.offsets[number] = w.base + len(w.buf)
 	w.buf = strconv.AppendInt(w.buf, int64(number), 10)
 	w.buf = append(w.buf, " 0 obj\n"...)
+	at := w.base + len(w.buf)
 	w.buf = Append(w.buf, o)
 	w.buf = append(w.buf, "\nendobj\n"...)
+	return at
 }
 
 // Add writes an object under the next number.
@@ -60,13 +63,6 @@ func (w *Writer) Add(o Object) Ref {
 	ref := w.Reserve()
 	w.Put(ref, o)
 	return ref
-}
-
-// Offset says where in the file an object that was written stands: the offset
-// of its number.
-func (w *Writer) Offset(ref Ref) (int, bool) {
-	offset, ok := w.offsets[int(ref)]
-	return offset, ok
 }
 
 // Finish ends the file, or the update, and gives its bytes: all of a file, only
