@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sigill/testidp/control"
+	"sigill/testidp/inbox"
 	"sigill/testidp/persons"
 )
 
@@ -21,7 +22,7 @@ type TB interface {
 // test and stops it afterwards. Keys come from the user's cache.
 func Start(t TB, configure ...func(*Config)) *Server {
 	t.Helper()
-	c := Config{Listen: "127.0.0.1:0", BankIDListen: "127.0.0.1:0"}
+	c := Config{Listen: "127.0.0.1:0", BankIDListen: "127.0.0.1:0", MailListen: "127.0.0.1:0"}
 	for _, f := range configure {
 		f(&c)
 	}
@@ -102,3 +103,16 @@ func (s *Server) Fault(provider, fault string) {
 
 // ClearFaults ends all faults.
 func (s *Server) ClearFaults() { s.api.Faults.Clear() }
+
+// Messages lists the mail and the SMS to an address, or all when it is empty;
+// the newest is the last.
+func (s *Server) Messages(to string) []inbox.Message { return s.inbox.List(to) }
+
+// AwaitMessages is Messages as soon as there are n of them, or the context's
+// error.
+func (s *Server) AwaitMessages(ctx context.Context, to string, n int) ([]inbox.Message, error) {
+	return s.inbox.Wait(ctx, to, n)
+}
+
+// ClearMessages empties the inbox.
+func (s *Server) ClearMessages() { s.inbox.Clear() }

@@ -2,9 +2,10 @@
 // keys, the issuers' services and a phone. TEST ONLY: it hands anybody's
 // identity to whoever asks, and only demo and test programs may link it.
 //
-// It composes the simulators and serves them: the phone and the control API
-// over plain http (DESIGN.md section 6), each issuer's own interface as that
-// issuer documents it. It imports nothing of the programs under test, so that
+// It composes the simulators and serves them: the phone, the inbox and the
+// control API over plain http (DESIGN.md section 6), each issuer's own
+// interface as that issuer documents it, and what carries messages: a mail
+// server and SMS gateways. It imports nothing of the programs under test, so that
 // one misreading of a document cannot hide in both ends.
 package testidp
 
@@ -22,15 +23,19 @@ import (
 
 	"sigill/testidp/bankid"
 	"sigill/testidp/control"
+	"sigill/testidp/inbox"
+	"sigill/testidp/mail"
 	"sigill/testidp/persons"
 	"sigill/testidp/phone"
 	"sigill/testidp/pki"
+	"sigill/testidp/sms"
 )
 
 // The addresses of the demo.
 const (
 	DefaultListen       = "localhost:8082"
 	DefaultBankIDListen = "localhost:8443"
+	DefaultMailListen   = "127.0.0.1:8025"
 )
 
 // DefaultRelyingParty is the name in the relying party's certificate that
@@ -40,14 +45,22 @@ const DefaultRelyingParty = "Sigill Test"
 // Config says where to listen and how fast time passes. The zero value is the
 // demo.
 type Config struct {
-	Listen         string           // phone and control API; default DefaultListen
+	Listen         string           // phone, inbox, SMS gateways and control API; default DefaultListen
 	BankIDListen   string           // BankID's relying-party API; default DefaultBankIDListen
+	MailListen     string           // SMTP; default DefaultMailListen, or a free port where Listen asks for one
 	BaseURL        string           // how browsers reach Listen; default http://localhost:<port>
 	CacheDir       string           // keys; default under the user's cache folder
 	RelyingParties []string         // display names that get certificates of their own, besides the default
 	BankID         bankid.Timings   // zero fields: the genuine values
+	Messages       MessageTimings   // zero fields: see there
 	Now            func() time.Time // default time.Now
 	Log            *slog.Logger     // default: silent
+}
+
+// MessageTimings say how fast mail and SMS are.
+type MessageTimings struct {
+	Slow   time.Duration // how much the fault "slow" takes: 3 s
+	Report time.Duration // how long an SMS is on its way to its next delivery report: 500 ms
 }
 
 // A Server is a set of simulators that listen. New binds the addresses, Run
@@ -57,9 +70,12 @@ type Server struct {
 	pki    *pki.PKI
 	api    *control.API
 	bankID *bankid.Simulator
+	inbox  *inbox.Inbox
+	mail   *mail.Server
+	sms    *sms.Gateway
 
-	web, rp net.Listener
-	handler http.Handler
+	web, rp, smtp net.Listener
+	handler       http.Handler
 }
 
 // New loads or makes the keys and binds the addresses.
@@ -69,6 +85,12 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	if c.BankIDListen == "" {
 		c.BankIDListen = DefaultBankIDListen
+	}
+	if c.MailListen == "" {
+		c.MailListen = DefaultMailListen
+		if strings.HasSuffix(c.Listen, ":0") {
+			c.MailListen = "127.0.0.1:0"
+		}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -82,12 +104,13 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{config: c, pki: keys}
 	var listen net.ListenConfig
-	if s.web, err = listen.Listen(ctx, "tcp", c.Listen); err != nil {
-		return nil, fmt.Errorf("testidp: %w", err)
-	}
-	if s.rp, err = listen.Listen(ctx, "tcp", c.BankIDListen); err != nil {
-		s.web.Close()
-		return nil, fmt.Errorf("testidp: %w", err)
+	for _, l := range []struct {
+		at      *net.Listener
+		address string
+	}{{&s.web, c.Listen}, {&s.rp, c.BankIDListen}, {&s.smtp, c.MailListen}} {
+		if *l.at, err = listen.Listen(ctx, "tcp", l.address); err != nil {
+			return nil, errors.Join(fmt.Errorf("testidp: %w", err), s.closeListeners())
+		}
 	}
 	if s.config.BaseURL == "" {
 		s.config.BaseURL = fmt.Sprintf("http://localhost:%d", port(s.web))
@@ -99,7 +122,13 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.bankID = bankid.New(bankid.Config{
 		PKI: keys, People: people, Faults: faults, Autos: autos, Timings: c.BankID, Now: c.Now, Log: c.Log,
 	})
-	s.api = &control.API{People: people, Simulators: []control.Simulator{s.bankID}, Faults: faults, Autos: autos}
+	s.inbox = inbox.New(c.Now)
+	s.mail = mail.New(mail.Config{Inbox: s.inbox, Faults: faults, Slow: c.Messages.Slow, Log: c.Log})
+	s.sms = sms.New(sms.Config{Inbox: s.inbox, Faults: faults, Slow: c.Messages.Slow, Report: c.Messages.Report, Log: c.Log})
+	s.api = &control.API{
+		People: people, Simulators: []control.Simulator{s.bankID}, Services: []control.Service{s.mail, s.sms},
+		Inbox: s.inbox, Faults: faults, Autos: autos,
+	}
 	if s.handler, err = s.routes(); err == nil {
 		// Made now, so that the first login does not wait for it.
 		for _, display := range append([]string{DefaultRelyingParty}, c.RelyingParties...) {
@@ -117,13 +146,25 @@ func New(ctx context.Context, c Config) (*Server, error) {
 // Close frees the addresses of a server that is never run.
 func (s *Server) Close() error {
 	s.bankID.Close()
-	return errors.Join(s.web.Close(), s.rp.Close())
+	s.sms.Close()
+	s.mail.Close()
+	return s.closeListeners()
 }
 
-// Handler serves the phone and the control API.
+func (s *Server) closeListeners() error {
+	var err error
+	for _, l := range []net.Listener{s.web, s.rp, s.smtp} {
+		if l != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}
+	return err
+}
+
+// Handler serves the phone, the inbox, the SMS gateways and the control API.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// URL is the address of the phone and the control API, without a slash at the end.
+// URL is the address of what Handler serves, without a slash at the end.
 func (s *Server) URL() string { return s.config.BaseURL }
 
 // BankIDURL is the base of BankID's relying-party API.
@@ -131,8 +172,17 @@ func (s *Server) BankIDURL() string {
 	return fmt.Sprintf("https://localhost:%d%s", port(s.rp), bankid.BasePath)
 }
 
+// MailAddress is where the mail server takes SMTP: host and port.
+func (s *Server) MailAddress() string { return s.smtp.Addr().String() }
+
+// ElksURL is the base of the simulated 46elks, to which /a1/sms is added.
+func (s *Server) ElksURL() string { return s.URL() + sms.ElksPath }
+
+// SMSURL is the address of the plain SMS gateway.
+func (s *Server) SMSURL() string { return s.URL() + sms.SendPath }
+
 func (s *Server) routes() (http.Handler, error) {
-	screen, err := phone.New(s.api.People, s.api.Simulators, s.api.Autos)
+	screen, err := phone.New(s.api.People, s.api.Simulators, s.api.Autos, s.inbox)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +190,7 @@ func (s *Server) routes() (http.Handler, error) {
 	mux.Handle("/", screen.Handler())
 	// A page of another site that a tester has open must not act for him.
 	mux.Handle("/control/", http.NewCrossOriginProtection().Handler(s.api.Handler()))
+	mux.Handle("/sms/", s.sms.Handler())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 	return mux, nil
 }
@@ -158,9 +209,10 @@ func (s *Server) Run(ctx context.Context) error {
 	rp.Protocols = new(http.Protocols)
 	rp.Protocols.SetHTTP1(true)
 
-	ended := make(chan error, 2)
+	ended := make(chan error, 3)
 	go func() { ended <- web.Serve(s.web) }()
 	go func() { ended <- rp.ServeTLS(s.rp, "", "") }()
+	go func() { ended <- s.mail.Serve(s.smtp) }()
 	var err error
 	select {
 	case <-ctx.Done():
@@ -169,14 +221,16 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	s.sms.Close() // first, since a slow answer would hold up the next
 	if web.Shutdown(deadline) != nil {
 		web.Close()
 	}
 	if rp.Shutdown(deadline) != nil {
 		rp.Close()
 	}
+	s.mail.Close()
 	s.bankID.Close()
-	for range 2 {
+	for range 3 {
 		if e := <-ended; e != nil && !errors.Is(e, http.ErrServerClosed) {
 			err = errors.Join(err, e)
 		}

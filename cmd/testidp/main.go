@@ -1,5 +1,6 @@
-// Command testidp runs the simulated e-IDs: a BankID with its own keys, and a
-// phone to approve with. TEST ONLY: whoever reaches it is whoever they like.
+// Command testidp runs the simulated e-IDs: a BankID with its own keys, a phone
+// to approve with, and a mail server and SMS gateways that keep what they get.
+// TEST ONLY: whoever reaches it is whoever they like.
 //
 // What it serves is described in DESIGN.md section 6.
 package main
@@ -34,8 +35,9 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	var c testidp.Config
 	flags := flag.NewFlagSet("testidp", flag.ContinueOnError)
 	flags.SetOutput(log)
-	flags.StringVar(&c.Listen, "listen", testidp.DefaultListen, "address of the phone and the control API")
+	flags.StringVar(&c.Listen, "listen", testidp.DefaultListen, "address of the phone, the inbox, the SMS gateways and the control API")
 	flags.StringVar(&c.BankIDListen, "bankid-listen", testidp.DefaultBankIDListen, "address of BankID's relying-party API (mTLS)")
+	flags.StringVar(&c.MailListen, "mail-listen", "", "address of the mail server (SMTP; default "+testidp.DefaultMailListen+", or a free port where -listen asks for one)")
 	flags.StringVar(&c.CacheDir, "cache", "", "folder for simulator keys (default: under the user's cache folder)")
 	data := flags.String("data", "", "folder to write a relying party's certificates to")
 	if err := flags.Parse(args); err != nil {
@@ -58,9 +60,12 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	}
 	fmt.Fprintf(out, "Simulated e-IDs, for tests only\n")
 	fmt.Fprintf(out, "  phone            %s/\n", s.URL())
+	fmt.Fprintf(out, "  inbox            %s/inbox\n", s.URL())
 	fmt.Fprintf(out, "  app links        %s?autostarttoken=…\n", m.AppURL)
 	fmt.Fprintf(out, "  control API      %s/control/persons\n", s.URL())
 	fmt.Fprintf(out, "  BankID           %s (client certificate: %q)\n", m.BankIDURL, m.DisplayName)
+	fmt.Fprintf(out, "  mail (SMTP)      %s\n", s.MailAddress())
+	fmt.Fprintf(out, "  SMS              %s (46elks), %s\n", s.ElksURL(), s.SMSURL())
 	if *data != "" {
 		fmt.Fprintf(out, "  certificates in  %s\n", *data)
 	}

@@ -17,7 +17,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -370,22 +369,32 @@ func (s *Simulator) Scan(c control.Code) (string, error) {
 	return o.ref, nil
 }
 
-// InView is what a camera pointed at the screen would read: the frame of this
-// moment of the newest order that waits for a scan. It goes through Scan like
-// any other.
-func (s *Simulator) InView() (qr string, ok bool) {
+// InView is what the camera of a person's phone, pointed at the screen, would
+// read: the frame of this moment of the newest order that waits for a scan. An
+// order that names another person comes last, since that is on another screen.
+// The frame goes through Scan like any other.
+func (s *Simulator) InView(pnr string) (qr string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
+	var others *order
 	for e := s.orders.Back(); e != nil; e = e.Prev() {
 		o := e.Value.(*order)
 		o.settle(now, &s.timings)
-		if v := o.view(); v.State == control.Pending && o.over.IsZero() && o.route == notOpened && !v.Call && v.ReturnURL == "" {
-			t := int(now.Sub(o.created) / time.Second)
-			return "bankid." + o.qrToken + "." + strconv.Itoa(t) + "." + frameMAC(o.qrSecret, t), true
+		if v := o.view(); v.State != control.Pending || !o.over.IsZero() || o.route != notOpened || v.Call || v.ReturnURL != "" {
+			continue
+		}
+		if o.demand.pnr == "" || o.demand.pnr == pnr {
+			return o.frameAt(now), true
+		}
+		if others == nil {
+			others = o
 		}
 	}
-	return "", false
+	if others == nil {
+		return "", false
+	}
+	return others.frameAt(now), true
 }
 
 // Act implements control.Simulator.

@@ -2,6 +2,7 @@ package bankid
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"sigill/testidp/control"
@@ -142,6 +143,12 @@ func (o *order) forgotten(now time.Time, t *Timings) bool {
 		return !now.Before(o.over.Add(t.Remembered))
 	}
 	return o.status != control.Pending && !now.Before(o.kept(t))
+}
+
+// frameAt is the content of the QR code at a time.
+func (o *order) frameAt(now time.Time) string {
+	t := int(now.Sub(o.created) / time.Second)
+	return "bankid." + o.qrToken + "." + strconv.Itoa(t) + "." + frameMAC(o.qrSecret, t)
 }
 
 // open notes that some device has the order.

@@ -6,14 +6,18 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 
+	"sigill/testidp/inbox"
 	"sigill/testidp/persons"
 )
 
-// An API serves the control API over a set of simulators.
+// An API serves the control API over a set of simulators and services.
 type API struct {
 	People     *persons.Directory
 	Simulators []Simulator
+	Services   []Service
+	Inbox      *inbox.Inbox
 	Faults     *Faults
 	Autos      *Autos
 }
@@ -38,9 +42,11 @@ func (a *API) Handler() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("GET /control/strict", a.strict)
-	// Mail and SMS have no simulator yet, so nothing was ever sent.
-	mux.HandleFunc("GET /control/messages", func(w http.ResponseWriter, r *http.Request) { answer(w, 200, []struct{}{}) })
-	mux.HandleFunc("DELETE /control/messages", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /control/messages", a.messages)
+	mux.HandleFunc("DELETE /control/messages", func(w http.ResponseWriter, r *http.Request) {
+		a.Inbox.Clear()
+		w.WriteHeader(http.StatusNoContent)
+	})
 	return mux
 }
 
@@ -147,7 +153,7 @@ func (a *API) setAuto(w http.ResponseWriter, r *http.Request) {
 
 func (a *API) faults(w http.ResponseWriter, r *http.Request) {
 	possible := map[string][]string{}
-	for _, s := range a.Simulators {
+	for _, s := range a.faulty() {
 		possible[s.Name()] = s.FaultModes()
 	}
 	answer(w, http.StatusOK, struct {
@@ -171,11 +177,14 @@ func (a *API) setFault(w http.ResponseWriter, r *http.Request) {
 	if f.Rate != nil {
 		rate = *f.Rate
 	}
-	possible := slices.ContainsFunc(a.Simulators, func(s Simulator) bool {
-		return (f.Provider == Everyone || f.Provider == s.Name()) && slices.Contains(s.FaultModes(), f.Fault)
-	})
+	known, possible := f.Provider == Everyone, false
+	for _, s := range a.faulty() {
+		if f.Provider == Everyone || f.Provider == s.Name() {
+			known, possible = true, possible || slices.Contains(s.FaultModes(), f.Fault)
+		}
+	}
 	switch {
-	case !a.known(f.Provider):
+	case !known:
 		refuse(w, Invalid("unknown provider"))
 	case !possible:
 		refuse(w, Invalid("unknown fault; GET /control/faults lists what is possible"))
@@ -187,12 +196,31 @@ func (a *API) setFault(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// messages lists what was sent to an address. A plus sign that nobody encoded
+// arrives as a space; no address begins with one.
+func (a *API) messages(w http.ResponseWriter, r *http.Request) {
+	to := r.URL.Query().Get("to")
+	if number, ok := strings.CutPrefix(to, " "); ok {
+		to = "+" + number
+	}
+	answer(w, http.StatusOK, a.Inbox.List(to))
+}
+
 func (a *API) strict(w http.ResponseWriter, r *http.Request) {
 	report := map[string]Strictness{}
 	for _, s := range a.Simulators {
 		report[s.Name()] = s.Strictness()
 	}
 	answer(w, http.StatusOK, report)
+}
+
+// faulty is everything that can go wrong.
+func (a *API) faulty() []Service {
+	out := slices.Clone(a.Services)
+	for _, s := range a.Simulators {
+		out = append(out, s)
+	}
+	return out
 }
 
 func (a *API) known(provider string) bool {

@@ -1,6 +1,6 @@
 // Package control holds what all simulated e-IDs have in common: the
-// vocabulary of orders and what a person does with them, fault modes, the
-// obedient person ("auto"), and the control API. TEST ONLY: whoever reaches
+// vocabulary of orders and what a person does with them, fault modes (which
+// mail and SMS have too), the obedient person ("auto"), and the control API. TEST ONLY: whoever reaches
 // the API can approve anything in anybody's name.
 //
 // The API is the one of DESIGN.md section 6 ("Control API of the simulators").
@@ -94,6 +94,14 @@ type Simulator interface {
 	Strictness() Strictness
 	Ledger
 	Device
+}
+
+// A Service is a simulated thing that can go wrong but knows no orders.
+type Service interface {
+	// Name is what faults call the service.
+	Name() string
+	// FaultModes lists the fault modes that it knows.
+	FaultModes() []string
 }
 
 // Strictness counts what bankid.md section 13 asks to report and not to

@@ -2,8 +2,9 @@
 // picks a person, opens orders, reads what they say and approves or refuses.
 // TEST ONLY: it asks for no security code.
 //
-// It owns the pages, their texts and their look, and the address that app
-// links lead to (DESIGN.md section 6, /app). What an order may do is the
+// It owns the pages, their texts and their look, the address that app links
+// lead to (DESIGN.md section 6, /app), and the pages on which mail and SMS are
+// read. What an order may do is the
 // simulators' business. An order that nobody has opened cannot be seen here:
 // it takes the QR frame of the moment (by the camera, or pasted) or the app
 // link, as with a real phone.
@@ -18,6 +19,7 @@ import (
 	"strings"
 
 	"sigill/testidp/control"
+	"sigill/testidp/inbox"
 	"sigill/testidp/markdown"
 	"sigill/testidp/persons"
 )
@@ -38,10 +40,11 @@ type Simulator interface {
 	control.Device
 }
 
-// A Camera is a simulator that knows what a phone would read from the screen.
-// It stands in for holding a phone to it, for people who have only a browser.
+// A Camera is a simulator that knows what the phone of a person would read from
+// the screen. It stands in for holding a phone to it, for people who have only a
+// browser.
 type Camera interface {
-	InView() (qr string, ok bool)
+	InView(pnr string) (qr string, ok bool)
 }
 
 // A Phone serves the pages.
@@ -49,19 +52,20 @@ type Phone struct {
 	people     *persons.Directory
 	simulators []control.Simulator
 	autos      *control.Autos
+	inbox      *inbox.Inbox
 	pages      *template.Template
 }
 
-// New makes a phone for some simulators.
-func New(people *persons.Directory, simulators []control.Simulator, autos *control.Autos) (*Phone, error) {
+// New makes a phone for some simulators, which reads what is in an inbox.
+func New(people *persons.Directory, simulators []control.Simulator, autos *control.Autos, messages *inbox.Inbox) (*Phone, error) {
 	pages, err := template.New("").ParseFS(assets, "assets/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("phone: %w", err)
 	}
-	return &Phone{people: people, simulators: simulators, autos: autos, pages: pages}, nil
+	return &Phone{people: people, simulators: simulators, autos: autos, inbox: messages, pages: pages}, nil
 }
 
-// Handler routes /, /app and everything under /phone/.
+// Handler routes /, /app and everything under /phone/ and /inbox.
 func (p *Phone) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.home)
@@ -71,6 +75,10 @@ func (p *Phone) Handler() http.Handler {
 	mux.HandleFunc("POST /phone/scan", p.scan)
 	mux.HandleFunc("GET /phone/orders/{id}", p.order)
 	mux.HandleFunc("POST /phone/orders/{id}", p.act)
+	mux.HandleFunc("GET "+inboxPath, p.listMessages)
+	mux.HandleFunc("GET "+inboxPath+"/{id}", p.showMessage)
+	mux.HandleFunc("GET "+inboxPath+"/{id}/html", p.showHTML)
+	mux.HandleFunc("POST "+inboxPath+"/clear", p.clearInbox)
 	mux.HandleFunc("GET /phone/style.css", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, assets, "assets/style.css")
 	})
@@ -96,6 +104,9 @@ type page struct {
 	QR      string
 	Orders  []control.Order
 	Order   *orderView
+	Inbox   *inboxView
+	Message *messageView
+	Here    string // the page of the inbox to come back to; empty: none
 }
 
 // An orderView is an order as its page shows it.
@@ -175,6 +186,9 @@ func back(r *http.Request) string {
 	if id := r.PostFormValue("order"); id != "" && !strings.ContainsAny(id, "/\\?#") {
 		return "/phone/orders/" + url.PathEscape(id)
 	}
+	if page, ok := inboxPage(r.PostFormValue("here")); ok {
+		return page
+	}
 	return "/"
 }
 
@@ -187,7 +201,7 @@ func (p *Phone) scan(w http.ResponseWriter, r *http.Request) {
 	code := strings.TrimSpace(field(w, r, "qr"))
 	if field(w, r, "camera") != "" {
 		var ok bool
-		if code, ok = p.inView(); !ok {
+		if code, ok = p.inView(pg.Person.Number); !ok {
 			pg.Notice = pg.T.NothingInView
 			p.drawHome(w, http.StatusNotFound, pg)
 			return
@@ -202,10 +216,10 @@ func (p *Phone) scan(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/phone/orders/"+url.PathEscape(id), http.StatusSeeOther)
 }
 
-func (p *Phone) inView() (string, bool) {
+func (p *Phone) inView(pnr string) (string, bool) {
 	for _, s := range p.simulators {
 		if c, ok := s.(Camera); ok {
-			if qr, ok := c.InView(); ok {
+			if qr, ok := c.InView(pnr); ok {
 				return qr, true
 			}
 		}

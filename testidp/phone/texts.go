@@ -23,6 +23,10 @@ type texts struct {
 	FlagBlocked, FlagNoMobile, FlagNoFile           string
 	FlagNoEID, FlagCard, FlagCapitals, FlagTeenager string
 	FlagSamordningsnummer                           string
+	Inbox, InboxLead, InboxEmpty, InboxClear        string
+	From, To, Everybody, Show, Sent, NoSubject      string
+	Mail, SMSFrom, Repeat, Attachments              string
+	AsHTML, AsText, Header, ToInbox                 string
 }
 
 func (t texts) device(kind string) string {
@@ -82,6 +86,10 @@ func textsFor(language string) texts {
 			Auth: "Identification", Signature: "Signature",
 			FlagBlocked: "blocked", FlagNoMobile: "no e-ID in a phone", FlagNoFile: "no e-ID on file", FlagNoEID: "no e-ID", FlagCard: "also on card",
 			FlagCapitals: "name in capitals", FlagTeenager: "young", FlagSamordningsnummer: "co-ordination number",
+			Inbox: "Inbox", InboxLead: "Every mail and SMS that was sent here, to whomever.", InboxEmpty: "Nothing has come.", InboxClear: "Throw everything away",
+			From: "From", To: "To", Everybody: "Everybody", Show: "Show", Sent: "Came", NoSubject: "(no subject)",
+			Mail: "Mail", SMSFrom: "SMS from", Repeat: "sent again", Attachments: "Attachments",
+			AsHTML: "The mail", AsText: "As plain text", Header: "The whole header", ToInbox: "To the inbox",
 		}
 	}
 	return texts{
@@ -105,5 +113,9 @@ func textsFor(language string) texts {
 		Auth: "Identifiering", Signature: "Underskrift",
 		FlagBlocked: "spärrad", FlagNoMobile: "ingen e-leg i telefon", FlagNoFile: "ingen e-leg på fil", FlagNoEID: "ingen e-legitimation", FlagCard: "även på kort",
 		FlagCapitals: "namn i versaler", FlagTeenager: "ung", FlagSamordningsnummer: "samordningsnummer",
+		Inbox: "Inkorgen", InboxLead: "All e-post och alla sms som har skickats hit, till vem som helst.", InboxEmpty: "Inget har kommit.", InboxClear: "Kasta allt",
+		From: "Från", To: "Till", Everybody: "Alla", Show: "Visa", Sent: "Kom", NoSubject: "(inget ämne)",
+		Mail: "E-post", SMSFrom: "Sms från", Repeat: "skickat igen", Attachments: "Bilagor",
+		AsHTML: "Brevet", AsText: "Som ren text", Header: "Hela brevhuvudet", ToInbox: "Till inkorgen",
 	}
 }
