@@ -9,6 +9,11 @@ import (
 // OrderID names an e-ID order. It is random, and alone worth nothing (I3).
 type OrderID string
 
+// LoginOwner is the Owner of orders that are made for logins. Their results are
+// fetched by the browser's own request; results for every other owner are
+// brought to it, whatever the browser does (see flow.Owner).
+const LoginOwner = "login"
+
 // Phase is where an e-ID order is.
 type Phase string
 
@@ -22,7 +27,7 @@ const (
 // the server watches it to its end whatever the browser does (I8).
 type Order struct {
 	ID       OrderID
-	Owner    string // who asked: "login", later "signing"
+	Owner    string // who asked: LoginOwner, "signing"
 	Ref      string // the owner's own name for it
 	Client   string
 	Provider providers.ID
@@ -57,4 +62,11 @@ type Order struct {
 	LeaseUntil   time.Time
 	ForeignUntil time.Time
 	Version      int64
+}
+
+// Ended is the place of an order among those that are over: by when it began,
+// then by name. The zero value comes before all.
+type Ended struct {
+	ID      OrderID
+	Created time.Time
 }

@@ -92,7 +92,7 @@ func (e *Engine) view(o broker.Order, r record) (View, error) {
 		}
 	case broker.Done:
 		switch {
-		case !o.Consumed.IsZero():
+		case !o.Consumed.IsZero() && o.Owner == broker.LoginOwner:
 			v.State = StateFailed
 			v.Failed = providers.Failed{Reason: providers.Unknown, Hint: ContinuedElsewhere, Text: textElsewhere}
 		case mustReturn(o):
@@ -129,8 +129,10 @@ func mustReturn(o broker.Order) bool {
 	return o.Mode == providers.ModeThis && !o.Locked && o.Returned.IsZero()
 }
 
+// restartable: only orders of logins. Other owners are told at once that an
+// order has failed, and what they were told must stay true: they begin another.
 func restartable(o broker.Order, l Limits) bool {
-	return o.Reason == providers.StartFailed && o.Restarts < l.Restarts
+	return o.Owner == broker.LoginOwner && o.Reason == providers.StartFailed && o.Restarts < l.Restarts
 }
 
 func (e *Engine) notePresence(ctx context.Context, o broker.Order) {
@@ -162,10 +164,11 @@ func (e *Engine) Return(ctx context.Context, id broker.OrderID, nonce, browser s
 			o.Returned = e.Now()
 			out = Arrival{Outcome: Welcome, Order: *o}
 			return nil, true, nil
-		case o.Phase == broker.Failed || !o.Returned.IsZero() || !o.Consumed.IsZero():
-			return nil, false, nil
-		case o.Locked:
+		case o.Locked && o.Phase != broker.Failed:
+			// Also when the result has been taken over, which takes no time.
 			out.Outcome = CloseWindow
+			return nil, false, nil
+		case o.Phase == broker.Failed || !o.Returned.IsZero() || !o.Consumed.IsZero():
 			return nil, false, nil
 		}
 		out.Outcome, began = WrongBrowser, *r
@@ -210,8 +213,9 @@ func (e *Engine) Cancel(ctx context.Context, id broker.OrderID, browser string) 
 	return err
 }
 
-// Restart starts an order again whose app did not start, in place: the page
-// stays where it is. Anything else than a Restartable order is broker.ErrConflict.
+// Restart starts a login's order again whose app did not start, in place: the
+// page stays where it is. Anything else than a Restartable order is
+// broker.ErrConflict.
 func (e *Engine) Restart(ctx context.Context, id broker.OrderID, browser string) error {
 	o, r, err := e.load(ctx, id)
 	if err != nil {
@@ -271,5 +275,5 @@ func (e *Engine) Result(ctx context.Context, id broker.OrderID, browser string) 
 	if !o.Consumed.IsZero() {
 		err = broker.ErrConflict
 	}
-	return o, providers.Done{Identity: *r.Identity, Evidence: providers.Evidence{MediaType: r.Media, Bytes: r.Evidence}}, err
+	return o, *r.done(), err
 }

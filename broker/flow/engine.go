@@ -9,7 +9,10 @@
 // is asked (providers do), or what a page looks like (broker/web does).
 //
 // A result is durable before anybody hears of it (I7). Where an issuer gives
-// its answer only once, the raw answer is stored before it is even verified.
+// its answer only once, the raw answer is stored before it is even verified. The
+// result of a login is fetched by the browser that may have it (Result); that of
+// anything else is brought to its owner, again and again until the owner has it
+// (Owner).
 package flow
 
 import (
@@ -20,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +44,7 @@ type Limits struct {
 	Foreign  time.Duration // how long another node may hold the issuer's answer; default 3 min 10 s
 	Call     time.Duration // one call to an issuer; default 15 s
 	Retry    time.Duration // pause after a call that failed; default 2 s
+	Sweep    time.Duration // how often results are looked for that no owner has taken over; default 2 s
 	Workers  int           // calls to issuers at a time; default 64
 }
 
@@ -53,14 +58,18 @@ type Outcome struct {
 	Took     time.Duration
 }
 
-// Config is what an Engine needs. All fields but Limits, Observe and Now are
-// required.
+// Config is what an Engine needs. All fields but Owners, Results, Limits,
+// Observe and Now are required.
 type Config struct {
 	Orders Orders
 	Leases Leases
 	Box    Box
 	// Short remembers when a browser last asked, for other nodes to see.
 	Short broker.Short
+	// Owners are those to whom results are brought, by the name that their orders
+	// bear. Results finds what they have not taken over; it is required with them.
+	Owners  map[string]Owner
+	Results Results
 	// Provider finds the e-ID that an order was started with.
 	Provider func(id providers.ID, instance string) (providers.Provider, bool)
 	// Node is this process's name among those that share the store; see NodeID.
@@ -80,6 +89,7 @@ type Config struct {
 type Engine struct {
 	Config
 	schedule *schedule
+	desks    map[string]*desk // one for each of Owners
 	calls    sync.WaitGroup
 	// claiming keeps an order from ending between the moment when claim has
 	// read it as pending and the moment when it is watched.
@@ -93,6 +103,12 @@ func New(c Config) (*Engine, error) {
 		c.Node == "", c.ReturnURL == nil, c.PersonDigest == nil, c.Log == nil:
 		return nil, errors.New("flow: incomplete configuration")
 	}
+	if c.Owners[broker.LoginOwner] != nil {
+		return nil, errors.New("flow: results of logins are fetched, not brought")
+	}
+	if len(c.Owners) > 0 && c.Results == nil {
+		return nil, errors.New("flow: owners without Results")
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -100,7 +116,7 @@ func New(c Config) (*Engine, error) {
 		c.Observe = func(Outcome) {}
 	}
 	c.Limits = c.Limits.withDefaults()
-	return &Engine{Config: c, schedule: newSchedule()}, nil
+	return &Engine{Config: c, schedule: newSchedule(), desks: newDesks(c.Owners)}, nil
 }
 
 func (l Limits) withDefaults() Limits {
@@ -117,6 +133,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Foreign, 190*time.Second)
 	set(&l.Call, 15*time.Second)
 	set(&l.Retry, 2*time.Second)
+	set(&l.Sweep, 2*time.Second)
 	if l.Restarts <= 0 {
 		l.Restarts = 10
 	}
@@ -160,6 +177,9 @@ func (e *Engine) Begin(ctx context.Context, b Begin) error {
 	if b.ID == "" || b.Browser == "" {
 		return errors.New("flow: an order needs an id and a browser")
 	}
+	if err := e.mayCount(b); err != nil {
+		return err
+	}
 	now := e.Now()
 	o := broker.Order{
 		ID: b.ID, Owner: b.Owner, Ref: b.Ref, Client: b.Client,
@@ -190,7 +210,27 @@ func (e *Engine) Begin(ctx context.Context, b Begin) error {
 	if o.Phase == broker.Pending {
 		e.schedule.add(o, r, now, now.Add(wait))
 	} else {
-		e.observe(o)
+		e.ended(o)
+	}
+	return nil
+}
+
+// mayCount refuses orders whose result would reach an owner by rules that do not
+// fit it (I3). What is brought to an owner counts without the browser, so it must
+// be a signature that only one person can make; and somebody must be there to
+// take it.
+func (e *Engine) mayCount(b Begin) error {
+	if b.Locked && (b.Kind != providers.KindSign || b.Request.Number.IsZero()) {
+		return errors.New("flow: only a signature of one person can be locked")
+	}
+	if b.Owner == broker.LoginOwner {
+		return nil
+	}
+	if e.desks[b.Owner] == nil {
+		return fmt.Errorf("flow: there is no owner %q", b.Owner)
+	}
+	if !b.Locked {
+		return fmt.Errorf("flow: results for %q come without a browser, so its orders must be locked", b.Owner)
 	}
 	return nil
 }
@@ -266,7 +306,9 @@ func (e *Engine) store(ctx context.Context, o *broker.Order, r record, events ..
 	o.Version++
 	if o.Phase != broker.Pending {
 		e.schedule.drop(o.ID)
-		e.observe(*o)
+	}
+	if slices.ContainsFunc(events, func(v audit.Event) bool { return v.Type == audit.OrderCompleted || v.Type == audit.OrderFailed }) {
+		e.ended(*o)
 	}
 	return nil
 }
@@ -318,8 +360,12 @@ func (e *Engine) event(o broker.Order, r record, t audit.Type) audit.Event {
 	return v
 }
 
-func (e *Engine) observe(o broker.Order) {
+// ended tells those who want to know that an order has ended and is stored.
+func (e *Engine) ended(o broker.Order) {
 	e.Observe(Outcome{o.Provider, o.Instance, o.Kind, o.Phase, o.Reason, e.Now().Sub(o.Created)})
+	if d := e.desks[o.Owner]; d != nil {
+		d.push(o.ID)
+	}
 }
 
 // cancelAtIssuer tells the issuer, in the background, that nobody waits. What

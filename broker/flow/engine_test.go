@@ -259,25 +259,6 @@ func TestForeignBrowserSeesNothing(t *testing.T) {
 	})
 }
 
-// A locked signature counts without the browser; cookie and nonce only decide
-// what is shown.
-func TestLockedSignature(t *testing.T) {
-	tell(t, func(s *story) {
-		b := wish(providers.ModeThis)
-		b.Kind, b.Locked, b.Owner = providers.KindSign, true, "signing"
-		if err := s.e.Begin(s.t.Context(), b); err != nil {
-			t.Fatal(err)
-		}
-		s.p.set("picked")
-		s.wait(3*time.Second, true)
-		s.p.set("approved") // and the tab is closed
-		s.wait(time.Minute, false)
-		s.arrive(s.nonce(), foreign, CloseWindow)
-		s.want(StateComplete, "")
-		s.wantResult()
-	})
-}
-
 func TestClosedTab(t *testing.T) {
 	t.Run("nobody picked it up", func(t *testing.T) {
 		tell(t, func(s *story) {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,7 @@ type rows struct {
 	events []audit.Event
 	short  map[string]shortRow
 	full   bool // the disk is full: nothing can be written
+	deaf   bool // it cannot be written that something was taken over
 	writes int
 }
 
@@ -116,6 +118,46 @@ func (m *rows) RenewLeases(_ context.Context, node string, until time.Time) erro
 			m.orders[id] = o
 		}
 	}
+	return nil
+}
+
+func (m *rows) EndedOrders(_ context.Context, owner string, after broker.Ended, limit int) ([]broker.Ended, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []broker.Ended
+	for id, o := range m.orders {
+		if e := (broker.Ended{ID: id, Created: o.Created}); o.Owner == owner && o.Phase != broker.Pending && o.Consumed.IsZero() && older(after, e) < 0 {
+			list = append(list, e)
+		}
+	}
+	slices.SortFunc(list, older)
+	return list[:min(limit, len(list))], nil
+}
+
+func older(a, b broker.Ended) int {
+	return cmp.Or(a.Created.Compare(b.Created), strings.Compare(string(a.ID), string(b.ID)))
+}
+
+func (m *rows) ConsumeOrder(ctx context.Context, id broker.OrderID, at time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o, ok := m.orders[id]
+	switch {
+	case m.full || m.deaf:
+		return errFull
+	case !ok:
+		return broker.ErrNotFound
+	case o.Phase == broker.Pending:
+		return broker.ErrConflict
+	case !o.Consumed.IsZero():
+		return nil
+	}
+	o.Consumed = at
+	o.Version++
+	m.orders[id] = o
 	return nil
 }
 
@@ -339,8 +381,13 @@ func (plainBox) Open(sealed, context []byte) ([]byte, error) {
 
 func newEngine(t *testing.T, m *rows, p *issuer, node string) *Engine {
 	t.Helper()
+	return newOwnedEngine(t, m, p, node, nil)
+}
+
+func newOwnedEngine(t *testing.T, m *rows, p *issuer, node string, owners map[string]Owner) *Engine {
+	t.Helper()
 	e, err := New(Config{
-		Orders: m, Leases: m, Box: plainBox{}, Short: m, Node: node,
+		Orders: m, Leases: m, Results: m, Owners: owners, Box: plainBox{}, Short: m, Node: node,
 		Provider: func(id providers.ID, _ string) (providers.Provider, bool) {
 			return p, id == providers.MBankID || id == providers.BankID
 		},

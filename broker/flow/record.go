@@ -24,6 +24,11 @@ type record struct {
 	Evidence []byte          `json:"-"`
 }
 
+// done is the proof of an order that has one.
+func (r record) done() *providers.Done {
+	return &providers.Done{Identity: *r.Identity, Evidence: providers.Evidence{MediaType: r.Media, Bytes: r.Evidence}}
+}
+
 // marshal writes three parts, the first two behind their lengths.
 func (r record) marshal() ([]byte, error) {
 	head, err := json.Marshal(r)

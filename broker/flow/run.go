@@ -29,6 +29,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { e.keepLeases(ctx) })
+	for _, d := range e.desks {
+		group.Go(func() { e.deliver(ctx, d) })
+	}
 
 	slots := make(chan struct{}, e.Limits.Workers)
 	for {
@@ -173,6 +176,11 @@ func (e *Engine) ask(ctx context.Context, o broker.Order, r record) (time.Durati
 			return s.Next, true
 
 		case providers.Done:
+			if n := r.Request.Number; !n.IsZero() && s.Identity.Number != n {
+				// The provider has verified that already, or should have.
+				e.Log.ErrorContext(ctx, "e-ID order was completed by another person than it was locked to", "order", o.ID, "provider", o.Provider)
+				return e.end(ctx, o, r, providers.Failed{Reason: providers.EvidenceRefused, Check: "person", Text: textUnknown})
+			}
 			return e.complete(ctx, o, r, s)
 
 		case providers.Failed:

@@ -38,3 +38,14 @@ type Box interface {
 	Seal(plain, context []byte) []byte
 	Open(sealed, context []byte) ([]byte, error)
 }
+
+// Results finds what owners have not taken over.
+type Results interface {
+	// EndedOrders names up to limit orders of an owner that are over and not
+	// consumed, the oldest first, of those that come after the one given.
+	EndedOrders(ctx context.Context, owner string, after broker.Ended, limit int) ([]broker.Ended, error)
+	// ConsumeOrder notes that the owner of an order has taken its result over.
+	// Noting it again changes nothing and is no error. broker.ErrConflict when
+	// the order is pending, broker.ErrNotFound when there is none.
+	ConsumeOrder(ctx context.Context, id broker.OrderID, at time.Time) error
+}

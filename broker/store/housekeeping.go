@@ -24,8 +24,8 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 // Clean removes records of logins that have expired, and orders a day after
-// they began: those that were consumed, that failed, and logins that nobody
-// came back for. A signature that its owner has not taken over stays. Nodes are
+// they began: those of logins, whatever came of them, and those that their owner
+// has taken over. A result that an owner has still to hear of stays. Nodes are
 // forgotten that have not been there for a day.
 func (s *Store) Clean(ctx context.Context) error {
 	now := s.now()
@@ -34,7 +34,7 @@ func (s *Store) Clean(ctx context.Context) error {
 		return fmt.Errorf("clean logins: %w", err)
 	}
 	if err := inBatches(ctx, s.db, `DELETE FROM orders WHERE id IN
-		(SELECT id FROM orders WHERE created <= $1 AND (consumed IS NOT NULL OR phase = 'failed' OR kind = 'auth')
+		(SELECT id FROM orders WHERE created <= $1 AND (consumed IS NOT NULL OR owner = 'login')
 		ORDER BY created LIMIT $2)`, now.Add(-keepOrders).UnixMilli()); err != nil {
 		return fmt.Errorf("clean orders: %w", err)
 	}

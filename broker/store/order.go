@@ -162,6 +162,60 @@ func (s *Store) RenewLeases(ctx context.Context, node string, until time.Time) e
 	return nil
 }
 
+// EndedOrders lists what an owner has not taken over; see flow.Results. The
+// conditions are those of the index orders_ended, word by word.
+func (s *Store) EndedOrders(ctx context.Context, owner string, after broker.Ended, limit int) ([]broker.Ended, error) {
+	rows, err := s.db.Rows(ctx, endedOrders, owner, leaseMillis(after.Created), string(after.ID), limit)
+	if err != nil {
+		return nil, fmt.Errorf("ended orders: %w", err)
+	}
+	defer rows.Close()
+	var list []broker.Ended
+	for rows.Next() {
+		var e broker.Ended
+		if err := rows.Scan(&e.ID, sqldb.IntoTime(&e.Created)); err != nil {
+			return nil, fmt.Errorf("ended orders: %w", err)
+		}
+		list = append(list, e)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("ended orders: %w", err)
+	}
+	return list, nil
+}
+
+const endedOrders = `SELECT id, created FROM orders
+	WHERE owner = $1 AND (created, id) > ($2, $3) AND consumed IS NULL AND phase <> 'pending' AND owner <> 'login'
+	ORDER BY created, id LIMIT $4`
+
+// ConsumeOrder notes that an owner has taken a result over; see flow.Results.
+// The new version undoes any change that somebody is about to write on top of
+// what it read before.
+func (s *Store) ConsumeOrder(ctx context.Context, id broker.OrderID, at time.Time) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		n, err := tx.Exec(`UPDATE orders SET consumed = $1, changed = $1, version = version + 1
+			WHERE id = $2 AND phase <> 'pending' AND consumed IS NULL`, at.UnixMilli(), string(id))
+		if err != nil || n == 1 {
+			return err
+		}
+		var phase string
+		if err := tx.Row(`SELECT phase FROM orders WHERE id = $1`, string(id)).Scan(&phase); err != nil {
+			return err
+		}
+		if phase == string(broker.Pending) {
+			return broker.ErrConflict
+		}
+		return nil
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return broker.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("consume order: %w", err)
+	}
+	return nil
+}
+
 type scanner interface{ Scan(dest ...any) error }
 
 func scanOrder(row scanner) (broker.Order, error) {

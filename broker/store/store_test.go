@@ -25,6 +25,7 @@ import (
 var (
 	_ flow.Orders  = (*Store)(nil)
 	_ flow.Leases  = (*Store)(nil)
+	_ flow.Results = (*Store)(nil)
 	_ oidc.Records = (*Store)(nil)
 	_ oidc.Clients = (*Store)(nil)
 	_ broker.Short = (*Short)(nil)
@@ -183,6 +184,14 @@ func (s *ordersInTurn) UpdateOrder(ctx context.Context, o broker.Order, events .
 
 func (s *ordersInTurn) ClaimOrders(ctx context.Context, node string, own bool, now, until time.Time, limit int) ([]broker.Order, error) {
 	return s.next().ClaimOrders(ctx, node, own, now, until, limit)
+}
+
+func (s *ordersInTurn) EndedOrders(ctx context.Context, owner string, after broker.Ended, limit int) ([]broker.Ended, error) {
+	return s.next().EndedOrders(ctx, owner, after, limit)
+}
+
+func (s *ordersInTurn) ConsumeOrder(ctx context.Context, id broker.OrderID, at time.Time) error {
+	return s.next().ConsumeOrder(ctx, id, at)
 }
 
 func (s *ordersInTurn) Subject(ctx context.Context, person []byte, sector string) (string, error) {
@@ -348,7 +357,11 @@ func TestClean(t *testing.T) {
 	s := open(t, t.TempDir(), c.Now)
 	begun := c.Now()
 	add := func(id string, kind providers.Kind, phase broker.Phase, consumed bool) {
-		o := broker.Order{ID: broker.OrderID(id), Kind: kind, Phase: phase, Created: begun, Changed: begun}
+		owner := broker.LoginOwner
+		if kind == providers.KindSign {
+			owner = "signing"
+		}
+		o := broker.Order{ID: broker.OrderID(id), Owner: owner, Kind: kind, Phase: phase, Created: begun, Changed: begun}
 		if consumed {
 			o.Consumed = begun
 		}
@@ -358,6 +371,7 @@ func TestClean(t *testing.T) {
 	add("consumed signature", providers.KindSign, broker.Done, true)
 	add("failed login", providers.KindAuth, broker.Failed, false)
 	add("failed signature", providers.KindSign, broker.Failed, false)
+	add("failed signature that is known", providers.KindSign, broker.Failed, true)
 	add("login that nobody came back for", providers.KindAuth, broker.Done, false)
 	add("pending login", providers.KindAuth, broker.Pending, false)
 	add("signature not taken over", providers.KindSign, broker.Done, false)
@@ -400,7 +414,7 @@ func TestClean(t *testing.T) {
 	}
 	c.Advance(time.Millisecond)
 	check(t, s.Clean(ctx))
-	if got := left(`SELECT id FROM orders ORDER BY id`); got != "pending signature, signature not taken over" {
+	if got := left(`SELECT id FROM orders ORDER BY id`); got != "failed signature, pending signature, signature not taken over" {
 		t.Errorf("left of the orders after a day: %s", got)
 	}
 	if got := left(`SELECT node FROM nodes`); got != "there" {
@@ -413,6 +427,25 @@ func TestClean(t *testing.T) {
 	check(t, s.Clean(ctx))
 	if got := left(logins); got != "" {
 		t.Errorf("left of the logins: %s", got)
+	}
+}
+
+// Looking for results that nobody has taken over happens all the time and must
+// not read through the orders: the index holds all that it asks for.
+func TestEndedOrdersAreFoundByIndex(t *testing.T) {
+	s := open(t, t.TempDir(), nil)
+	rows, err := s.db.Rows(ctx, "EXPLAIN QUERY PLAN "+endedOrders, "signing", 0, "", 10)
+	check(t, err)
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		check(t, rows.Scan(&id, &parent, &unused, &detail))
+		plan = append(plan, detail)
+	}
+	if got := strings.Join(plan, "; "); !strings.HasPrefix(got, "SEARCH orders USING INDEX orders_ended") || len(plan) != 1 {
+		t.Error(got)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 type OrderStore interface {
 	flow.Orders
 	flow.Leases
+	flow.Results
 }
 
 // Events gives all audit events that were written so far, oldest first.
@@ -277,6 +278,119 @@ func Orders(t *testing.T, open func(*testing.T, *Clock) (OrderStore, Events)) {
 		same(t, s, o)
 		check(t, s.RenewLeases(ctx, "one", now.Add(25*time.Second))) // that came late cuts nothing short
 		same(t, s, o)
+	})
+
+	ended := func(t *testing.T, s OrderStore, owner string, after broker.Ended, limit int, want ...string) broker.Ended {
+		t.Helper()
+		list, err := s.EndedOrders(ctx, owner, after, limit)
+		check(t, err)
+		var got []string
+		for _, after = range list {
+			got = append(got, string(after.ID))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("ended orders of %s (-want +got):\n%s", owner, diff)
+		}
+		return after
+	}
+	over := func(id string, phase broker.Phase, created time.Time) broker.Order {
+		o := anOrder(id, created)
+		o.Owner, o.Phase = "signing", phase
+		return o
+	}
+	t.Run("what owners have not taken over", func(t *testing.T) {
+		s, events, now := begin(t)
+		login, others, taken := over("login", broker.Done, now), over("others", broker.Failed, now), over("taken", broker.Done, now)
+		login.Owner, others.Owner, taken.Consumed = broker.LoginOwner, "archive", now
+		for _, o := range []broker.Order{
+			over("d", broker.Done, now.Add(time.Millisecond)), over("a", broker.Failed, now.Add(time.Second)),
+			over("c", broker.Done, now), over("b", broker.Done, now), over("pending", broker.Pending, now), login, others, taken,
+		} {
+			check(t, s.CreateOrder(ctx, o))
+		}
+		first := broker.Ended{}
+		ended(t, s, "signing", first, 10, "b", "c", "d", "a")
+		ended(t, s, "archive", first, 10, "others")
+		ended(t, s, "nobody", first, 10)
+		ended(t, s, "signing", first, 4, "b", "c", "d", "a")
+		last := ended(t, s, "signing", first, 3, "b", "c", "d")
+		last = ended(t, s, "signing", last, 3, "a")
+		ended(t, s, "signing", last, 3)
+		last = ended(t, s, "signing", first, 1, "b")
+		ended(t, s, "signing", last, 1, "c")
+		// One ends meanwhile that began before: the next round finds it.
+		o, err := s.Order(ctx, "pending")
+		check(t, err)
+		o.Phase = broker.Done
+		check(t, s.UpdateOrder(ctx, o))
+		check(t, s.ConsumeOrder(ctx, "c", now))
+		ended(t, s, "signing", first, 10, "b", "pending", "d", "a")
+		wantEvents(t, events)
+	})
+	t.Run("consume", func(t *testing.T) {
+		for _, phase := range []broker.Phase{broker.Done, broker.Failed} {
+			s, _, now := begin(t)
+			o := over("a", phase, now)
+			check(t, s.CreateOrder(ctx, o))
+			check(t, s.CreateOrder(ctx, over("b", phase, now)))
+			before := o
+			for i := range 3 { // the second and third time change nothing
+				check(t, s.ConsumeOrder(ctx, "a", now.Add(time.Duration(i+1)*time.Second)))
+				o.Consumed, o.Changed, o.Version = now.Add(time.Second), now.Add(time.Second), 1
+				same(t, s, o)
+			}
+			if err := s.UpdateOrder(ctx, before); !errors.Is(err, broker.ErrConflict) {
+				t.Errorf("written over with what was read before: %v", err)
+			}
+			same(t, s, o)
+			same(t, s, over("b", phase, now))
+		}
+		s, _, now := begin(t)
+		check(t, s.CreateOrder(ctx, over("pending", broker.Pending, now)))
+		if err := s.ConsumeOrder(ctx, "pending", now); !errors.Is(err, broker.ErrConflict) {
+			t.Errorf("consumed while pending: %v", err)
+		}
+		same(t, s, over("pending", broker.Pending, now))
+		if err := s.ConsumeOrder(ctx, "unknown", now); !errors.Is(err, broker.ErrNotFound) {
+			t.Errorf("consumed what is not there: %v", err)
+		}
+	})
+	t.Run("race of consumption and an update", func(t *testing.T) {
+		// A browser comes back at the same time: both are there afterwards.
+		s, _, now := begin(t)
+		for n := range rounds() {
+			id := broker.OrderID(fmt.Sprint(n))
+			check(t, s.CreateOrder(ctx, over(string(id), broker.Done, now)))
+			race(func(racer int) bool {
+				if racer < 3 {
+					if err := s.ConsumeOrder(ctx, id, now.Add(time.Second)); err != nil {
+						t.Error(err)
+					}
+					return true
+				}
+				for {
+					o, err := s.Order(ctx, id)
+					if err != nil {
+						t.Error(err)
+						return false
+					}
+					o.Returned = now.Add(time.Minute)
+					err = s.UpdateOrder(ctx, o)
+					if err == nil {
+						return true
+					}
+					if !errors.Is(err, broker.ErrConflict) {
+						t.Error(err)
+						return false
+					}
+				}
+			})
+			o, err := s.Order(ctx, id)
+			check(t, err)
+			if !o.Consumed.Equal(now.Add(time.Second)) || !o.Returned.Equal(now.Add(time.Minute)) {
+				t.Fatalf("round %d: consumed %v, returned %v", n, o.Consumed, o.Returned)
+			}
+		}
 	})
 
 	t.Run("race to create", func(t *testing.T) {
