@@ -37,6 +37,21 @@ func (id ID) Known() bool {
 	return false
 }
 
+// Name is what people call the e-ID.
+func (id ID) Name() string {
+	switch id {
+	case BankID:
+		return "BankID"
+	case MBankID:
+		return "Mobilt BankID"
+	case Freja:
+		return "Freja eID+"
+	case Telia:
+		return "Telia e-legitimation"
+	}
+	return string(id)
+}
+
 // Mode says where the person's e-ID is. An order keeps its mode for life.
 type Mode string
 

@@ -1,9 +1,14 @@
 package receipt
 
 import (
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"time"
 
+	"sigill/providers"
+	"sigill/providers/personnummer"
 	"sigill/signing"
 )
 
@@ -80,4 +85,69 @@ type Attachment struct {
 type File struct {
 	Name, Type, Relationship string
 	Bytes                    []byte
+}
+
+// Mask is a number as a receipt prints it: the date of birth.
+func Mask(n personnummer.Number) string {
+	if n.IsZero() {
+		return ""
+	}
+	return n.Digits()[:8] + "-****"
+}
+
+// LevelName is a level as a Kvittens names it.
+func LevelName(l providers.Level) string {
+	switch l {
+	case providers.Level3:
+		return "loa3"
+	case providers.LevelUncertified3:
+		return "uncertified-loa3"
+	}
+	return ""
+}
+
+// ReadManifest reads the manifest and checks it against its digest and against
+// the documents as they stand here. Files are checked by their attachments.
+func (k Kvittens) ReadManifest() (signing.Manifest, error) {
+	var m signing.Manifest
+	d := json.NewDecoder(bytes.NewReader(k.Manifest))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil {
+		return m, errors.New("the manifest cannot be read")
+	}
+	canonical, digest, err := m.Encode()
+	switch {
+	case err != nil:
+		return m, err
+	case !bytes.Equal(canonical, k.Manifest):
+		return m, errors.New("the manifest is not in its canonical form")
+	case m.Format != signing.ManifestFormat:
+		return m, errors.New("the manifest is of an unknown format")
+	case hex.EncodeToString(digest[:]) != k.ManifestSHA256:
+		return m, errors.New("the manifest has another digest")
+	case len(m.Documents) != len(k.Documents):
+		return m, errors.New("the manifest has other documents")
+	}
+	attached := map[string]Attachment{}
+	for _, a := range k.Attachments {
+		attached[a.Name] = a
+	}
+	for i, doc := range k.Documents {
+		want := m.Documents[i]
+		got := signing.ManifestDocument{Name: want.Name, Kind: want.Kind, Type: want.Type}
+		switch a, ok := attached[doc.Attachment]; {
+		case want.Kind == signing.KindFile && ok && doc.Text == nil && doc.Content == nil:
+			got.Type, got.Size, got.SHA256 = a.Type, a.Size, a.SHA256
+		case want.Kind == signing.KindText && doc.Text != nil && doc.Content == nil && doc.Attachment == "":
+			got, err = signing.Document{Name: want.Name, Kind: want.Kind, Type: signing.TextType, Text: *doc.Text}.Entry()
+		case want.Kind == signing.KindContent && doc.Content != nil && doc.Text == nil && doc.Attachment == "":
+			got, err = signing.Document{Name: want.Name, Kind: want.Kind, Type: signing.ContentType, Content: doc.Content}.Entry()
+		default:
+			return m, errors.New("a document is not of the kind that the manifest says")
+		}
+		if err != nil || got != want {
+			return m, errors.New("a document is not the one that the manifest names")
+		}
+	}
+	return m, nil
 }
