@@ -1,0 +1,93 @@
+package main
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// The files of the demo's seal, below DATA/seal.
+const (
+	sealChain = "chain.pem"
+	sealKey   = "key.pem"
+	sealRoot  = "root.pem"
+)
+
+// organisationIdentifier is the attribute that says which organisation a seal is
+// of (ETSI EN 319 412-1 section 5.1.4).
+var organisationIdentifier = asn1.ObjectIdentifier{2, 5, 4, 97}
+
+// makeSeal makes an authority and a seal certificate of the demo's own at the
+// first start. A real installation buys its seal.
+func makeSeal(dir string, now time.Time) error {
+	if _, err := os.Stat(filepath.Join(dir, sealChain)); err == nil || !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	rootKey, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	root := &x509.Certificate{
+		Subject:   pkix.Name{Country: []string{"SE"}, Organization: []string{"Sigill Demo"}, CommonName: "Sigill Demo Seal Root"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(20, 0, 0),
+		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	rootDER, err := certify(root, root, rootKey.Public(), rootKey)
+	if err != nil {
+		return err
+	}
+	if root, err = x509.ParseCertificate(rootDER); err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	leafDER, err := certify(&x509.Certificate{
+		Subject: pkix.Name{
+			Country: []string{"SE"}, Organization: []string{"Sigill Demo"}, CommonName: "Sigill Demo Seal",
+			ExtraNames: []pkix.AttributeTypeAndValue{{Type: organisationIdentifier, Value: "NTRSE-0000000000"}},
+		},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(5, 0, 0),
+		KeyUsage: x509.KeyUsageContentCommitment | x509.KeyUsageDigitalSignature,
+	}, root, key.Public(), rootKey)
+	if err != nil {
+		return err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	// The chain last: it is what tells that everything is there.
+	for _, f := range []struct {
+		name, kind string
+		der        []byte
+	}{{sealRoot, "CERTIFICATE", rootDER}, {sealKey, "PRIVATE KEY", private}, {sealChain, "CERTIFICATE", leafDER}} {
+		if err := replaceFile(filepath.Join(dir, f.name), pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func certify(c, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) ([]byte, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		return nil, err
+	}
+	c.SerialNumber = serial
+	return x509.CreateCertificate(rand.Reader, c, parent, public, signer)
+}
