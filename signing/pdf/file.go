@@ -37,7 +37,7 @@ type Revision struct {
 	Xref       int               // offset of its cross-reference table
 	Objects    map[int]*Indirect // the objects that it added or replaced
 	Trailer    Trailer
-	size       int // one more than the highest number so far
+	Size       int // one more than the highest number so far
 }
 
 // Trailer is what a trailer says, besides Size and Prev, which follow from the
@@ -150,13 +150,13 @@ type reader struct {
 
 func (r *reader) revision() error {
 	n := len(r.file.Revisions)
-	rev := Revision{Start: r.pos, Objects: map[int]*Indirect{}, size: 1}
+	rev := Revision{Start: r.pos, Objects: map[int]*Indirect{}, Size: 1}
 	if n == 0 {
 		rev.Start = 0
 	} else {
-		rev.size = r.file.Revisions[n-1].size
+		rev.Size = r.file.Revisions[n-1].Size
 	}
-	known := rev.size
+	known := rev.Size
 	for r.pos < len(r.buf) && '0' < r.buf[r.pos] && r.buf[r.pos] <= '9' {
 		at := r.pos
 		o, err := r.indirect()
@@ -167,7 +167,7 @@ func (r *reader) revision() error {
 			return &SyntaxError{at, "the same object twice"}
 		}
 		rev.Objects[o.Number] = o
-		rev.size = max(rev.size, o.Number+1)
+		rev.Size = max(rev.Size, o.Number+1)
 	}
 	if len(rev.Objects) == 0 {
 		return r.fail("expected an object")
@@ -175,7 +175,7 @@ func (r *reader) revision() error {
 	if !bytes.HasPrefix(r.buf[r.pos:], []byte("xref\n")) {
 		return r.fail("expected an object or the cross-reference table")
 	}
-	for i := known; i < rev.size; i++ {
+	for i := known; i < rev.Size; i++ {
 		if rev.Objects[i] == nil {
 			return r.fail("there is no object %d", i)
 		}
@@ -298,7 +298,7 @@ func (r *reader) trailer(rev *Revision) error {
 		}
 	}
 	// Whatever else the trailer says, or says otherwise, shows here.
-	expected := appendTrailer(nil, rev.Trailer, rev.size, previous)
+	expected := appendTrailer(nil, rev.Trailer, rev.Size, previous)
 	if !bytes.Equal(expected, r.buf[at:r.pos]) {
 		return &SyntaxError{at, "not the trailer of this file"}
 	}
@@ -312,7 +312,7 @@ func (r *reader) trailer(rev *Revision) error {
 func (r *reader) reach() error {
 	last := len(r.file.Revisions) - 1
 	rev := r.file.Revisions[last]
-	seen := make([]bool, rev.size)
+	seen := make([]bool, rev.Size)
 	todo := []int{int(rev.Trailer.Root)}
 	if rev.Trailer.Info != 0 {
 		todo = append(todo, int(rev.Trailer.Info))
@@ -348,7 +348,7 @@ func (r *reader) reach() error {
 			refs(o.Object)
 		}
 	}
-	for number := 1; number < rev.size; number++ {
+	for number := 1; number < rev.Size; number++ {
 		if !seen[number] {
 			return &SyntaxError{rev.Xref, fmt.Sprintf("nothing refers to object %d", number)}
 		}

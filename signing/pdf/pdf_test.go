@@ -337,7 +337,7 @@ func FuzzParse(f *testing.F) {
 			if n > 0 {
 				w = file.At(n - 1).Update()
 			}
-			for w.size < rev.size {
+			for w.size < rev.Size {
 				w.Reserve()
 			}
 			for at := rev.Start + len(w.buf); at < rev.Xref; {

@@ -29,7 +29,7 @@ func NewWriter() *Writer {
 func (f *File) Update() *Writer {
 	last := f.Revisions[len(f.Revisions)-1]
 	return &Writer{
-		base: len(f.Bytes), offsets: map[int]int{}, first: last.size, size: last.size,
+		base: len(f.Bytes), offsets: map[int]int{}, first: last.Size, size: last.Size,
 		previous: last.Xref, trailer: last.Trailer,
 	}
 }
