@@ -72,8 +72,12 @@ func rootOf(c *x509.Certificate, roots []*x509.Certificate, cache *Cache) (*x509
 			return r, nil
 		}
 	}
-	return nil, errors.New("does not end at a pinned root")
+	return nil, ErrNoRoot
 }
+
+// ErrNoRoot is why a chain is refused that ends at nobody we know. Elsewhere it
+// may be believed.
+var ErrNoRoot = errors.New("does not end at a pinned root")
 
 func checkCA(c *x509.Certificate, at time.Time) error {
 	switch {

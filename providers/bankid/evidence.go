@@ -3,6 +3,7 @@ package bankid
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"sigill/providers"
@@ -52,3 +53,23 @@ func parseEvidence(e providers.Evidence) (evidence, error) {
 	}
 	return v, nil
 }
+
+// Parts takes the two things that prove something out of evidence, in the formats
+// that other programs read: the person's signature, an XML document, and the
+// answer about revocation in DER (RFC 6960). Nothing is verified.
+func Parts(e providers.Evidence) (signature, ocsp []byte, err error) {
+	v, err := parseEvidence(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	if signature, err = strictBase64(v.Signature, maxSignature); err != nil {
+		return nil, nil, fmt.Errorf("signature: %w", err)
+	}
+	if ocsp, err = strictBase64(v.OCSPResponse, maxOCSP); err != nil {
+		return nil, nil, fmt.Errorf("revocation answer: %w", err)
+	}
+	return signature, ocsp, nil
+}
+
+// All gives every policy of the kinds of BankID.
+func (p Policies) All() []string { return p.of(providers.BankID) }

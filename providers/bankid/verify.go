@@ -22,8 +22,11 @@ import (
 // skew is how far the issuer's clock and ours may differ.
 const skew = 60 * time.Second
 
-// maxSignature bounds the signature's XML.
-const maxSignature = 1 << 20
+// What bounds the signature's XML and the revocation answer.
+const (
+	maxSignature = 1 << 20
+	maxOCSP      = 64 << 10
+)
 
 // Trust is what a verifier believes beforehand.
 type Trust struct {
@@ -214,7 +217,7 @@ func (v *verification) checkSignature() error {
 }
 
 func (v *verification) checkOCSPStructure() error {
-	der, err := strictBase64(v.evidence.OCSPResponse, 64<<10)
+	der, err := strictBase64(v.evidence.OCSPResponse, maxOCSP)
 	if err != nil {
 		return err
 	}

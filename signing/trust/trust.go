@@ -1,0 +1,283 @@
+// Package trust reads and writes trust files: what a verifier believes
+// beforehand, by purpose.
+//
+// It owns the format (YAML, strict) and BankID's production environment, which
+// is built in. Test roots never are. What is done with a root is the verifiers'
+// business. Each installation publishes its own trust file, and a receipt states
+// that file's SHA-256.
+package trust
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"sigill/broker/kit/config/strict"
+	"sigill/providers/bankid"
+)
+
+// Version is of the format.
+const Version = 1
+
+// Trust is what a verifier believes.
+type Trust struct {
+	Seal         Seal
+	TSA          []*x509.Certificate // roots of timestamping authorities
+	Audit        []PublicKey         // that sign audit heads
+	BankID       []BankID            // environments besides production, and what is said of that
+	Freja        []*x509.Certificate
+	SAMLMetadata []*x509.Certificate // that sign metadata
+	OIDC         []*x509.Certificate
+}
+
+// Seal is whose seals are believed.
+type Seal struct {
+	Roots []*x509.Certificate
+	// Organisation and OrgIdentifier, where set, are the only sealer.
+	Organisation, OrgIdentifier string
+}
+
+// PublicKey is a key in DER (SubjectPublicKeyInfo).
+type PublicKey []byte
+
+// BankID is one of BankID's environments.
+type BankID struct {
+	Name     string
+	Roots    []*x509.Certificate
+	Policies []string
+	Approved bool // the installation is approved for level 3
+}
+
+// Production is the name of the environment that is built in.
+const Production = "production"
+
+// BankIDs are all environments that are believed.
+func (t Trust) BankIDs() []BankID {
+	env := bankid.Production()
+	built := BankID{Name: Production, Roots: env.SignatureRoots, Policies: env.Policies.All()}
+	all := []BankID{}
+	for _, b := range t.BankID {
+		if b.Name == Production {
+			built.Approved = b.Approved
+		} else {
+			all = append(all, b)
+		}
+	}
+	return append([]BankID{built}, all...)
+}
+
+// Parse reads a trust file. The error is strict.Faults: all that is wrong, with
+// lines.
+func Parse(data []byte) (Trust, error) {
+	f, root := strict.Parse("trust file", data)
+	m := root.Map()
+	if v := m.Get("version").Required(); v.Int(0, 1000) != Version && v.Present() {
+		v.Fault("is not known here; this program reads version %d", Version)
+	}
+	t := Trust{
+		Seal: readSeal(m.Get("seal")), TSA: readRoots(m.Get("tsa")), Audit: readKeys(m.Get("audit")), BankID: readBankID(m.Get("bankid")),
+		Freja: readRoots(m.Get("freja")), SAMLMetadata: readRoots(m.Get("saml-metadata")), OIDC: readRoots(m.Get("oidc")),
+	}
+	m.Close()
+	if err := f.Err(); err != nil {
+		return Trust{}, err
+	}
+	return t, nil
+}
+
+func readSeal(v strict.Value) Seal {
+	m := v.Map()
+	s := Seal{
+		Organisation: m.Get("organisation").Text(), OrgIdentifier: m.Get("organisation_identifier").Text(),
+		Roots: readPEM(m.Get("roots"), v.Present()),
+	}
+	m.Close()
+	return s
+}
+
+func readRoots(v strict.Value) []*x509.Certificate {
+	m := v.Map()
+	roots := readPEM(m.Get("roots"), v.Present())
+	m.Close()
+	return roots
+}
+
+func readBankID(v strict.Value) []BankID {
+	var list []BankID
+	for _, item := range v.List() {
+		m := item.Required().Map()
+		b := BankID{Name: m.Get("name").Required().Text(), Approved: m.Get("approved").Bool()}
+		if b.Name == Production {
+			for _, key := range []string{"roots", "policies"} {
+				if it := m.Get(key); it.Present() {
+					it.Fault("must not be given: the production environment is built in")
+				}
+			}
+		} else {
+			b.Roots = readPEM(m.Get("roots"), true)
+			b.Policies = readPolicies(m.Get("policies").Required())
+		}
+		m.Close()
+		if slices.ContainsFunc(list, func(o BankID) bool { return o.Name == b.Name }) {
+			item.Fault("there is another environment with the name %s", b.Name)
+		}
+		list = append(list, b)
+	}
+	return list
+}
+
+func readPolicies(v strict.Value) []string {
+	policies := v.Texts()
+	if v.IsList() && len(policies) == 0 {
+		v.Fault("must name at least one policy")
+	}
+	for i, p := range policies {
+		if oid, err := x509.ParseOID(p); err != nil || oid.String() != p {
+			v.List()[i].Fault("must be an object identifier such as 1.2.752.78.1.5")
+		}
+	}
+	return policies
+}
+
+// maxCertificates bounds a bundle.
+const maxCertificates = 100
+
+func readPEM(v strict.Value, required bool) []*x509.Certificate {
+	var list []*x509.Certificate
+	blocks(v, required, "CERTIFICATE", func(der []byte) bool {
+		c, err := x509.ParseCertificate(der)
+		if err != nil || slices.ContainsFunc(list, c.Equal) {
+			return false
+		}
+		list = append(list, c)
+		return true
+	})
+	return list
+}
+
+func readKeys(v strict.Value) []PublicKey {
+	m := v.Map()
+	var list []PublicKey
+	blocks(m.Get("keys"), v.Present(), "PUBLIC KEY", func(der []byte) bool {
+		if _, err := x509.ParsePKIXPublicKey(der); err != nil {
+			return false
+		}
+		list = append(list, der)
+		return true
+	})
+	m.Close()
+	return list
+}
+
+// blocks reads PEM and nothing else. What is between and around the blocks must
+// be white space: a line that looks like a root and is not one is worse than
+// none.
+func blocks(v strict.Value, required bool, kind string, take func(der []byte) bool) {
+	if required {
+		v = v.Required()
+	}
+	rest := []byte(v.Text())
+	for n := 0; len(bytes.TrimSpace(rest)) > 0; n++ {
+		if !bytes.HasPrefix(bytes.TrimSpace(rest), []byte("-----BEGIN "+kind+"-----")) || n == maxCertificates {
+			v.Fault("must be at most %d PEM blocks of type %s and nothing else", maxCertificates, kind)
+			return
+		}
+		block, after := pem.Decode(rest)
+		// The decoder passes over what it cannot read, to the next block.
+		read := rest[:len(rest)-len(after)]
+		rest = after
+		if block == nil || bytes.Count(read, []byte("-----BEGIN")) != 1 || block.Type != kind || len(block.Headers) > 0 || !take(block.Bytes) {
+			v.Fault("block %d cannot be read, or stands there twice", n+1)
+			return
+		}
+	}
+}
+
+// file is a trust file as it is written.
+type file struct {
+	Version      int           `yaml:"version"`
+	Seal         *fileSeal     `yaml:"seal,omitempty"`
+	TSA          *fileRoots    `yaml:"tsa,omitempty"`
+	Audit        *fileKeys     `yaml:"audit,omitempty"`
+	BankID       []*fileBankID `yaml:"bankid,omitempty"`
+	Freja        *fileRoots    `yaml:"freja,omitempty"`
+	SAMLMetadata *fileRoots    `yaml:"saml-metadata,omitempty"`
+	OIDC         *fileRoots    `yaml:"oidc,omitempty"`
+}
+
+type fileSeal struct {
+	Organisation  string `yaml:"organisation,omitempty"`
+	OrgIdentifier string `yaml:"organisation_identifier,omitempty"`
+	Roots         string `yaml:"roots"`
+}
+
+type fileRoots struct {
+	Roots string `yaml:"roots"`
+}
+
+type fileKeys struct {
+	Keys string `yaml:"keys"`
+}
+
+type fileBankID struct {
+	Name     string   `yaml:"name"`
+	Approved bool     `yaml:"approved,omitempty"`
+	Policies []string `yaml:"policies,omitempty"`
+	Roots    string   `yaml:"roots,omitempty"`
+}
+
+// Write gives the file of a Trust: the same bytes for the same trust, and what
+// Parse reads.
+func Write(t Trust) ([]byte, error) {
+	f := file{
+		Version: Version, TSA: rootsOf(t.TSA), Freja: rootsOf(t.Freja), SAMLMetadata: rootsOf(t.SAMLMetadata), OIDC: rootsOf(t.OIDC),
+	}
+	if len(t.Seal.Roots) > 0 {
+		f.Seal = &fileSeal{t.Seal.Organisation, t.Seal.OrgIdentifier, encode(t.Seal.Roots)}
+	}
+	if len(t.Audit) > 0 {
+		var b strings.Builder
+		for _, k := range t.Audit {
+			b.Write(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k}))
+		}
+		f.Audit = &fileKeys{b.String()}
+	}
+	for _, e := range t.BankID {
+		w := &fileBankID{Name: e.Name, Approved: e.Approved}
+		if e.Name != Production {
+			w.Policies, w.Roots = e.Policies, encode(e.Roots)
+		}
+		f.BankID = append(f.BankID, w)
+	}
+	var out bytes.Buffer
+	out.WriteString("# What a verifier of receipts believes, by purpose.\n")
+	e := yaml.NewEncoder(&out)
+	e.SetIndent(2)
+	if err := e.Encode(f); err != nil {
+		return nil, fmt.Errorf("trust file: %w", err)
+	}
+	if _, err := Parse(out.Bytes()); err != nil {
+		return nil, fmt.Errorf("trust file: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+func rootsOf(list []*x509.Certificate) *fileRoots {
+	if len(list) == 0 {
+		return nil
+	}
+	return &fileRoots{encode(list)}
+}
+
+func encode(list []*x509.Certificate) string {
+	var b strings.Builder
+	for _, c := range list {
+		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
+	return b.String()
+}

@@ -1,0 +1,137 @@
+package trust
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func root(t *testing.T, name string) *x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func whole(t *testing.T) Trust {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Trust{
+		Seal: Seal{Roots: []*x509.Certificate{root(t, "Seal 1"), root(t, "Seal 2")}, Organisation: "Exempelby: kommun #1", OrgIdentifier: "NTRSE-2120000000"},
+		TSA:  []*x509.Certificate{root(t, "TSA")}, Audit: []PublicKey{der},
+		BankID: []BankID{
+			{Name: "test", Roots: []*x509.Certificate{root(t, "BankID test")}, Policies: []string{"1.2.3.4.5", "1.2.3.4.10"}},
+			{Name: Production, Approved: true},
+		},
+		Freja: []*x509.Certificate{root(t, "Freja")}, SAMLMetadata: []*x509.Certificate{root(t, "Metadata")}, OIDC: []*x509.Certificate{root(t, "OIDC")},
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	for name, in := range map[string]Trust{"whole": whole(t), "nothing": {}} {
+		first, err := Write(in)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, err := Parse(first)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, first)
+		}
+		if diff := cmp.Diff(in, got, cmp.Comparer(func(a, b *x509.Certificate) bool { return a.Equal(b) })); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if again, err := Write(got); err != nil || string(again) != string(first) {
+			t.Errorf("%s: written again it differs: %v", name, err)
+		}
+	}
+}
+
+func TestBuiltIn(t *testing.T) {
+	got := Trust{}.BankIDs()
+	if len(got) != 1 || got[0].Approved || len(got[0].Roots) != 1 || len(got[0].Policies) != 3 {
+		t.Fatalf("without a file: %d environments", len(got))
+	}
+	if s := got[0].Roots[0].Subject.String(); !strings.Contains(s, "BankID Root CA v1") {
+		t.Errorf("the built-in root is %s", s)
+	}
+	in := whole(t)
+	got = in.BankIDs()
+	if len(got) != 2 || !got[0].Approved || got[0].Name != Production || got[1].Name != "test" || got[1].Approved {
+		t.Errorf("with a file: %+v", got)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	good, err := Write(whole(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(good)
+	block := text[strings.Index(text, "    -----BEGIN CERT") : strings.Index(text, "-----END CERTIFICATE-----")+len("-----END CERTIFICATE-----\n")]
+	for name, c := range map[string]struct{ data, want string }{
+		"nothing":            {"", "is empty"},
+		"no version":         {"seal:\n  roots: |\n" + block, "version: is missing"},
+		"another version":    {strings.Replace(text, "version: 1", "version: 2", 1), "reads version 1"},
+		"unknown purpose":    {text + "bankdi: []\n", "did you mean bankid"},
+		"unknown key":        {strings.Replace(text, "organisation:", "organization:", 1), "did you mean organisation"},
+		"two documents":      {text + "---\nversion: 1\n", "more than one document"},
+		"seal without roots": {"version: 1\nseal: {organisation: X}\n", "seal.roots: is missing"},
+		"text before":        {strings.Replace(text, "    -----BEGIN CERT", "    hello\n    -----BEGIN CERT", 1), "and nothing else"},
+		"text after":         {"version: 1\nseal:\n  roots: |\n" + block + "    hello\n", "and nothing else"},
+		"broken block":       {"version: 1\nseal:\n  roots: |\n" + strings.Replace(block, "MII", "!II", 1) + block, "cannot be read"},
+		"twice":              {"version: 1\nseal:\n  roots: |\n" + block + block, "twice"},
+		"key for root":       {"version: 1\ntsa:\n  roots: |\n" + strings.ReplaceAll(block, "CERTIFICATE", "PUBLIC KEY"), "type CERTIFICATE"},
+		"no certificate":     {"version: 1\ntsa:\n  roots: |\n    -----BEGIN CERTIFICATE-----\n    AAAA\n    -----END CERTIFICATE-----\n", "cannot be read"},
+		"production's roots": {"version: 1\nbankid:\n- name: production\n  roots: |\n" + block, "built in"},
+		"no policies":        {"version: 1\nbankid:\n- name: test\n  roots: |\n" + block, "policies: is missing"},
+		"empty policies":     {"version: 1\nbankid:\n- name: test\n  policies: []\n  roots: |\n" + block, "at least one"},
+		"no policy":          {"version: 1\nbankid:\n- name: test\n  policies: [\"1.x\"]\n  roots: |\n" + block, "object identifier"},
+		"one name twice":     {"version: 1\nbankid:\n- name: test\n  policies: [\"1.2.3\"]\n  roots: |\n" + block + "- name: test\n  policies: [\"1.2.3\"]\n  roots: |\n" + block, "another environment"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Parse([]byte(c.data)); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("want %q, got %v", c.want, err)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("version: 1\n"))
+	f.Add([]byte("version: 1\nseal:\n  roots: |\n    -----BEGIN CERTIFICATE-----\n"))
+	f.Add([]byte("version: 1\nbankid:\n- name: production\n  approved: true\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := Parse(data)
+		if err != nil {
+			return
+		}
+		if _, err := Write(got); err != nil {
+			t.Errorf("what was read cannot be written: %v", err)
+		}
+	})
+}
