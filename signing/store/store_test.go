@@ -1,0 +1,266 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sigill/broker/kit/audit"
+	"sigill/broker/kit/outbox"
+	"sigill/broker/kit/sqldb"
+	"sigill/signing"
+	"sigill/signing/orders"
+	"sigill/signing/store/storetest"
+)
+
+var _ orders.Store = (*Store)(nil)
+
+var ctx = context.Background()
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t testing.TB, file string) *Store {
+	t.Helper()
+	db, err := sqldb.Open(ctx, file, sqldb.CrashSafe)
+	check(t, err)
+	t.Cleanup(func() { check(t, db.Close()) })
+	check(t, db.Migrate(ctx, time.Now(), Tables()...))
+	return New(db)
+}
+
+func exec(t testing.TB, s *Store, query string) {
+	t.Helper()
+	check(t, s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(query)
+		return err
+	}))
+}
+
+func query(t testing.TB, s *Store, query string) (out []string) {
+	t.Helper()
+	rows, err := s.db.Rows(ctx, query)
+	check(t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	check(t, err)
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		check(t, rows.Scan(into...))
+		row := ""
+		for i, v := range values {
+			if b, ok := v.([]byte); ok {
+				v = string(b)
+			}
+			row += fmt.Sprintf(" %s=%q", columns[i], fmt.Sprint(v))
+		}
+		out = append(out, row)
+	}
+	check(t, rows.Err())
+	return out
+}
+
+// tables that acts upon orders write to.
+var tables = []string{"orders", "bodies", "parts", "persons", "invitations", "requests", "attempts", "outbox", "audit_waiting"}
+
+func subject(t *testing.T, s *Store, store storetest.Store) storetest.Subject {
+	sub := storetest.Subject{
+		Store: store,
+		Events: func(t *testing.T) []audit.Event {
+			rows, err := s.db.Rows(ctx, `SELECT type, at, client, provider, instance, order_id, login, person, reason FROM audit_waiting ORDER BY id`)
+			check(t, err)
+			defer rows.Close()
+			var list []audit.Event
+			for rows.Next() {
+				var e audit.Event
+				check(t, rows.Scan(&e.Type, sqldb.IntoTime(&e.At), &e.Client, &e.Provider, &e.Instance, &e.Order, &e.Login, &e.Person, &e.Reason))
+				list = append(list, e)
+			}
+			return list
+		},
+		Outbox: func(t *testing.T) []outbox.Item {
+			q, err := outbox.New(outbox.Config{DB: s.db})
+			check(t, err)
+			list, err := q.List(ctx, outbox.Filter{Limit: 1 << 30})
+			check(t, err)
+			return list
+		},
+		Dump: func(t *testing.T) map[string]int {
+			dump := map[string]int{}
+			for _, table := range tables {
+				for _, row := range query(t, s, `SELECT * FROM `+table) {
+					dump[table+" "+row]++
+				}
+			}
+			return dump
+		},
+	}
+	for _, table := range tables {
+		for _, op := range []string{"INSERT", "UPDATE", "DELETE"} {
+			sub.Faults = append(sub.Faults, storetest.Fault{
+				Name: op + " " + table,
+				Break: func(t *testing.T) {
+					exec(t, s, `CREATE TRIGGER fault BEFORE `+op+` ON `+table+` BEGIN SELECT RAISE(ABORT, 'it was to fail'); END`)
+				},
+				Mend: func(t *testing.T) { exec(t, s, `DROP TRIGGER fault`) },
+			})
+		}
+	}
+	return sub
+}
+
+func TestOrders(t *testing.T) {
+	storetest.Orders(t, func(t *testing.T) storetest.Subject {
+		s := open(t, filepath.Join(t.TempDir(), "signing.db"))
+		return subject(t, s, s)
+	})
+}
+
+// Several processes on one file.
+func TestTwoOnOneFile(t *testing.T) {
+	storetest.Orders(t, func(t *testing.T) storetest.Subject {
+		file := filepath.Join(t.TempDir(), "signing.db")
+		a, b := open(t, file), open(t, file)
+		return subject(t, a, &inTurn{stores: []*Store{a, b}})
+	})
+}
+
+// inTurn uses several stores over the same file, as several processes do.
+type inTurn struct {
+	mu     sync.Mutex
+	n      int
+	stores []*Store
+}
+
+func (s *inTurn) next() *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.n++
+	return s.stores[s.n%len(s.stores)]
+}
+
+func (s *inTurn) Create(ctx context.Context, c orders.Change, r orders.Request) (string, error) {
+	return s.next().Create(ctx, c, r)
+}
+
+func (s *inTurn) Order(ctx context.Context, client, id string) (orders.Row, error) {
+	return s.next().Order(ctx, client, id)
+}
+
+func (s *inTurn) Part(ctx context.Context, id, name string) ([]byte, error) {
+	return s.next().Part(ctx, id, name)
+}
+
+func (s *inTurn) Update(ctx context.Context, c orders.Change) error { return s.next().Update(ctx, c) }
+
+func (s *inTurn) Delete(ctx context.Context, client, id string, events ...audit.Event) error {
+	return s.next().Delete(ctx, client, id, events...)
+}
+
+func (s *inTurn) Invitation(ctx context.Context, client string, hash []byte) (string, int, error) {
+	return s.next().Invitation(ctx, client, hash)
+}
+
+func (s *inTurn) Attempt(ctx context.Context, eidOrder string) (string, orders.Attempt, error) {
+	return s.next().Attempt(ctx, eidOrder)
+}
+
+func (s *inTurn) Awaiting(ctx context.Context, client string, person []byte, limit int) ([]orders.Row, error) {
+	return s.next().Awaiting(ctx, client, person, limit)
+}
+
+func (s *inTurn) Due(ctx context.Context, now time.Time, limit int) ([]orders.Row, error) {
+	return s.next().Due(ctx, now, limit)
+}
+
+func (s *inTurn) Ended(ctx context.Context, before time.Time, limit int) ([]orders.Row, error) {
+	return s.next().Ended(ctx, before, limit)
+}
+
+func (s *inTurn) Record(ctx context.Context, events ...audit.Event) error {
+	return s.next().Record(ctx, events...)
+}
+
+func (s *inTurn) Purge(ctx context.Context, now time.Time) error { return s.next().Purge(ctx, now) }
+
+// Nothing that lives in the file holds what was erased. Nothing here is sealed,
+// so that it could be found.
+//
+// SQLite does not write over what it deletes unless it is told to (PRAGMA
+// secure_delete), so before VACUUM it is still there; that is why everything is
+// sealed, and why an order that is over has lost its key. With secure_delete set
+// to FAST, which costs nothing, all but what fills whole pages would be gone at
+// the checkpoint.
+func TestErasedOnDisk(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "signing.db")
+	s := open(t, file)
+	now := time.Now()
+	secrets := []string{"planted head", "planted key", "planted body", "planted part", "planted person", "planted hash",
+		"planted request", "planted attempt", "planted payload", "planted withdrawn"}
+	entry := func(id, payload string) outbox.Entry {
+		return outbox.Entry{ID: id, Kind: id, Ref: "a", Payload: []byte(payload), Created: now}
+	}
+	row := orders.Row{ID: "a", Client: "demo", State: signing.Open, Created: now,
+		Head: []byte(secrets[0]), Key: []byte(secrets[1]), Body: bytes.Repeat([]byte(secrets[2]), 10_000)}
+	_, err := s.Create(ctx, orders.Change{
+		Row: row, Persons: map[int][]byte{1: []byte(secrets[4])},
+		Parts:       []orders.Part{{Name: "file/1", Sealed: bytes.Repeat([]byte(secrets[3]), 10_000)}},
+		Invitations: []orders.Invitation{{Hash: []byte(secrets[5]), N: 1, Created: now}},
+		Attempt:     &orders.Attempt{EIDOrder: secrets[7], N: 1, Made: now},
+		Outbox:      []outbox.Entry{entry("x", secrets[8]), entry("y", secrets[9])},
+	}, orders.Request{Client: "demo", Key: []byte("k"), Body: []byte(secrets[6]), Made: now})
+	check(t, err)
+	found := func() (out []string) {
+		t.Helper()
+		files, err := filepath.Glob(file + "*")
+		check(t, err)
+		for _, f := range files {
+			data, err := os.ReadFile(f)
+			check(t, err)
+			for _, secret := range secrets {
+				if bytes.Contains(data, []byte(secret)) && !slices.Contains(out, secret) {
+					out = append(out, secret)
+				}
+			}
+		}
+		return out
+	}
+	vacuum := func() {
+		t.Helper()
+		db, err := sql.Open("sqlite", file)
+		check(t, err)
+		defer db.Close()
+		_, err = db.Exec(`VACUUM; PRAGMA wal_checkpoint(TRUNCATE)`)
+		check(t, err)
+	}
+	vacuum()
+	if got := found(); len(got) != len(secrets) {
+		t.Fatalf("the search finds only %q", got)
+	}
+	row.State, row.Key = signing.Cancelled, nil
+	check(t, s.Update(ctx, orders.Change{Row: row, Parts: []orders.Part{{Name: "file/1"}}, Withdraw: []string{"y"}, Drop: []int{1}}))
+	vacuum()
+	if got := strings.Join(found(), ", "); got != "planted head, planted request, planted attempt, planted payload" {
+		t.Errorf("when it is over there is still: %s", got)
+	}
+	check(t, s.Delete(ctx, "demo", "a"))
+	vacuum()
+	if got := found(); len(got) > 0 {
+		t.Errorf("after its erasure there is still: %q", got)
+	}
+}
