@@ -287,7 +287,11 @@ func TestLeaseEnds(t *testing.T) {
 				t.Fatalf("claimed %v", list)
 			}
 
-			q := b.queue(Config{Node: c.node, Handlers: handlers(b.do)})
+			q := b.queue(Config{Node: c.node, Handlers: handlers(func(_ context.Context, e Entry) error {
+				time.Sleep(10 * time.Second)
+				b.note("%s", e.ID)
+				return nil
+			})})
 			defer b.run(q)()
 			synctest.Wait()
 			if c.wait > 0 {
@@ -298,10 +302,15 @@ func TestLeaseEnds(t *testing.T) {
 				b.wantTold()
 				after(2 * time.Second)
 			}
-			b.wantTold("a")
-			b.want("a", Done, 2)
 			// The dead one was not so dead: its late mark changes nothing.
-			dead.settle(ctx, list[0], outcome{state: Waiting, next: time.Now(), attempts: 1}, dead.Log)
+			late := outcome{state: Waiting, next: time.Now().Add(time.Hour), attempts: 1}
+			dead.settle(ctx, list[0], late, dead.Log)
+			if i := b.items()["a"]; !i.UnderWay || i.Attempts != 2 || i.Node != c.node {
+				t.Errorf("after the late mark: %+v", i)
+			}
+			after(10 * time.Second)
+			b.wantTold("a")
+			dead.settle(ctx, list[0], late, dead.Log)
 			b.want("a", Done, 2)
 		})
 	}
