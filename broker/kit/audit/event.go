@@ -37,6 +37,28 @@ const (
 	ClientRemoved   Type = "client.removed"
 )
 
+// Acts upon signing orders. Order names the signing order, Login the e-ID order
+// that a signature was made in; where a person is meant, Person is that of the
+// signatory or of whoever tried.
+const (
+	SigningCreated           Type = "signing.order_created"
+	SigningChanged           Type = "signing.order_changed"       // documents or signatories: every signature is void
+	SigningContactCorrected  Type = "signing.contact_corrected"   //
+	SigningReminded          Type = "signing.reminded"            // by the client
+	SigningInvitationRefused Type = "signing.invitation_refused"  // a token or code that was not this person's, or no longer good
+	SigningOpened            Type = "signing.order_opened"        // by a signatory, for the first time
+	SigningRead              Type = "signing.read"                // documents, receipt or evidence; Reason says which
+	SigningBegun             Type = "signing.signature_begun"     //
+	SigningSigned            Type = "signing.order_signed"        //
+	SigningDiscarded         Type = "signing.signature_discarded" // verified, and did not count; Reason says why
+	SigningDeliveryFailed    Type = "signing.delivery_failed"     // Reason is the channel
+	SigningRefused           Type = "signing.order_refused"       // by a signatory
+	SigningCancelled         Type = "signing.order_cancelled"     // by the client
+	SigningExpired           Type = "signing.order_expired"       //
+	SigningCompleted         Type = "signing.order_completed"     // the sealed receipt is stored
+	SigningErased            Type = "signing.order_erased"        // Reason: by whom
+)
+
 // Event is one act. Every field is safe to keep for ever: no personal number,
 // name, token, code or free text from outside.
 type Event struct {
