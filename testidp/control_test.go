@@ -125,6 +125,8 @@ func TestControlRefuses(t *testing.T) {
 		"auto before now":    {"POST", "/control/auto", `{"provider":"*","pnr":"196608182942","delayMs":-1}`, 400},
 		"unknown fault":      {"POST", "/control/faults", `{"provider":"*","fault":"x"}`, 400},
 		"fault of nobody":    {"POST", "/control/faults", `{"provider":"x","fault":"slow"}`, 400},
+		"fault of others":    {"POST", "/control/faults", `{"provider":"mail","fault":"badOCSP"}`, 400},
+		"auto of mail":       {"POST", "/control/auto", `{"provider":"mail","pnr":"196608182942"}`, 400},
 		"rate of nothing":    {"POST", "/control/faults", `{"provider":"*","fault":"slow","rate":0}`, 400},
 		"rate above one":     {"POST", "/control/faults", `{"provider":"*","fault":"slow","rate":1.5}`, 400},
 	} {
@@ -154,7 +156,7 @@ func TestControlFaults(t *testing.T) {
 	if d := cmp.Diff(want, got.Active); d != "" {
 		t.Error(d)
 	}
-	if len(got.Possible["bankid"]) < 40 {
+	if len(got.Possible["bankid"]) < 40 || len(got.Possible["mail"]) != 5 || len(got.Possible["sms"]) != 6 {
 		t.Errorf("possible: %v", got.Possible)
 	}
 	if status, _ := ask(t, s, "DELETE", "/control/faults", ""); status != 204 {
@@ -162,16 +164,6 @@ func TestControlFaults(t *testing.T) {
 	}
 	if _, answer := ask(t, s, "GET", "/control/faults", ""); !strings.Contains(answer, `"active":[]`) {
 		t.Errorf("afterwards: %s", answer)
-	}
-}
-
-func TestControlMessagesAreEmpty(t *testing.T) {
-	s := Start(t)
-	if status, answer := ask(t, s, "GET", "/control/messages?to=a@example.se", ""); status != 200 || answer != "[]" {
-		t.Errorf("%d %s", status, answer)
-	}
-	if status, _ := ask(t, s, "DELETE", "/control/messages", ""); status != 204 {
-		t.Errorf("delete: %d", status)
 	}
 }
 

@@ -154,3 +154,30 @@ func TestAwaitMessages(t *testing.T) {
 		t.Error("not cleared")
 	}
 }
+
+// TestFaultsOfMessages goes through the control API to the wire.
+func TestFaultsOfMessages(t *testing.T) {
+	s := Start(t)
+	for _, body := range []string{`{"provider":"mail","fault":"reject"}`, `{"provider":"sms","fault":"http503","rate":1}`} {
+		if status, answer := ask(t, s, "POST", "/control/faults", body); status != 204 {
+			t.Fatalf("%s: %d %s", body, status, answer)
+		}
+	}
+	if err := smtp.SendMail(s.MailAddress(), nil, "a@example.se", []string{"b@example.se"}, []byte(letter)); err == nil || !strings.HasPrefix(err.Error(), "550 ") {
+		t.Errorf("mail: %v", err)
+	}
+	resp, err := http.Post(s.SMSURL(), "application/json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 503 {
+		t.Errorf("sms: %s", resp.Status)
+	}
+	ask(t, s, "DELETE", "/control/faults", "")
+	deliver(t, s, "b@example.se")
+	text(t, s, "+46701740605", "Hej")
+	if n := len(s.Messages("")); n != 2 {
+		t.Errorf("%d messages", n)
+	}
+}

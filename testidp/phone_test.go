@@ -201,6 +201,16 @@ func TestPhoneCamera(t *testing.T) {
 	if page := b.post("/phone/scan", look); page.status != 404 {
 		t.Errorf("an order of this device was scanned: %s", page.location)
 	}
+	// What names another person is on another screen, as long as there is one of
+	// one's own.
+	var own, another struct{ OrderRef string }
+	post(t, c, m.BankIDURL+"auth", `{"endUserIp":"127.0.0.1","requirement":{"personalNumber":"`+s.People()[2].Number+`"}}`, &own)
+	post(t, c, m.BankIDURL+"auth", `{"endUserIp":"127.0.0.1","requirement":{"personalNumber":"`+s.People()[3].Number+`"}}`, &another)
+	for _, want := range []string{own.OrderRef, another.OrderRef} {
+		if page := b.post("/phone/scan", look); page.status != 303 || page.location != "/phone/orders/"+want {
+			t.Errorf("saw %s, want %s", page.location, want)
+		}
+	}
 }
 
 func TestPhoneScans(t *testing.T) {

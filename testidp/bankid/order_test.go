@@ -351,6 +351,33 @@ func TestCall(t *testing.T) {
 	b.wantHint(ref, "failed", "userDeclinedCall")
 }
 
+// TestSomebodyElseSigns: an order that names a person stays where it is when
+// another has it, and runs out.
+func TestSomebodyElseSigns(t *testing.T) {
+	inBubble(t, Timings{}, func(t *testing.T, b *bench) {
+		right, wrong := b.people[0], b.people[1]
+		body := `{"endUserIp":"192.0.2.1","userVisibleData":"` + b64("Avtal") + `","userNonVisibleData":"` + b64("digest") + `","requirement":{"personalNumber":"` + right.Number + `"}}`
+		s := b.start("sign", body)
+		if _, err := b.sim.Scan(control.Code{QR: qrAt(s, 0)}); err != nil {
+			t.Fatal(err)
+		}
+		for _, action := range []string{"start", "approve"} {
+			if _, err := b.sim.Act(s.OrderRef, control.Action{Action: action, Pnr: wrong.Number}); err == nil {
+				t.Errorf("%s by somebody else", action)
+			}
+			b.wantHint(s.OrderRef, "pending", "started")
+		}
+		// Another's order is another matter.
+		theirs := b.start("sign", strings.Replace(body, right.Number, wrong.Number, 1))
+		b.approve(theirs.OrderRef, wrong.Number)
+		if c := b.collect(theirs.OrderRef); c.Status != "complete" || c.CompletionData.User.PersonalNumber != wrong.Number {
+			t.Errorf("collect: %+v", c)
+		}
+		time.Sleep(3 * time.Minute)
+		b.wantHint(s.OrderRef, "failed", "expiredTransaction")
+	})
+}
+
 func TestScanRefuses(t *testing.T) {
 	inBubble(t, Timings{}, func(t *testing.T, b *bench) {
 		s := b.start("auth", auth)

@@ -232,7 +232,7 @@ func decoded(body io.Reader, encoding string) ([]byte, error) {
 	}
 	content, err := io.ReadAll(body)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", encoding, err)
+		return nil, fmt.Errorf("body (%s): %w", encoding, err)
 	}
 	for _, c := range content {
 		if (encoding == "" || encoding == "7bit") && c >= 0x80 {
