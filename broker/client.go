@@ -39,6 +39,17 @@ type Client struct {
 	SecretHash             []byte          // SHA-256 of the secret, which is random
 	JWKS                   json.RawMessage // public keys for private_key_jwt
 	Scopes                 []string        // what it may ask for, besides openid
+	// CallbackOrigins are the origins, as browsers write them, that addresses in
+	// its signing orders may lie at.
+	CallbackOrigins []string `json:",omitempty"`
+	// LoopbackCallbacks lets its callbacks go to this machine. It counts only
+	// where the issuer is on this machine too.
+	LoopbackCallbacks bool `json:",omitempty"`
+	// WebhookSecret signs what is sent to its callbacks (Standard Webhooks).
+	// Whoever keeps a client seals it; JSON never has it.
+	WebhookSecret []byte `json:"-"`
+	// AskingBody is who asks for signatures, as the e-ID shows it; empty: Name.
+	AskingBody string `json:",omitempty"`
 	// Providers says which e-IDs it offers and which configured instance stands
 	// behind each. Empty: all that are configured, by their default instance.
 	Providers     map[providers.ID]string

@@ -14,6 +14,9 @@ type Login struct {
 	ID      string            `json:"id"`
 	Client  string            `json:"client"`
 	Request AuthorizationWish `json:"request"`
+	// Then is the page of ours that asked for the login and gets the person back,
+	// with a session and no answer to the client. Empty: the client asked.
+	Then string `json:"then,omitempty"`
 	// Browser is the SHA-256 of the secret of the browser that brought it.
 	Browser []byte `json:"browser"`
 	// Offered are the e-IDs that may answer it, in the order shown.

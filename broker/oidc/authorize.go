@@ -162,26 +162,32 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request, a asked) {
 		browser = broker.NewSecret()
 		p.Cookies.Set(w, page.BrowserCookie, browser, page.BrowserLife)
 	}
-	now := p.Now()
-	l := broker.Login{
-		ID: broker.NewID(), Client: a.client.ID, Request: a.wish, Browser: digest(browser), Offered: a.offered,
-		Lang: a.lang, SID: broker.NewID(), Created: now, Expires: now.Add(p.LoginLife),
-	}
+	l := broker.Login{Client: a.client.ID, Request: a.wish, Browser: digest(browser), Offered: a.offered, Lang: a.lang}
 	if len(a.numbers) == 1 {
 		l.Number = a.numbers[0]
 	}
-	e := p.event(audit.LoginAsked, a.client.ID)
-	e.Login = loginName(l.ID)
-	err = p.Records.Record(r.Context(), e)
-	if err == nil {
-		err = p.put(r.Context(), kindLogin, l.ID, record{Login: &l}, p.LoginLife)
-	}
+	id, err := p.pend(r.Context(), l)
 	if err != nil {
 		p.broken(w, r, &a.client, err)
 		return
 	}
 	p.Count("authorize", "login")
-	seeOther(w, p.endpoint("login/"+l.ID))
+	seeOther(w, p.endpoint("login/"+id))
+}
+
+// pend writes down a login that waits for its person, under a name of its own.
+func (p *Provider) pend(ctx context.Context, l broker.Login) (id string, err error) {
+	l.ID, l.SID, l.Created = broker.NewID(), broker.NewID(), p.Now()
+	l.Expires = l.Created.Add(p.LoginLife)
+	e := p.event(audit.LoginAsked, l.Client)
+	e.Login = loginName(l.ID)
+	if l.Then != "" {
+		e.Reason = "local"
+	}
+	if err := p.Records.Record(ctx, e); err != nil {
+		return "", err
+	}
+	return l.ID, p.put(ctx, kindLogin, l.ID, record{Login: &l}, p.LoginLife)
 }
 
 // reuse answers with the browser's session, where that is allowed. False means
@@ -198,8 +204,7 @@ func (p *Provider) reuse(r *http.Request, a asked) (Answer, bool, error) {
 		return Answer{}, false, nil
 	}
 	ctx := r.Context()
-	only := broker.Login{}.Number
-	subject, rejected, err := p.judge(ctx, a.client, a.wish, only, s.Identity, now)
+	subject, rejected, err := p.judge(ctx, a.client, broker.Login{Request: a.wish}, s.Identity, now)
 	if err != nil || rejected != nil {
 		return Answer{}, false, err
 	}

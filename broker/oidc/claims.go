@@ -22,6 +22,10 @@ const (
 	scopeSign         = "https://id.oidc.se/scope/sign"
 	scopeSignApproval = "https://id.oidc.se/scope/signApproval"
 
+	// ScopeSigning is for the signing API, and only by client credentials: no login
+	// gives it.
+	ScopeSigning = "signing"
+
 	// ScopeAuthnInfo is no scope of the protocol and cannot be requested: it is
 	// a registration. Only a client that has it among its scopes gets the
 	// authentication information claims (the person's certificate, signature,

@@ -30,12 +30,12 @@ func TestDiscovery(t *testing.T) {
 		}
 		lists := map[string][]string{
 			"response_types_supported": {"code"}, "response_modes_supported": {"query", "form_post"},
-			"grant_types_supported": {"authorization_code"}, "code_challenge_methods_supported": {"S256"},
+			"grant_types_supported": {"authorization_code", "client_credentials"}, "code_challenge_methods_supported": {"S256"},
 			"subject_types_supported": {"public"}, "id_token_signing_alg_values_supported": {"RS256", "ES256"},
 			"userinfo_signing_alg_values_supported":            {"RS256", "ES256"},
 			"token_endpoint_auth_methods_supported":            {"private_key_jwt", "client_secret_basic", "client_secret_post"},
 			"token_endpoint_auth_signing_alg_values_supported": {"RS256", "ES256"},
-			"scopes_supported":                                 {"openid", "profile", scopePersonInfo, scopePersonNumber},
+			"scopes_supported":                                 {"openid", "profile", scopePersonInfo, scopePersonNumber, ScopeSigning},
 			"ui_locales_supported":                             {"sv", "en"}, "acr_values_supported": {acrUncertified3},
 			"claims_supported": {"sub", "name", claimPersonNumber, claimEvidence, claimSignature},
 		}

@@ -72,10 +72,10 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 		authTime = now
 	}
 	s := broker.Session{
-		SID: l.SID, Group: group(c), Identity: d.Identity, Evidence: d.Evidence, Instance: o.Instance,
+		SID: l.SID, Group: GroupOf(c), Identity: d.Identity, Evidence: d.Evidence, Instance: o.Instance,
 		AuthTime: authTime, ACR: acrOf(d.Identity.Level), Expires: authTime.Add(p.SessionLife),
 	}
-	subject, rejected, err := p.judge(ctx, c, l.Request, l.Number, s.Identity, now)
+	subject, rejected, err := p.judge(ctx, c, l, s.Identity, now)
 	if err == nil && rejected == nil && !slices.Contains(l.Offered, d.Identity.Provider) {
 		rejected = levelTooLow()
 	}
@@ -89,9 +89,13 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 		p.note(ctx, e)
 		return Answer{}, rejected
 	}
-	g, err := p.grant(c, l.Request, s, subject)
-	if err != nil {
-		return Answer{}, err
+	rec := record{}
+	if l.Then == "" {
+		g, err := p.grant(c, l.Request, s, subject)
+		if err != nil {
+			return Answer{}, err
+		}
+		rec.Grant = &g
 	}
 	// From here on the login counts, whether or not the browser still waits.
 	ctx, cancel := settled(ctx)
@@ -107,8 +111,10 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 	if err != nil {
 		return Answer{}, err
 	}
-	rec := record{Grant: &g}
-	a := p.offerCode(l.Request, l.ID, &g)
+	a, outcome := Answer{URL: l.Then}, "local"
+	if rec.Grant != nil {
+		a, outcome = p.offerCode(l.Request, l.ID, rec.Grant), "code"
+	}
 	if now.Before(s.Expires) {
 		secret := broker.NewSecret()
 		rec.Session = &session{Session: s, Secret: digest(secret)}
@@ -116,15 +122,20 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 	}
 	// This is the step that only one does: of requests with the same order, and
 	// of a refusal in another tab.
-	if err := p.answered(ctx, l, rec, rec.expires()); err != nil {
+	expires := rec.expires()
+	if expires.IsZero() {
+		expires = l.Expires
+	}
+	if err := p.answered(ctx, l, rec, expires); err != nil {
 		return Answer{}, err
 	}
-	p.Count("login", "code")
+	p.Count("login", outcome)
 	return a, nil
 }
 
 // Refuse ends a login with an OAuth error, which the person has read about on a
-// page first. broker.ErrConflict means that it ended before.
+// page first; a page of ours that asked gets the person back and no more.
+// broker.ErrConflict means that it ended before.
 func (p *Provider) Refuse(ctx context.Context, l broker.Login, code, description string) (Answer, error) {
 	if !authorizationCode(code) {
 		return Answer{}, fmt.Errorf("oidc: %q is no error code of the authorization endpoint", code)
@@ -140,17 +151,25 @@ func (p *Provider) Refuse(ctx context.Context, l broker.Login, code, description
 		return Answer{}, err
 	}
 	p.Count("login", code)
+	if l.Then != "" {
+		return Answer{URL: l.Then}, nil
+	}
 	return p.errorAnswer(l.Request, code, description), nil
 }
 
 // judge applies the rules about who may log in: those of the request and those
-// of the client. It also finds the person's name for this client.
-func (p *Provider) judge(ctx context.Context, c broker.Client, wish broker.AuthorizationWish, only personnummer.Number, i providers.Identity, now time.Time) (subject string, rejected *Rejection, err error) {
+// of the client. It also finds the person's name for this client, if the client
+// will be told.
+func (p *Provider) judge(ctx context.Context, c broker.Client, l broker.Login, i providers.Identity, now time.Time) (subject string, rejected *Rejection, err error) {
 	if i.Number.IsZero() {
 		return "", nil, errors.New("oidc: an identity without a number")
 	}
-	if rejected := rejection(c, wish, only, i, now); rejected != nil {
+	wish := l.Request
+	if rejected := rejection(c, wish, l.Number, i, now); rejected != nil {
 		return "", rejected, nil
+	}
+	if l.Then != "" {
+		return "", nil, nil
 	}
 	sector := c.Sector
 	if sector == "" {

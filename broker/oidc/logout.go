@@ -179,7 +179,7 @@ func (p *Provider) leave(w http.ResponseWriter, r *http.Request, q params) {
 		return
 	}
 	// A client outside the session's group cannot have got the sid from us.
-	if l.client != nil && s.Group == group(*l.client) && slices.Contains(l.sids, s.SID) {
+	if l.client != nil && s.Group == GroupOf(*l.client) && slices.Contains(l.sids, s.SID) {
 		if err := p.logOut(w, r, s, id, l.client.ID); err != nil {
 			p.broken(w, r, l.client, err)
 			return

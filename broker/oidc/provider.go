@@ -8,10 +8,15 @@
 // always with an explicit list of algorithms, and keys are crypto.Signers.
 //
 // It follows OpenID Connect Core 1.0, Discovery 1.0, RP-Initiated Logout 1.0,
-// OAuth 2.0 (RFC 6749, 6750, 7523, 7636, 8414, 9207, 9700), The Swedish OpenID
-// Connect Profile 1.0, and OIDC Sweden's Claims and Scopes 1.0 and Request
-// Parameter Extensions 1.1. Not here: pushed requests, request objects, refresh
-// tokens, back-channel logout. Discovery says so.
+// OAuth 2.0 (RFC 6749 with client credentials for signing, 6750, 7523, 7636,
+// 8414, 9207, 9700), The Swedish OpenID Connect Profile 1.0, and OIDC Sweden's
+// Claims and Scopes 1.0 and Request Parameter Extensions 1.1. Not here: pushed
+// requests, request objects, refresh tokens, back-channel logout. Discovery says
+// so.
+//
+// Pages of ours that need to know who stands before them, as the signing room
+// does, have them log in by the same way (Local) and read the session
+// (Session); no protocol is spoken with them.
 package oidc
 
 import (

@@ -239,7 +239,7 @@ func TestRaceSubject(t *testing.T) {
 	who := person("198101199282", "Testperson Ny")
 	race(func(n int) bool {
 		c := b.clients["any"]
-		sub, _, err := b.judge(t.Context(), c, broker.AuthorizationWish{}, broker.Login{}.Number, who, b.clock.Now())
+		sub, _, err := b.judge(t.Context(), c, broker.Login{}, who, b.clock.Now())
 		subs.Store(sub, true)
 		return err == nil
 	})

@@ -18,7 +18,7 @@ import (
 // their own, of which only the digest is kept.
 type record struct {
 	Login   *broker.Login `json:"login,omitempty"`   // while the person is busy with it
-	Grant   *grant        `json:"grant,omitempty"`   // from the answer on
+	Grant   *grant        `json:"grant,omitempty"`   // from the answer on, if it goes to a client
 	Session *session      `json:"session,omitempty"` // if it made one
 }
 
@@ -32,12 +32,17 @@ type session struct {
 	Secret []byte `json:"secret"`
 }
 
-// expires is when the last part of an answered login ends.
+// expires is when the last part of an answered login ends; the zero time when
+// there is none.
 func (rec record) expires() time.Time {
-	if rec.Session != nil && rec.Session.Expires.After(rec.Grant.Expires) {
-		return rec.Session.Expires
+	var last time.Time
+	if rec.Grant != nil {
+		last = rec.Grant.Expires
 	}
-	return rec.Grant.Expires
+	if rec.Session != nil && rec.Session.Expires.After(last) {
+		last = rec.Session.Expires
+	}
+	return last
 }
 
 // join makes a code, token or cookie.

@@ -21,6 +21,31 @@ func (p *Provider) session(r *http.Request) (s broker.Session, id string, err er
 	return p.sessionOf(r.Context(), p.Cookies.Get(r, SessionCookie))
 }
 
+// Session is the living session of the browser that asks, whatever its group;
+// broker.ErrNotFound when there is none. It comes without evidence.
+func (p *Provider) Session(r *http.Request) (broker.Session, error) {
+	s, _, err := p.session(r)
+	return s, err
+}
+
+// EndSession ends the session of the browser that asks, with what else the login
+// that made it still had, and clears its cookie: somebody else sits there now.
+// Without a session it only clears the cookie. The browser keeps its secret, so
+// that whoever has it log in at once can.
+func (p *Provider) EndSession(w http.ResponseWriter, r *http.Request) error {
+	s, id, err := p.session(r)
+	if err == nil {
+		ctx, cancel := settled(r.Context())
+		defer cancel()
+		err = p.end(ctx, s, id, "")
+	}
+	if err != nil && !errors.Is(err, broker.ErrNotFound) {
+		return err
+	}
+	p.Cookies.Clear(w, SessionCookie)
+	return nil
+}
+
 func (p *Provider) sessionOf(ctx context.Context, cookie string) (broker.Session, string, error) {
 	rec, id, _, err := p.sessionRecord(ctx, cookie)
 	if err != nil {
@@ -45,9 +70,9 @@ func (p *Provider) sessionRecord(ctx context.Context, cookie string) (rec record
 	return rec, id, version, nil
 }
 
-// group says among which clients a session counts. The prefix keeps a client's
-// id from being another's group.
-func group(c broker.Client) string {
+// GroupOf says among which clients a client's sessions count: see
+// broker.Session. The prefix keeps a client's id from being another's group.
+func GroupOf(c broker.Client) string {
 	if c.SSOGroup != "" {
 		return "group:" + c.SSOGroup
 	}
@@ -57,7 +82,7 @@ func group(c broker.Client) string {
 // reusable reports whether a session may answer a request instead of an e-ID.
 // Who the person is, is judged apart.
 func reusable(s broker.Session, c broker.Client, wish broker.AuthorizationWish, offered []providers.ID, now time.Time) bool {
-	if s.Group != group(c) || !slices.Contains(offered, s.Identity.Provider) {
+	if s.Group != GroupOf(c) || !slices.Contains(offered, s.Identity.Provider) {
 		return false
 	}
 	for _, prompt := range wish.Prompt {
@@ -138,6 +163,10 @@ func (p *Provider) forget(ctx context.Context, cookie string) {
 			}
 		}
 		rec.Session = nil
+		if rec.Grant == nil {
+			_, err = p.Short.Take(ctx, kindLogin, id)
+			break
+		}
 		err = p.swap(ctx, kindLogin, id, version, rec, rec.expires())
 	}
 	if err != nil && !errors.Is(err, broker.ErrNotFound) {

@@ -11,6 +11,7 @@ import (
 const (
 	kindRequest   = "oidc-request"   // a posted authorization request, by one-time handle
 	kindLogin     = "oidc-login"     // record, by the login's id
+	kindClient    = "oidc-client"    // clientGrant, by the id in an access token
 	kindAssertion = "oidc-assertion" // used jti of a client
 	kindLogout    = "oidc-logout"    // logoutRequest, by one-time handle
 )

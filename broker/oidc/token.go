@@ -12,18 +12,21 @@ import (
 	"sigill/broker/kit/audit"
 )
 
-const grantCode = "authorization_code"
+const (
+	grantCode   = "authorization_code"
+	grantClient = "client_credentials"
+)
 
 // tokenResponse is RFC 6749 section 5.1 with Core's id_token.
 type tokenResponse struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int    `json:"expires_in"`
-	IDToken     string `json:"id_token"`
+	IDToken     string `json:"id_token,omitempty"`
 	Scope       string `json:"scope"`
 }
 
-// token exchanges a code.
+// token exchanges a code, or a client's own credentials.
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	response, err := p.exchange(w, r)
 	if err != nil {
@@ -50,10 +53,12 @@ func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (*tokenRespo
 	}
 	switch q.get("grant_type") {
 	case grantCode:
+	case grantClient:
+		return p.clientToken(r.Context(), c, q)
 	case "":
 		return nil, refuse(errInvalidRequest, "grant_type is missing")
 	default:
-		return nil, refuse(errUnsupportedGrant, "the only grant_type is authorization_code")
+		return nil, refuse(errUnsupportedGrant, "grant_type must be authorization_code or client_credentials")
 	}
 	for _, name := range []string{"code", "redirect_uri"} {
 		if q.get(name) == "" {

@@ -75,7 +75,7 @@ func TestTokenErrors(t *testing.T) {
 	}{
 		"no grant_type":             {changes: []string{"grant_type", ""}, err: errInvalidRequest},
 		"password":                  {changes: []string{"grant_type", "password"}, err: errUnsupportedGrant},
-		"client_credentials":        {changes: []string{"grant_type", "client_credentials"}, err: errUnsupportedGrant},
+		"client_credentials":        {changes: []string{"grant_type", "client_credentials"}, err: errUnauthorizedClient},
 		"refresh_token":             {changes: []string{"grant_type", "refresh_token"}, err: errUnsupportedGrant},
 		"no code":                   {changes: []string{"code", ""}, err: errInvalidRequest},
 		"no redirect_uri":           {changes: []string{"redirect_uri", ""}, err: errInvalidRequest},

@@ -431,7 +431,7 @@ func TestClean(t *testing.T) {
 }
 
 // Looking for results that nobody has taken over happens all the time and must
-// not read through the orders: the index holds all that it asks for.
+// not read through the orders: the index holds those alone, in their order.
 func TestEndedOrdersAreFoundByIndex(t *testing.T) {
 	s := open(t, t.TempDir(), nil)
 	rows, err := s.db.Rows(ctx, "EXPLAIN QUERY PLAN "+endedOrders, "signing", 0, "", 10)
