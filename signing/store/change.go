@@ -188,7 +188,7 @@ func writeAttempt(tx *sqldb.Tx, c orders.Change) error {
 	}
 	if _, err := tx.Exec(`INSERT INTO attempts (eid_order, order_id, n, outcome, made) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (eid_order) DO UPDATE SET outcome = excluded.outcome
-		WHERE attempts.order_id = excluded.order_id AND attempts.n = excluded.n AND attempts.outcome = ''`,
+		WHERE attempts.outcome = ''`,
 		a.EIDOrder, c.Row.ID, a.N, a.Outcome, a.Made.UnixMilli()); err != nil {
 		return err
 	}

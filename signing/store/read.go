@@ -12,17 +12,22 @@ import (
 	"sigill/signing/orders"
 )
 
-// What is read of an order. Lists are without bodies.
+// What is read of orders. Lists are without bodies.
 const (
 	listed = `o.id, o.client, o.state, o.created, o.due, o.ended, o.version, o.sealkey, o.head`
-	whole  = listed + `, b.sealed`
+
+	orderQuery = `SELECT ` + listed + `, b.sealed FROM orders o LEFT JOIN bodies b ON b.order_id = o.id
+		WHERE o.id = $1 AND o.client = $2`
+	awaitingQuery = `SELECT ` + listed + ` FROM persons p JOIN orders o ON o.id = p.order_id
+		WHERE p.client = $1 AND p.person = $2 ORDER BY p.created DESC, p.order_id DESC LIMIT $3`
+	dueQuery   = `SELECT ` + listed + ` FROM orders o WHERE o.due <= $1 ORDER BY o.due, o.id LIMIT $2`
+	endedQuery = `SELECT ` + listed + ` FROM orders o WHERE o.ended < $1 ORDER BY o.ended, o.id LIMIT $2`
 )
 
 // Order reads one, with its body; see orders.Store.
 func (s *Store) Order(ctx context.Context, client, id string) (orders.Row, error) {
 	var r orders.Row
-	err := s.db.Row(ctx, `SELECT `+whole+` FROM orders o LEFT JOIN bodies b ON b.order_id = o.id
-		WHERE o.id = $1 AND o.client = $2`, id, client).Scan(append(into(&r), &r.Body)...)
+	err := s.db.Row(ctx, orderQuery, id, client).Scan(append(into(&r), &r.Body)...)
 	return r, found(err, "read order")
 }
 
@@ -49,20 +54,19 @@ func (s *Store) Attempt(ctx context.Context, eidOrder string) (id string, a orde
 // Awaiting lists a person's open orders, newest first, without bodies; see
 // orders.Store.
 func (s *Store) Awaiting(ctx context.Context, client string, person []byte, limit int) ([]orders.Row, error) {
-	return s.list(ctx, `SELECT `+listed+` FROM persons p JOIN orders o ON o.id = p.order_id
-		WHERE p.client = $1 AND p.person = $2 ORDER BY p.created DESC, p.order_id DESC LIMIT $3`, client, person, limit)
+	return s.list(ctx, awaitingQuery, client, person, limit)
 }
 
 // Due lists orders whose time has come, oldest first, without bodies; see
 // orders.Store.
 func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]orders.Row, error) {
-	return s.list(ctx, `SELECT `+listed+` FROM orders o WHERE o.due <= $1 ORDER BY o.due, o.id LIMIT $2`, now.UnixMilli(), limit)
+	return s.list(ctx, dueQuery, now.UnixMilli(), limit)
 }
 
 // Ended lists orders that were over before a time, oldest first, without
 // bodies; see orders.Store.
 func (s *Store) Ended(ctx context.Context, before time.Time, limit int) ([]orders.Row, error) {
-	return s.list(ctx, `SELECT `+listed+` FROM orders o WHERE o.ended < $1 ORDER BY o.ended, o.id LIMIT $2`, before.UnixMilli(), limit)
+	return s.list(ctx, endedQuery, before.UnixMilli(), limit)
 }
 
 func (s *Store) list(ctx context.Context, query string, args ...any) ([]orders.Row, error) {

@@ -264,3 +264,39 @@ func TestErasedOnDisk(t *testing.T) {
 		t.Errorf("after its erasure there is still: %q", got)
 	}
 }
+
+// Lists are read from an index, in its order, however many orders there are.
+func TestPlans(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "signing.db"))
+	for name, c := range map[string]struct {
+		query string
+		args  []any
+		want  []string
+	}{
+		"order":       {orderQuery, []any{"a", "c"}, []string{"SEARCH o USING INDEX", "SEARCH b USING INDEX"}},
+		"awaiting":    {awaitingQuery, []any{"c", []byte("p"), 1}, []string{"SEARCH p USING COVERING INDEX persons_newest", "SEARCH o USING INDEX"}},
+		"due":         {dueQuery, []any{1, 1}, []string{"SEARCH o USING INDEX orders_due"}},
+		"ended":       {endedQuery, []any{1, 1}, []string{"SEARCH o USING INDEX orders_ended"}},
+		"old request": {`SELECT EXISTS (SELECT 1 FROM requests WHERE made <= $1)`, []any{1}, []string{"requests_made"}},
+	} {
+		rows, err := s.db.Rows(ctx, `EXPLAIN QUERY PLAN `+c.query, c.args...)
+		check(t, err)
+		var plan []string
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			check(t, rows.Scan(&id, &parent, &unused, &detail))
+			plan = append(plan, detail)
+		}
+		rows.Close()
+		whole := strings.Join(plan, "\n")
+		for _, want := range c.want {
+			if !strings.Contains(whole, want) {
+				t.Errorf("%s: no %q in\n%s", name, want, whole)
+			}
+		}
+		if strings.Contains(whole, "TEMP B-TREE") || strings.Contains(whole, "SCAN o") || strings.Contains(whole, "SCAN p") {
+			t.Errorf("%s sorts or reads everything:\n%s", name, whole)
+		}
+	}
+}

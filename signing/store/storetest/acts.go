@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -62,10 +63,11 @@ func create(t *testing.T, open func(*testing.T) Subject) {
 		sub := open(t)
 		add(t, sub.Store, aChange("a"))
 		before := sub.Dump(t)
-		again := aChange("a")
+		// It is no conflict: that would be told as one of the request.
+		again := orders.Change{Row: aRow("a")}
 		again.Row.Head = []byte("another")
-		if _, err := sub.Store.Create(ctx, again, aRequest("another")); err == nil {
-			t.Error("created twice")
+		if _, err := sub.Store.Create(ctx, again, aRequest("another")); err == nil || errors.Is(err, broker.ErrConflict) {
+			t.Errorf("created twice: %v", err)
 		}
 		same(t, "rows", before, sub.Dump(t))
 	})
@@ -79,6 +81,7 @@ func create(t *testing.T, open func(*testing.T) Subject) {
 			"no body":             func(_ *orders.Change, r *orders.Request) { r.Body = nil },
 			"another's request":   func(_ *orders.Change, r *orders.Request) { r.Client = "other" },
 			"nothing in the head": func(c *orders.Change, _ *orders.Request) { c.Row.Head = nil },
+			"one person twice":    func(c *orders.Change, _ *orders.Request) { c.Persons[3] = c.Persons[1] },
 		} {
 			c, r := aChange("a"), aRequest("a")
 			spoil(&c, &r)
