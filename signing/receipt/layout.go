@@ -19,6 +19,7 @@ var (
 	strongStyle  = style{bold, 100, 1450, ink}
 	labelStyle   = style{regular, 100, 1450, soft}
 	smallStyle   = style{regular, 85, 1250, soft}
+	digestStyle  = style{regular, 85, 1450, soft}
 	linkStyle    = style{regular, 100, 1450, accent}
 	footStyle    = style{regular, 80, 1100, soft}
 )
@@ -30,6 +31,7 @@ type sheet struct {
 	k           *Kvittens
 	m           *signing.Manifest
 	attachments []Attachment // kvittens.json and all others
+	below       int          // where the heading of the section ends
 }
 
 func (s *sheet) title() string {
@@ -116,11 +118,14 @@ func (s *sheet) heading(text string) {
 	s.need(headingStyle.lead + 600 + 4*bodyStyle.lead)
 	s.paragraph("H2", text, &headingStyle, left, body)
 	s.y += 600
+	s.below = s.y
 }
 
 // part is the heading of a part of a section.
 func (s *sheet) part(text string) {
-	s.space(1400)
+	if s.y != s.below {
+		s.space(1800)
+	}
 	s.need(partStyle.lead + 400 + 3*bodyStyle.lead)
 	s.paragraph("H3", text, &partStyle, left, body)
 	s.y += 400
@@ -132,7 +137,7 @@ func (g *grid) fact(label, value string) {
 }
 
 func (g *grid) digest(label, value string) {
-	g.row(cell{ofRow, []piece{{label, &labelStyle}}}, cell{"", []piece{{groups(value), &smallStyle}}})
+	g.row(cell{ofRow, []piece{{label, &labelStyle}}}, cell{"", []piece{{groups(value), &digestStyle}}})
 }
 
 func (s *sheet) documents() {
@@ -271,7 +276,7 @@ func (s *sheet) seal() {
 	}
 	s.y += 500
 	s.paragraph("P", s.w.verifyOffline, &labelStyle, left, narrow)
-	s.y = max(s.y, y+300+qrSide) + 1200
+	s.y = max(s.y, y+300+qrSide) + 1600
 
 	g := s.table(columns(3, 8))
 	g.digest(s.w.manifestDigest, s.k.ManifestSHA256)

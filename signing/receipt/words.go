@@ -70,7 +70,7 @@ func swedish() *words {
 		sealCovers: "Förseglingen är gjord av %s och omfattar hela filen: sidorna som du läser och alla bilagor. " +
 			"Den är den enda PDF-signaturen i filen.",
 		signaturesCover: "Varje person har skrivit under med sin e-legitimation. Underskriften omfattar texten som visades i appen " +
-			"och orderns kontrollsumma, som i sin tur omfattar alla dokument och vilka som skulle skriva under. " +
+			"och orderns kontrollsumma (SHA-256), som i sin tur omfattar alla dokument och vilka som skulle skriva under. " +
 			"En sådan underskrift är ingen PDF-signatur, så ett läsprogram visar den inte som en. " +
 			"Utfärdarens bevis för varje underskrift är bifogat och kan kontrolleras för sig.",
 
@@ -79,7 +79,7 @@ func swedish() *words {
 			"och att sidorna stämmer med bilagorna. Spara filen som den är: en utskrift eller en omsparad kopia kan inte kontrolleras.",
 		verifyOffline:  "Utan nätverk, med programmet Sigill: sigill verify fil.pdf",
 		verifyAlt:      "QR-kod med adressen %s",
-		manifestDigest: "Orderns kontrollsumma (SHA-256)", service: "Tjänst", trust: "Förtroendefil (SHA-256)", layout: "Kvittensens form",
+		manifestDigest: "Order, SHA-256", service: "Tjänst", trust: "Förtroendefil, SHA-256", layout: "Kvittensens form",
 
 		attachments: "Bilagor", attachmentsHow: "Bilagorna ligger i filen. De flesta läsprogram kan visa och spara dem.",
 
@@ -125,7 +125,7 @@ func english() *words {
 		sealCovers: "The seal was made by %s and covers the whole file: the pages that you read and all attachments. " +
 			"It is the only PDF signature in the file.",
 		signaturesCover: "Each person has signed with an e-ID. The signature covers the text that the app showed " +
-			"and the digest of the order, which in turn covers all documents and who was to sign. " +
+			"and the digest of the order (SHA-256), which in turn covers all documents and who was to sign. " +
 			"Such a signature is no PDF signature, so a viewer does not show it as one. " +
 			"The issuer’s evidence for each signature is attached and can be verified by itself.",
 
@@ -134,7 +134,7 @@ func english() *words {
 			"with the attachments are then verified. Keep the file as it is: a printout or a copy saved anew cannot be verified.",
 		verifyOffline:  "Without a network, with the program Sigill: sigill verify file.pdf",
 		verifyAlt:      "QR code with the address %s",
-		manifestDigest: "Digest of the order (SHA-256)", service: "Service", trust: "Trust file (SHA-256)", layout: "Form of the receipt",
+		manifestDigest: "Order, SHA-256", service: "Service", trust: "Trust file, SHA-256", layout: "Form of the receipt",
 
 		attachments: "Attachments", attachmentsHow: "The attachments are in the file. Most viewers can show and save them.",
 

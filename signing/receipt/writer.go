@@ -41,6 +41,8 @@ const (
 	firstFont
 )
 
+const kvittensType = "application/json"
+
 // level of compression: more costs more time than the bytes are worth, since
 // most of a file is fonts, which are compressed once.
 const level = zlib.BestSpeed
@@ -121,7 +123,7 @@ func (w *Writer) Make(k Kvittens, files []File) ([]byte, error) {
 	if k.Language == "en" {
 		s.w = w.english
 	}
-	self := File{Name: KvittensName, Type: "application/json", Relationship: "Data", Bytes: text}
+	self := File{Name: KvittensName, Type: kvittensType, Relationship: "Data", Bytes: text}
 	s.attachments = append([]Attachment{{Name: self.Name, Type: self.Type, Relationship: self.Relationship, Size: len(text), SHA256: digestOf(text)}}, k.Attachments...)
 	s.reset(w.fonts)
 	s.draw()
