@@ -86,7 +86,7 @@ func (p *Pages) Waiting(w http.ResponseWriter, r *http.Request, e Errand, v flow
 		page.SeeOther(w, e.Done)
 		return nil
 	case flow.StateReturning:
-		p.reload(w, r)
+		p.Reload(w, r)
 		return p.render(w, r, http.StatusOK, "returning", e.Look, e.Policy, func(string) any {
 			return struct {
 				Self, App string
@@ -102,7 +102,7 @@ func (p *Pages) Waiting(w http.ResponseWriter, r *http.Request, e Errand, v flow
 		}
 		return p.failed(w, r, e, v)
 	}
-	p.reload(w, r)
+	p.Reload(w, r)
 	l := e.Look
 	l.Wide = e.Mode == providers.ModeOther
 	return p.render(w, r, http.StatusOK, "wait", l, e.Policy, func(lang string) any {
@@ -204,8 +204,8 @@ func writeJSON(rw http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// reload has a waiting page come again by itself where no script asks for it.
-func (p *Pages) reload(w http.ResponseWriter, r *http.Request) {
+// Reload has a waiting page come again by itself where no script asks for it.
+func (p *Pages) Reload(w http.ResponseWriter, r *http.Request) {
 	if p.Cookies.Get(r, plainCookie) != "" {
 		w.Header().Set("Refresh", "5")
 	}

@@ -8,6 +8,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"sigill/broker"
+	"sigill/broker/flow"
+	"sigill/providers"
 )
 
 func stringsReader(s string) io.Reader { return strings.NewReader(s) }
@@ -32,6 +36,28 @@ func gallery(t testing.TB) (http.Handler, []sample) {
 		mux.HandleFunc("GET /login/{login}/{order}/"+s, func(w http.ResponseWriter, r *http.Request) {
 			h.sampleOrder(r)
 			h.mux.ServeHTTP(w, r)
+		})
+	}
+	for part, answer := range map[string]func(http.ResponseWriter, *http.Request, flow.View) error{
+		"status": func(w http.ResponseWriter, r *http.Request, v flow.View) error {
+			return h.web.Pages.Status(w, r, Errand{}, v, nil)
+		},
+		"qr": func(w http.ResponseWriter, r *http.Request, v flow.View) error {
+			return h.web.Pages.Frame(w, r, Errand{}, v)
+		},
+		"qr.svg": h.web.Pages.Picture,
+	} {
+		mux.HandleFunc("GET /signing/demo/o/order/2/e/{sample}/"+part, func(w http.ResponseWriter, r *http.Request) {
+			v := flow.View{State: flow.StatePending, Wait: waiting(providers.ModeOther), Order: broker.Order{Provider: providers.MBankID}}
+			switch r.PathValue("sample") {
+			case "wait-link":
+				v.Wait = waiting(providers.ModeThis)
+			case "returning":
+				v.State = flow.StateReturning
+			}
+			if err := answer(w, r, v); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 	return mux, all

@@ -104,6 +104,7 @@ func samples(t testing.TB) []sample {
 	signed := func(name string, m providers.Mode, v flow.View) {
 		draw("sign-"+name, 200, func(w http.ResponseWriter, r *http.Request) {
 			e := signature(m)
+			e.Self = "/signing/demo/o/order/2/e/" + name
 			r = h.web.ground.Prepare(w, r)
 			if err := h.web.Pages.Waiting(w, r, e, v); err != nil {
 				t.Error(err)
@@ -189,7 +190,7 @@ func signature(m providers.Mode) Errand {
 		Owner: "signing", Ref: "order.2", Order: "o-sign", Browser: browserOne, Provider: providers.MBankID, Mode: m,
 		Sign: true, What: "Ansökan om plats i förskola",
 		Look: LookOf(&broker.Client{Name: "Exempelbo kommun", NameEN: "Exempelbo Municipality"}, ""),
-		Self: "/signing/demo/o/order/2/o-sign", Choices: "/signing/demo/o/order/2",
+		Self: "/signing/demo/o/order/2/e/o-sign", Choices: "/signing/demo/o/order/2",
 	}
 	if m == providers.ModeThis {
 		e.Provider = providers.BankID

@@ -168,6 +168,11 @@ func (t *tracker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 // most once and at most 256 bytes. Fields that are not named are refused too:
 // nobody honest sends them.
 func Form(r *http.Request, fields ...string) (map[string]string, error) {
+	return FormUpTo(r, 256, fields...)
+}
+
+// FormUpTo is Form for fields of at most so many bytes.
+func FormUpTo(r *http.Request, most int, fields ...string) (map[string]string, error) {
 	if err := r.ParseForm(); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
@@ -177,7 +182,7 @@ func Form(r *http.Request, fields ...string) (map[string]string, error) {
 	}
 	out := map[string]string{}
 	for name, values := range r.PostForm {
-		if !slices.Contains(fields, name) || len(values) != 1 || len(values[0]) > 256 {
+		if !slices.Contains(fields, name) || len(values) != 1 || len(values[0]) > most {
 			return nil, &Problem{Status: http.StatusBadRequest, Code: CodeMalformed, Err: errors.New("an unknown, repeated or overlong field")}
 		}
 		out[name] = values[0]

@@ -132,6 +132,16 @@ func TestForm(t *testing.T) {
 	}
 }
 
+func TestFormUpTo(t *testing.T) {
+	for size, good := range map[int]bool{300: true, 301: false} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader("a="+strings.Repeat("x", size)))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if form, err := FormUpTo(r, 300, "a"); (err == nil) != good || good && len(form["a"]) != size {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
 func TestPolicy(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy Policy
@@ -284,6 +294,57 @@ func TestLoadTemplatesRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestSharedParts(t *testing.T) {
+	texts := fstest.MapFS{"sv.json": {Data: []byte(`{"a":"A","b":"B"}`)}, "en.json": {Data: []byte(`{"a":"A","b":"B"}`)}}
+	assets, err := design.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{
+		"_part.gohtml": {Data: []byte(`{{define "part"}}<i>{{t "b"}} {{.}}</i>{{end}}`)},
+		"one.gohtml":   {Data: []byte(`{{define "title"}}1{{end}}{{define "main"}}{{t "a"}} {{template "part" .Page}}{{end}}`)},
+		"two.gohtml":   {Data: []byte(`{{define "title"}}2{{end}}{{define "main"}}{{template "part" .Page}}{{end}}`)},
+	}
+	c := RoomConfig{
+		Address: "https://sigill.example.se", Assets: assets, Log: slog.New(slog.DiscardHandler), Templates: files, Texts: copied(texts),
+	}
+	room, err := NewRoom(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"one", "two"} {
+		w := httptest.NewRecorder()
+		l := Look{Name: "Exempelbo", NameEN: "Exampletown", Asked: "en"}
+		if err := room.Render(w, httptest.NewRequest("GET", "/", nil), 200, name, l, Policy{}, func(lang string) any { return lang + "<" }); err != nil {
+			t.Fatal(err)
+		}
+		if body := w.Body.String(); !strings.Contains(body, "<i>B en&lt;</i>") || !strings.Contains(body, "Exampletown") || !strings.Contains(body, "sigill.example.se") {
+			t.Errorf("%s: %s", name, body)
+		}
+	}
+	if err := room.Render(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), 200, "_part", Look{}, Policy{}, nil); err == nil {
+		t.Error("a part is a page")
+	}
+	texts["sv.json"].Data, texts["en.json"].Data = []byte(`{"a":"A"}`), []byte(`{"a":"A"}`)
+	c.Texts = copied(texts)
+	if _, err := NewRoom(c); err == nil || !strings.Contains(err.Error(), "text b is missing") {
+		t.Errorf("a part with a text that is missing: %v", err)
+	}
+	c.Address = "sigill"
+	if _, err := NewRoom(c); err == nil {
+		t.Error("a room without an address")
+	}
+}
+
+// copied is a copy, so that a test may go on changing its own.
+func copied(m fstest.MapFS) fstest.MapFS {
+	c := fstest.MapFS{}
+	for name, f := range m {
+		c[name] = &fstest.MapFile{Data: bytes.Clone(f.Data)}
+	}
+	return c
 }
 
 func TestRender(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template/parse"
@@ -24,7 +25,8 @@ type Templates struct {
 }
 
 // LoadTemplates reads every *.gohtml of a room as one page upon the frame of
-// kit/design. A page defines "title" and "main"; it may define "head" and, if
+// kit/design, except those whose names begin with _: what they define is there
+// for all pages of the room. A page defines "title" and "main"; it may define "head" and, if
 // it is no ordinary page, "frame" itself. Functions: t (a text by its key, then
 // pairs of placeholder and value), icon, asset.
 //
@@ -36,6 +38,11 @@ func LoadTemplates(room fs.FS, texts *i18n.Catalogue, assets *design.Assets, als
 	if err != nil {
 		return nil, err
 	}
+	shared, err := fs.Glob(room, "_*.gohtml")
+	if err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(shared, name) })
 	t := &Templates{pages: map[string]map[string]*template.Template{}}
 	uses := also
 	for i, lang := range i18n.Languages() {
@@ -43,6 +50,11 @@ func LoadTemplates(room fs.FS, texts *i18n.Catalogue, assets *design.Assets, als
 		base, err := template.New("").Funcs(functions(lang, texts, assets)).Option("missingkey=error").ParseFS(design.Frame(), "*.gohtml")
 		if err != nil {
 			return nil, err
+		}
+		if len(shared) > 0 {
+			if base, err = base.ParseFS(room, shared...); err != nil {
+				return nil, err
+			}
 		}
 		if i == 0 {
 			found, err := textsOf("frame", base)
