@@ -31,7 +31,7 @@ func main() {
 const (
 	ok     = 0
 	failed = 1 // what was asked for was tried and did not work, or the answer is no
-	misuse = 2 // what was asked for was not understood
+	misuse = 2 // what was asked for was not understood, or a receipt cannot be read
 )
 
 // errMisuse is an error of the command line; it is followed by the usage.
@@ -68,6 +68,7 @@ func commands() []command {
 		{"client list", "", "show the clients, configured and added", clientList},
 		{"client remove", "ID", "remove a client that was added", clientRemove},
 		{"audit verify", "[--head HEAD|FILE]", "check the chain of the audit and its signed heads", auditVerify},
+		{"verify", "FILE.pdf [--json] [--trust FILE] [--full]", "verify a receipt, offline: its seal and every e-ID signature in it", verifyReceipt},
 		{"version", "", "show the version", version},
 	}
 }
@@ -96,12 +97,20 @@ func Main(ctx context.Context, args []string, out, errs io.Writer) int {
 	in.args = rest
 	err := c.run(ctx, in)
 	var wrong errMisuse
+	var not unreadable
 	switch {
 	case err == nil:
 		return ok
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprintf(out, "usage: %s\n%s", c.line(), c.help())
 		return ok
+	case errors.Is(err, errSaid):
+		return failed
+	case errors.As(err, &not):
+		if not.err != nil {
+			fmt.Fprintf(errs, "sigill: %v\n", not.err)
+		}
+		return misuse
 	case errors.As(err, &wrong):
 		fmt.Fprintf(errs, "sigill: %s\nusage: %s\n", wrong.problem, c.line())
 		return misuse
@@ -126,7 +135,7 @@ func (c command) line() string {
 	if c.args != "" {
 		line += " " + c.args
 	}
-	if c.name != "version" && c.name != "keys new-master" {
+	if c.name != "version" && c.name != "keys new-master" && c.name != "verify" {
 		line += " [--config FILE]"
 	}
 	return line
@@ -139,6 +148,8 @@ func (c command) help() string {
 		return auditHelp
 	case "keys rewrap":
 		return rewrapHelp
+	case "verify":
+		return verifyHelp
 	}
 	return ""
 }
