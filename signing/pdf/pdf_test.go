@@ -301,7 +301,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"another filter":    {Dict: Dict{"Filter": Name("ASCIIHexDecode")}, Raw: []byte("00>")},
 		"a list of filters": {Dict: Dict{"Filter": Array{Name("FlateDecode")}}, Raw: good.Raw},
 		"parameters":        {Dict: Dict{"Filter": Name("FlateDecode"), "DecodeParms": Dict{}}, Raw: good.Raw},
-		"bytes after":       {Dict: good.Dict, Raw: append(bytes.Clone(good.Raw), 0)},
+		"bytes after":       {Dict: good.Dict, Raw: append(deflater.Stream(nil, []byte("a")).Raw, 0)},
 		"cut":               {Dict: good.Dict, Raw: good.Raw[:len(good.Raw)-1]},
 		"not deflated":      {Dict: good.Dict, Raw: []byte("hello")},
 		"a bomb":            good,

@@ -75,6 +75,10 @@ func Impostures(t testing.TB, sealed []byte, p *PKI) []Forgery {
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})))
 	add("with a key for agreement", pades.ChainConstraintsFailure, 5, by(key, p.Issue(t, key, Leaf{KeyUsage: x509.KeyUsageKeyAgreement})))
 	add("by the issuer itself", pades.ChainConstraintsFailure, 5, by(p.issuerKey, []*x509.Certificate{p.Issuer}))
+	signing := authority("Test Seal Issuer", 3)
+	signing.KeyUsage |= x509.KeyUsageContentCommitment
+	add("by an issuer who may sign", pades.ChainConstraintsFailure, 5,
+		by(key, []*x509.Certificate{issue(t, signing, p.Issuer, key.Public(), p.issuerKey), p.Issuer}))
 	add("by a customer posing as an issuer", pades.NoCertificateChainFound, 5, func() CMS {
 		below := &PKI{Issuer: genuine[0], issuerKey: key}
 		return by(otherKey, append(below.Issue(t, otherKey, Leaf{}), p.Issuer))

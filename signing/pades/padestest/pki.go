@@ -46,19 +46,18 @@ const OrgIdentifier = "NTRSE-2120000142"
 func NewPKI(t testing.TB) *PKI {
 	t.Helper()
 	p := &PKI{rootKey: NewKey(t, elliptic.P384()), issuerKey: NewKey(t, elliptic.P384())}
-	name := func(cn string) pkix.Name {
-		return pkix.Name{CommonName: cn, Organization: []string{"Testutfärdaren"}, Country: []string{"SE"}}
-	}
-	authority := func(cn string, serial int64) *x509.Certificate {
-		return &x509.Certificate{
-			SerialNumber: big.NewInt(serial), Subject: name(cn), NotBefore: year(2019), NotAfter: year(2060),
-			KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, IsCA: true, BasicConstraintsValid: true,
-		}
-	}
 	root := authority("Test Root", 1)
 	p.Root = issue(t, root, root, p.rootKey.Public(), p.rootKey)
 	p.Issuer = issue(t, authority("Test Seal Issuer", 2), p.Root, p.issuerKey.Public(), p.rootKey)
 	return p
+}
+
+func authority(name string, serial int64) *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber: big.NewInt(serial), NotBefore: year(2019), NotAfter: year(2060),
+		Subject:  pkix.Name{CommonName: name, Organization: []string{"Testutfärdaren"}, Country: []string{"SE"}},
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, IsCA: true, BasicConstraintsValid: true,
+	}
 }
 
 // NewKey makes an ECDSA key.
