@@ -232,27 +232,39 @@ func (d *drawing) text(x, y int, lines []line) {
 	d.content = append(d.content, "ET\n"...)
 }
 
-// show writes the glyphs of a line.
+// show writes the glyphs of a line. A mark is moved to the middle of the letter
+// that it belongs to; the font leaves that to us.
 func (d *drawing) show(l line) {
-	if l.text == "" {
-		return
-	}
-	open := false
+	open := false // a string
 	further := false
+	var letter glyph
 	for _, r := range l.text {
 		g := d.fonts.of(l.style.weight, r)
-		if !open || g.further != further {
-			if open {
-				d.content = append(d.content, ")Tj\n"...)
-			}
-			further = g.further
+		mark := isMark(r)
+		if open && (g.further != further || mark) {
+			d.content = append(d.content, ")Tj\n"...)
+			open = false
+		}
+		if further = g.further; !open {
 			d.font(l.style, further)
+		}
+		if mark {
+			move := int64(letter.advance) - int64(letter.middle) + int64(g.middle)
+			d.content = append(strconv.AppendInt(append(d.content, '['), move, 10), '(')
+			d.content = literal(literal(d.content, byte(g.id>>8)), byte(g.id))
+			d.content = append(strconv.AppendInt(append(d.content, ')'), -move, 10), "]TJ\n"...)
+			continue
+		}
+		letter = g
+		if !open {
 			d.content = append(d.content, '(')
 			open = true
 		}
 		d.content = literal(literal(d.content, byte(g.id>>8)), byte(g.id))
 	}
-	d.content = append(d.content, ")Tj\n"...)
+	if open {
+		d.content = append(d.content, ")Tj\n"...)
+	}
 }
 
 // literal writes a byte inside a string.

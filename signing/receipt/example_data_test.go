@@ -108,3 +108,41 @@ func preschool(t testing.TB) *order {
 		signed("Testperson Ett").
 		signed("Åsa-Märta Testperson Två")
 }
+
+// difficult is an order whose texts nobody should be able to draw well.
+func difficult(t testing.TB) *order {
+	o := newOrder()
+	o.m.Title = "Ett ärende med ett namn som är så långt att det inte får plats på en rad, inte ens på två, utan som fortsätter länge till"
+	o.m.Message = "Rad ett\nRad två\r\nRad tre\tefter tabb"
+	o.m.Reference = "https://exempel.example.se/" + strings.Repeat("mycket/lång/adress/", 8)
+	o.k.ClientName = "Södra Älmhults gemensamma nämnd för överförmyndarärenden och vissa andra frågor"
+	o.text(t, "Alla slags tecken", strings.Join([]string{
+		"Färdiga: åäö ÅÄÖ é ü ñ ç ø æ œ ß ł đ ž š č ğ ő ű",
+		"Sammansatta: a\u030a a\u0308 o\u0308 A\u030a e\u0301 u\u0308 n\u0303",
+		"Kyrilliska: Олександр Шевченко, Україна. Grekiska: Αθανάσιος Παπαδόπουλος. Vietnamesiska: Nguyễn Thị Ánh.",
+		"Tecken: “citat” ”citat” ’apostrof’ – tankstreck — 100 € ½ ≤ ≥ ≠ → ← • … № ™ ± × ÷ √ ∞ ♠ ■ □",
+		"Bindestreck som inte bryts: a\u2011b. Mellanslag som inte bryts: 10\u00a0000\u202fkr.",
+		"Arabiska: محمد. Hebreiska: שלום. Kinesiska: 王小明. Emoji: 😀👩‍👧.",
+		"Styrtecken: \x00\x01\x1b[31m\x7f\u0085. Mjukt bindestreck: a\u00adb. Nollbredd: a\u200bb\u200cc\u200dd\ufeffe.",
+		"Vänd: \u202egnp.exe\u202c och \u2066isolerad\u2069 och \u200fRLM.",
+		"Staplade märken: Z\u0300\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308\u0309\u030a\u030b slut",
+		strings.Repeat("Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft", 4),
+		"    Indragen rad.   Flera   mellanslag.",
+		"", "", "Efter tre tomma rader. (Parenteser) \\och\\ ((nästlade)).",
+	}, "\n"))
+	o.content(t, "Långa svar", signing.Content{
+		{Heading: "En rubrik som är så lång att den måste brytas över flera rader eftersom den som skrev den inte visste bättre än så"},
+		{Rows: []signing.Row{
+			{Label: "Kort", Value: strings.Repeat("Ett svar som aldrig tar slut och därför går över flera sidor. ", 200)},
+			{Label: strings.Repeat("Lång fråga ", 30), Value: "Kort"},
+			{Label: "", Value: ""},
+			{Label: "Tomt svar", Value: ""},
+		}},
+		{Text: strings.Repeat("Ett långt stycke. ", 400)},
+	})
+	o.signed("Testperson \u202eEtt").signed("王小明").signed(strings.Repeat("Karl-Gustav ", 12))
+	o.k.Signatures[2].Text = strings.Repeat("En text som fyller mer än en sida i appen.\n", 80)
+	o.k.Signatures[0].Level = "loa3"
+	o.k.Signatures[1].Level = "http://example.se/loa/other"
+	return o
+}

@@ -35,7 +35,7 @@ var (
 	}
 	further = []span{
 		{0x0180, 0x024F}, {0x02B0, 0x034E}, {0x0350, 0x036F}, {0x0370, 0x03FF}, {0x0400, 0x052F}, {0x1E00, 0x1EFF},
-		{0x2000, 0x200A}, {0x202F, 0x202F}, {0x2070, 0x20AB}, {0x20AD, 0x2115}, {0x2117, 0x2121}, {0x2123, 0x218F},
+		{0x2000, 0x200A}, {0x202F, 0x202F}, {0x2070, 0x20AB}, {0x20AD, 0x20CF}, {0x2100, 0x2115}, {0x2117, 0x2121}, {0x2123, 0x218F},
 		{0x2194, 0x2211}, {0x2213, 0x225F}, {0x2261, 0x2263}, {0x2266, 0x259F}, {0x25A2, 0x25CE}, {0x25D0, 0x26FF},
 		{0xFB01, 0xFB02},
 	}
@@ -53,6 +53,7 @@ const (
 type glyph struct {
 	id      uint16 // in its face; 0: not drawn
 	advance uint16 // thousandths of the size
+	middle  int16  // of what is seen, likewise
 	further bool   // in the face of further characters
 }
 
@@ -100,7 +101,7 @@ func newFonts(first int) (*fonts, error) {
 					page = new([256]glyph)
 					f.glyphs[w][r>>8] = page
 				}
-				page[r&255] = glyph{id: uint16(i + 1), advance: uint16(s.advances[i+1]), further: set == 1}
+				page[r&255] = glyph{id: uint16(i + 1), advance: uint16(s.advances[i+1]), middle: int16(s.middles[i+1]), further: set == 1}
 			}
 			sum := sha256.Sum256(s.ttf)
 			f.sums[2*set+w] = hex.EncodeToString(sum[:])

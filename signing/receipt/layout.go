@@ -121,12 +121,13 @@ func (s *sheet) heading(text string) {
 	s.below = s.y
 }
 
-// part is the heading of a part of a section.
-func (s *sheet) part(text string) {
+// part is the heading of a part of a section; this much of the part should stand
+// on the same page.
+func (s *sheet) part(text string, height int) {
 	if s.y != s.below {
 		s.space(1800)
 	}
-	s.need(partStyle.lead + 400 + 3*bodyStyle.lead)
+	s.need(partStyle.lead + 400 + height)
 	s.paragraph("H3", text, &partStyle, left, body)
 	s.y += 400
 }
@@ -155,7 +156,11 @@ func (s *sheet) documents() {
 		if len(s.m.Documents) > 1 {
 			name = strconv.Itoa(i+1) + ". " + name
 		}
-		s.part(name)
+		height := 3 * bodyStyle.lead
+		if entry.Kind == signing.KindFile {
+			height = 4 * (bodyStyle.lead + 2*padding)
+		}
+		s.part(name, height)
 		switch entry.Kind {
 		case signing.KindText:
 			s.plain(*d.Text, left, body)
@@ -221,7 +226,7 @@ func (s *sheet) signatures() {
 	s.heading(s.w.details)
 	for i := range s.k.Signatures {
 		sig := &s.k.Signatures[i]
-		s.part(strconv.Itoa(sig.Signatory) + ". " + sig.Name)
+		s.part(strconv.Itoa(sig.Signatory)+". "+sig.Name, 9*(bodyStyle.lead+2*padding))
 		g := s.table(columns(3, 8))
 		g.fact(s.w.number, sig.Masked)
 		g.fact(s.w.eid, sig.ProviderName)

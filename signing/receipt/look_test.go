@@ -2,31 +2,19 @@ package receipt
 
 import (
 	"os"
-	"sigill/signing/pdf"
 	"testing"
 )
 
 func TestLook(t *testing.T) {
-	w, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, files := preschool(t).kvittens(t)
-	out, err := w.Make(k, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	os.WriteFile("/tmp/r/a.pdf", out, 0o644)
-	if _, err := pdf.Parse(out, pdf.DefaultLimits()); err != nil {
-		t.Error(err)
-	}
-}
-
-func BenchmarkMake2(b *testing.B) {
-	w, _ := New()
-	k, files := preschool(b).kvittens(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		w.Make(k, files)
+	w := newWriter(t)
+	en := preschool(t)
+	en.k.Language = "en"
+	sealed := newOrder().text(t, "Ansökan", "Ärendet har kommit in.")
+	for name, o := range map[string]*order{"a": preschool(t), "b": difficult(t), "c": en, "d": sealed} {
+		base := made(t, w, o)
+		os.WriteFile("/tmp/r/"+name+".pdf", base, 0o644)
+		if _, _, err := w.Check(base); err != nil {
+			t.Error(name, err)
+		}
 	}
 }

@@ -3,6 +3,8 @@ package receipt
 import (
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Lengths on the page are hundredths of a point, and sizes of type tenths of
@@ -31,20 +33,21 @@ func isMark(r rune) bool {
 	return r >= 0x300 && r <= 0x36F || r >= 0x483 && r <= 0x489
 }
 
-// clean gives what of a text can be drawn. Line ends stay, tabs become spaces,
-// and what nobody would see, or what would move other characters, becomes the
-// replacement character.
+// clean gives what of a text can be drawn. Line ends stay, tabs become spaces, a
+// letter and its marks become one character where Unicode has it, and what
+// nobody would see, or what would move other characters, becomes the replacement
+// character.
 func (f *fonts) clean(s string) string {
 	plain := true
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < ' ' && c != '\n' || c > '~' {
-			plain = false
-			break
-		}
+	for i := 0; i < len(s) && plain; i++ {
+		plain = s[i] >= ' ' && s[i] <= '~' || s[i] == '\n'
 	}
 	if plain || f.drawable(s) {
 		return s
 	}
+	// NFC never changes for characters that once were assigned (Unicode Standard
+	// Annex 15, section 3), and no others can be drawn.
+	s = norm.NFC.String(s)
 	var b strings.Builder
 	b.Grow(len(s) + 16)
 	marks := 0
@@ -69,15 +72,10 @@ func (f *fonts) clean(s string) string {
 	return b.String()
 }
 
+// drawable says that a text can be drawn as it is.
 func (f *fonts) drawable(s string) bool {
-	marks := 0
 	for _, r := range s {
-		if isMark(r) {
-			marks++
-		} else {
-			marks = 0
-		}
-		if r != '\n' && f.of(regular, r).id == 0 || marks > maxMarks {
+		if r != '\n' && f.of(regular, r).id == 0 || isMark(r) {
 			return false
 		}
 	}

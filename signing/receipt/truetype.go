@@ -204,6 +204,7 @@ type subset struct {
 	ttf      []byte
 	runes    []rune // of glyph 1 and those that follow
 	advances []int  // of all glyphs, in thousandths of the size
+	middles  []int  // halfway between the left and the right edge of what is seen
 	box      [4]int // likewise
 	ascent   int
 	descent  int
@@ -278,6 +279,11 @@ func (o *outline) subset(runes []rune, name func(sum []byte) string, version int
 		}
 		loca = binary.BigEndian.AppendUint16(loca, uint16(len(glyf)/2))
 		hmtx = append(append(hmtx, advance[:]...), bearing[:]...)
+		middle := 0
+		if len(body) > 0 {
+			middle = (int(int16(binary.BigEndian.Uint16(body[2:]))) + int(int16(binary.BigEndian.Uint16(body[6:])))) / 2
+		}
+		s.middles = append(s.middles, thousandth(middle))
 		s.advances = append(s.advances, thousandth(int(binary.BigEndian.Uint16(advance[:]))))
 	}
 	if len(glyf)/2 > 0xffff {
