@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptrace"
 	"net/smtp"
 	"net/url"
 	"strings"
@@ -180,4 +181,42 @@ func TestFaultsOfMessages(t *testing.T) {
 	if n := len(s.Messages("")); n != 2 {
 		t.Errorf("%d messages", n)
 	}
+}
+
+// TestEndsWhileSlow: a call that waits for a slow answer does not hold up the
+// end.
+func TestEndsWhileSlow(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	s, err := New(ctx, Config{Listen: "127.0.0.1:0", BankIDListen: "127.0.0.1:0", Messages: MessageTimings{Slow: time.Hour}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	s.Fault("sms", "slow")
+	sent := make(chan struct{})
+	trace := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }})
+	r, err := http.NewRequestWithContext(trace, "POST", s.SMSURL(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answered := make(chan struct{})
+	go func() {
+		if resp, err := client.Do(r); err == nil {
+			resp.Body.Close()
+		}
+		close(answered)
+	}()
+	<-sent
+	time.Sleep(50 * time.Millisecond) // until the handler has it: nothing tells
+	begun := time.Now()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	<-answered
 }

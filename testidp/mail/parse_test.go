@@ -39,7 +39,7 @@ func TestParse(t *testing.T) {
 		"8 bits":          {message([]string{"MIME-Version: 1.0", "Content-Type: text/plain; charset=UTF-8", "Content-Transfer-Encoding: 8bit"}, "å\r\n"), want{"a@example.se", "", "å\n", "", nil}},
 		"base64":          {message([]string{"MIME-Version: 1.0", "Content-Type: text/html; charset=utf-8", "Content-Transfer-Encoding: BASE64"}, "PGI+\r\nw6U8L2I+\r\n"), want{"a@example.se", "", "", "<b>å</b>", nil}},
 		"Latin body":      {message([]string{"MIME-Version: 1.0", "Content-Type: text/plain; charset=ISO-8859-1", "Content-Transfer-Encoding: quoted-printable"}, "=E5=\r\n=E4"), want{"a@example.se", "", "åä", "", nil}},
-		"two and a paper": {nested(), want{"a@example.se", "", "text", "<p>html</p>", []string{"image/png", "application/pdf avtal.pdf"}}},
+		"two and a paper": {nested(), want{"a@example.se", "", "text", "<p>html</p>", []string{"image/png", "application/pdf avtal.pdf", "text/plain x.txt"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := parse([]byte(c.raw))
@@ -83,6 +83,11 @@ Content-Disposition: attachment; filename=avtal.pdf
 Content-Transfer-Encoding: base64
 
 eA==
+--ytter
+Content-Type: text/plain
+Content-Disposition: attachment; filename=x.txt
+
+not to be read
 --ytter--
 epilogue
 `, "\n", "\r\n"))

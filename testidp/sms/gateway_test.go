@@ -169,6 +169,7 @@ func TestElksRefuses(t *testing.T) {
 		"too long":           {nil, with("message", strings.Repeat("x", maxBody)), 400},
 		"sender too long":    {nil, with("from", "Testkommunen"), 400},
 		"sender too short":   {nil, with("from", "Te"), 400},
+		"sender of digits":   {nil, with("from", "1177"), 400},
 		"sender with spaces": {nil, with("from", "Min kommun"), 400},
 		"report elsewhere":   {nil, with("whendelivered", "https://example.se/"), 400},
 		"report to a file":   {nil, with("whendelivered", "file:///etc/passwd"), 400},
