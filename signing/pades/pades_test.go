@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,21 +141,22 @@ func TestWhatIsNotASealer(t *testing.T) {
 		name  string
 		key   crypto.Signer
 		chain []*x509.Certificate
+		says  string
 	}{
-		{"no certificate", key, nil},
-		{"another key's certificate", padestest.NewKey(t, elliptic.P256()), good},
-		{"RSA-2048", small, p.Issue(t, small, padestest.Leaf{})},
-		{"P-521", p521, p.Issue(t, p521, padestest.Leaf{})},
-		{"a chain of strangers", key, []*x509.Certificate{good[0], other.Issuer}},
-		{"a chain upside down", key, []*x509.Certificate{good[0], p.Root, p.Issuer}},
-		{"the issuer twice", key, []*x509.Certificate{good[0], p.Issuer, p.Issuer}},
-		{"for key agreement", key, p.Issue(t, key, padestest.Leaf{KeyUsage: x509.KeyUsageKeyAgreement})},
-		{"for timestamps", key, p.Issue(t, key, padestest.Leaf{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}})},
+		{"no certificate", key, nil, "a chain of 0"},
+		{"another key's certificate", padestest.NewKey(t, elliptic.P256()), good, "not that of the key"},
+		{"RSA-2048", small, p.Issue(t, small, padestest.Leaf{}), "3072"},
+		{"P-521", p521, p.Issue(t, p521, padestest.Leaf{}), "P-384"},
+		{"a chain of strangers", key, []*x509.Certificate{good[0], other.Issuer}, "did not issue"},
+		{"a chain upside down", key, []*x509.Certificate{good[0], p.Root, p.Issuer}, "did not issue"},
+		{"the issuer twice", key, []*x509.Certificate{good[0], p.Issuer, p.Issuer}, "did not issue"},
+		{"for key agreement", key, p.Issue(t, key, padestest.Leaf{KeyUsage: x509.KeyUsageKeyAgreement}), "key usage"},
+		{"for timestamps", key, p.Issue(t, key, padestest.Leaf{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}}), "another purpose"},
 		{"for web servers", key, p.Issue(t, key, padestest.Leaf{
-			KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})},
+			KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}), "another purpose"},
 	} {
-		if _, err := pades.New(c.key, c.chain); err == nil {
-			t.Errorf("%s: may seal", c.name)
+		if _, err := pades.New(c.key, c.chain); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.says)
 		}
 	}
 	if _, err := pades.New(key, append(good, p.Root)); err != nil {

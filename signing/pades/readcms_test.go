@@ -13,6 +13,7 @@ import (
 	"errors"
 	"math/big"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -101,6 +102,15 @@ func TestCheckDER(t *testing.T) {
 		if err := checkDER(c.in); (err == nil) != c.good {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// TestOnlyDERIsParsed: what the parser would choke on never gets to it.
+func TestOnlyDERIsParsed(t *testing.T) {
+	der, _ := testCMS(t)
+	ber := append(append([]byte{0x30, 0x80}, der[4:]...), 0, 0)
+	if _, err := readCMS(ber); err == nil || !strings.Contains(err.Error(), "not DER") {
+		t.Errorf("got %v", err)
 	}
 }
 
