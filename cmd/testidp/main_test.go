@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"io"
 	"net/http"
+	"net/smtp"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -42,7 +43,7 @@ func TestRun(t *testing.T) {
 	var out log
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"--listen", "127.0.0.1:0", "--bankid-listen", "127.0.0.1:0", "--data", dir}, &out, io.Discard)
+		ended <- run(ctx, []string{"--listen", "127.0.0.1:0", "--bankid-listen", "127.0.0.1:0", "--mail-listen", "127.0.0.1:0", "--data", dir}, &out, io.Discard)
 	}()
 	bankID := regexp.MustCompile(`https://localhost:\d+/rp/v6\.0/`)
 	phone := regexp.MustCompile(`http://localhost:\d+`)
@@ -94,6 +95,15 @@ func TestRun(t *testing.T) {
 		t.Errorf("healthz: %v, %v", resp, err)
 	} else {
 		resp.Body.Close()
+	}
+	address := regexp.MustCompile(`mail \(SMTP\) +(\S+)`).FindStringSubmatch(out.String())
+	if address == nil {
+		t.Fatalf("no mail server in\n%s", out.String())
+	}
+	if c, err := smtp.Dial(address[1]); err != nil {
+		t.Errorf("mail: %v", err)
+	} else if err := c.Quit(); err != nil {
+		t.Errorf("mail: %v", err)
 	}
 	tr.CloseIdleConnections()
 	stop()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -327,4 +328,42 @@ func TestParts(t *testing.T) {
 			t.Errorf("%.12s…: %d, want %d", c.message, got, c.want)
 		}
 	}
+}
+
+// FuzzBodies: whatever comes, each gateway answers as documented, and keeps
+// only what it took.
+func FuzzBodies(f *testing.F) {
+	f.Add(good)
+	f.Add(with().Encode())
+	f.Add("from=abc&to=%2B46701740605&message=%f0")
+	f.Fuzz(func(t *testing.T, body string) {
+		box := inbox.New(nil)
+		g := New(Config{Inbox: box, Faults: &control.Faults{}})
+		defer g.Close()
+		took := 0
+		for path, kind := range map[string]string{"/sms/46elks/a1/sms": formType, "/sms/http/send": "application/json"} {
+			r := httptest.NewRequest("POST", path, strings.NewReader(body))
+			r.Header.Set("Content-Type", kind)
+			if r.SetBasicAuth(User, Password); kind != formType {
+				r.Header.Set("Authorization", "Bearer "+Token)
+			}
+			w := httptest.NewRecorder()
+			g.Handler().ServeHTTP(w, r)
+			switch {
+			case w.Code == 202, w.Code == 200 && strings.Contains(w.Body.String(), `"id":`):
+				took++
+			case w.Code != 200 && w.Code != 400 && w.Code != 403 && w.Code != 413:
+				t.Errorf("%s: %d", path, w.Code)
+			}
+		}
+		list := box.List("")
+		if len(list) != took {
+			t.Errorf("%d kept, %d taken", len(list), took)
+		}
+		for _, m := range list {
+			if !phoneNumber(m.To) || !sender(m.From) || m.Text == "" || !utf8.ValidString(m.Text) {
+				t.Errorf("kept %+v", m)
+			}
+		}
+	})
 }
