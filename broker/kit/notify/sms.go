@@ -31,7 +31,7 @@ type SMSConfig struct {
 	URL     string // of the call; https, or http on this machine itself; default for 46elks its own
 	User    string
 	Secret  []byte         // 46elks' password, the gateway's bearer token
-	From    string         // 3 to 11 letters and digits, or a number in E.164
+	From    string         // 3 to 11 letters and digits, a letter first, or a number in E.164
 	Roots   *x509.CertPool // nil: the system's
 	Timeout time.Duration  // default 15 s
 	Log     *slog.Logger   // hears when the gateway refuses us, not a message
@@ -44,7 +44,7 @@ type gateway struct {
 	http *http.Client
 }
 
-var senderName = regexp.MustCompile(`^([A-Za-z0-9]{3,11}|\+[1-9][0-9]{6,14})$`)
+var senderName = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]{2,10}|\+[1-9][0-9]{6,14})$`)
 
 func newGateway(name string, c SMSConfig) (gateway, error) {
 	c.Timeout = cmp.Or(c.Timeout, 15*time.Second)
