@@ -20,6 +20,33 @@ type decoded struct {
 	client broker.Client
 }
 
+// clientRow is a client as its row has it: with its secret sealed.
+type clientRow struct {
+	broker.Client
+	WebhookSealed []byte `json:",omitempty"`
+}
+
+// SealClients gives the box that what is secret about clients lies in. It is
+// opened with keys that lie in this database, so it comes after Open and before
+// all else. Without it a client that has a secret can be neither kept nor read.
+func (s *Store) SealClients(box Box) { s.box = box }
+
+var errNoBox = errors.New("store: a client's secret and no box for it (SealClients)")
+
+func (s *Store) encodeClient(c broker.Client) (string, error) {
+	row := clientRow{Client: c}
+	if len(c.WebhookSecret) > 0 {
+		if s.box == nil {
+			return "", errNoBox
+		}
+		row.WebhookSealed = s.box.Seal(c.WebhookSecret, clientContext(c.ID))
+	}
+	body, err := json.Marshal(row)
+	return string(body), err
+}
+
+func clientContext(id string) []byte { return []byte("client webhook\x00" + id) }
+
 // AddClient registers a client; broker.ErrConflict when there is one of its id.
 func (s *Store) AddClient(ctx context.Context, c broker.Client, events ...audit.Event) error {
 	return s.AddClients(ctx, []broker.Client{c}, events...)
@@ -43,11 +70,10 @@ func (s *Store) putClients(ctx context.Context, onConflict string, list []broker
 		if c.ID == "" {
 			return errors.New("add client: no id")
 		}
-		body, err := json.Marshal(c)
-		if err != nil {
+		var err error
+		if bodies[i], err = s.encodeClient(c); err != nil {
 			return fmt.Errorf("add client: %w", err)
 		}
-		bodies[i] = string(body)
 	}
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		for i, c := range list {
@@ -91,7 +117,7 @@ func (s *Store) Clients(ctx context.Context) ([]broker.Client, error) {
 		if err := rows.Scan(&id, &body); err != nil {
 			return nil, fmt.Errorf("clients: %w", err)
 		}
-		c, err := decodeClient(id, body)
+		c, err := s.decodeClient(id, body)
 		if err != nil {
 			return nil, err
 		}
@@ -120,7 +146,7 @@ func (s *Store) Client(ctx context.Context, id string) (broker.Client, error) {
 	if ok && known.body == body {
 		return known.client, nil
 	}
-	c, err := decodeClient(id, body)
+	c, err := s.decodeClient(id, body)
 	if err != nil {
 		return broker.Client{}, err
 	}
@@ -135,18 +161,28 @@ func (s *Store) Client(ctx context.Context, id string) (broker.Client, error) {
 
 // decodeClient is strict: a field that this release does not know may be a
 // restriction.
-func decodeClient(id, body string) (broker.Client, error) {
-	var c broker.Client
+func (s *Store) decodeClient(id, body string) (broker.Client, error) {
+	var row clientRow
 	d := json.NewDecoder(strings.NewReader(body))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
+	if err := d.Decode(&row); err != nil {
 		return broker.Client{}, fmt.Errorf("client %q: %w", id, err)
 	}
+	c := row.Client
 	if _, err := d.Token(); !errors.Is(err, io.EOF) || c.ID != id {
 		return broker.Client{}, fmt.Errorf("client %q: its row was altered", id)
 	}
 	if string(c.JWKS) == "null" {
 		c.JWKS = nil // how JSON writes that there are none
+	}
+	if len(row.WebhookSealed) > 0 {
+		if s.box == nil {
+			return broker.Client{}, errNoBox
+		}
+		var err error
+		if c.WebhookSecret, err = s.box.Open(row.WebhookSealed, clientContext(id)); err != nil {
+			return broker.Client{}, fmt.Errorf("client %q: %w", id, err)
+		}
 	}
 	return c, nil
 }

@@ -4,7 +4,9 @@
 // (e-ID orders, records of logins, subjects, registered clients, and the tables
 // of kit/keys and kit/audit), and short.db for what expires by itself. It owns
 // no rule about them beyond what one transaction must hold; sealing is the
-// caller's, so that no row here can be read without the room's keys.
+// caller's, so that no row here can be read without the room's keys. The one
+// exception are clients' secrets, which are sealed here in a box that the caller
+// gives (SealClients).
 //
 // What each method promises is written where its interface is declared
 // (flow.Orders, flow.Leases, oidc.Records, oidc.Clients, broker.Short) and
@@ -55,6 +57,7 @@ type Store struct {
 	db  *sqldb.DB
 	now func() time.Time
 	log *slog.Logger
+	box Box // see SealClients
 
 	mu       sync.Mutex
 	subjects map[subjectKey]string

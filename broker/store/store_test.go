@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -103,8 +104,66 @@ func TestRecords(t *testing.T) {
 func TestClients(t *testing.T) {
 	storetest.Clients(t, func(t *testing.T, c *storetest.Clock) (storetest.ClientStore, storetest.Events) {
 		s := open(t, t.TempDir(), c.Now)
+		s.SealClients(openBox(t, open(t, t.TempDir(), nil)))
 		return s, events(s)
 	})
+}
+
+// What signs a client's webhooks cannot be read from the database, nor moved to
+// another client, and is never left out by mistake.
+func TestClientSecretsAreSealed(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, nil)
+	const secret = "0123456789abcdef-webhook"
+	c := broker.Client{ID: "c", WebhookSecret: []byte(secret)}
+	if err := s.AddClient(ctx, c); err == nil {
+		t.Error("kept without a box")
+	}
+	check(t, s.AddClient(ctx, broker.Client{ID: "plain"}))
+	box := openBox(t, s)
+	s.SealClients(box)
+	check(t, s.AddClient(ctx, c))
+	got, err := s.Client(ctx, "c")
+	check(t, err)
+	if string(got.WebhookSecret) != secret {
+		t.Errorf("read as %q", got.WebhookSecret)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	check(t, err)
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		check(t, err)
+		if bytes.Contains(data, []byte(secret)) || bytes.Contains(data, []byte(base64.StdEncoding.EncodeToString([]byte(secret)))) {
+			t.Errorf("the secret lies in %s", f)
+		}
+	}
+	// A row that was put in another client's place does not open there.
+	check(t, s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`INSERT INTO clients (id, body, added) SELECT 'd', replace(body, '"ID":"c"', '"ID":"d"'), 0 FROM clients WHERE id = 'c'`)
+		return err
+	}))
+	if _, err := s.Client(ctx, "d"); err == nil || errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("moved to another client: %v", err)
+	}
+	// Without a box it is not read as a client that has none.
+	other := open(t, dir, nil)
+	if _, err := other.Client(ctx, "c"); err == nil || errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("read without a box: %v", err)
+	}
+	if _, err := other.Clients(ctx); err == nil {
+		t.Error("listed without a box")
+	}
+	if _, err := other.Client(ctx, "plain"); err != nil {
+		t.Error(err)
+	}
+	// A release that knows nothing of signing reads clients that do not sign.
+	var body string
+	check(t, s.db.Row(ctx, `SELECT body FROM clients WHERE id = 'plain'`).Scan(&body))
+	for _, field := range []string{"CallbackOrigins", "LoopbackCallbacks", "WebhookSealed", "AskingBody"} {
+		if strings.Contains(body, field) {
+			t.Errorf("%s stands in a row that has no use for it", field)
+		}
+	}
 }
 
 func TestShort(t *testing.T) {

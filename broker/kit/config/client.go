@@ -3,6 +3,9 @@ package config
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -29,9 +32,13 @@ var clientID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~:/-]{0,127}$`)
 const scopePrefix = "https://id.oidc.se/scope/"
 
 var (
-	plainScopes   = []string{"openid", "profile"}
+	plainScopes   = []string{"openid", "profile", scopeSigning}
 	swedishScopes = []string{"naturalPersonInfo", "naturalPersonNumber"}
 )
+
+// scopeSigning lets a client have documents signed, with credentials of its own.
+// It needs no address that people are sent to.
+const scopeSigning = "signing"
 
 // ClientRules is what clients are checked against.
 type ClientRules struct {
@@ -98,14 +105,23 @@ func readClient(v strict.Value, rules ClientRules) broker.Client {
 	if c.Profile == "" {
 		c.Profile = broker.ProfileSweden
 	}
-	c.RedirectURIs = readAddresses(m.Get("redirect_uris").Required())
-	if m.Get("redirect_uris").IsList() && len(c.RedirectURIs) == 0 {
-		m.Get("redirect_uris").Fault("must name at least one address")
+	c.Scopes = readScopes(m.Get("scopes"))
+	signs := slices.Contains(c.Scopes, scopeSigning)
+	redirects := m.Get("redirect_uris")
+	if !signs {
+		redirects.Required()
+	}
+	c.RedirectURIs = readAddresses(redirects)
+	if redirects.IsList() && len(redirects.List()) == 0 {
+		redirects.Fault("must name at least one address")
+	}
+	if signs && strings.Contains(c.ID, "/") {
+		id.Fault("must not hold a / where the scope signing is: it stands in addresses")
 	}
 	c.PostLogoutRedirectURIs = readAddresses(m.Get("post_logout_redirect_uris"))
-	readOrigins(m.Get("callback_origins"))
 	readCredentials(v, m, &c, rules)
-	c.Scopes = readScopes(m.Get("scopes"))
+	readCallbacks(m, &c, rules)
+	c.AskingBody = readName(m.Get("asking_body"))
 	readOffered(m.Get("providers"), &c, rules.Providers)
 	readAlgorithms(m, &c)
 	c.RequirePKCE = c.Profile == broker.ProfileSweden
@@ -177,14 +193,52 @@ func readAddress(v strict.Value) string {
 	return ""
 }
 
-// readOrigins checks the hosts that signing may call back.
-func readOrigins(v strict.Value) {
-	for _, item := range v.List() {
+// readCallbacks reads where a client may have itself called, and with which
+// secret those calls are signed.
+func readCallbacks(m *strict.Map, c *broker.Client, rules ClientRules) {
+	for _, item := range m.Get("callback_origins").List() {
 		s := readAddress(item.Required())
-		if u, err := url.Parse(s); s != "" && (err != nil || u.Path != "" || u.RawQuery != "") {
+		if s == "" {
+			continue
+		}
+		switch u, err := url.Parse(s); {
+		case err != nil || s != u.Scheme+"://"+u.Host:
 			item.Fault("must be a scheme and a host alone, such as https://app.example.se")
+		case s != strings.ToLower(s):
+			item.Fault("must be in lower case, as browsers write it")
+		case u.Scheme == "https" && u.Port() == "443", u.Scheme == "http" && u.Port() == "80", strings.HasSuffix(u.Host, ":"):
+			item.Fault("must leave the port out, as browsers do")
+		case slices.Contains(c.CallbackOrigins, s):
+			item.Fault("stands there twice")
+		default:
+			c.CallbackOrigins = append(c.CallbackOrigins, s)
 		}
 	}
+	loopback := m.Get("loopback_callbacks")
+	if c.LoopbackCallbacks = loopback.Bool(); c.LoopbackCallbacks && !rules.Loopback {
+		loopback.Fault("is only for installations whose issuer is on localhost")
+		c.LoopbackCallbacks = false
+	}
+	c.WebhookSecret = readWebhookSecret(m.Get("webhook_secret_file"))
+}
+
+// readWebhookSecret reads a secret in the form of Standard Webhooks: "whsec_"
+// and 24 to 64 random bytes in base64.
+func readWebhookSecret(v strict.Value) []byte {
+	if !v.Present() {
+		return nil
+	}
+	text := readSecret(v)
+	if text == "" {
+		return nil // said already
+	}
+	encoded, ok := strings.CutPrefix(text, "whsec_")
+	secret, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if !ok || err != nil || len(secret) < 24 || len(secret) > 64 {
+		v.Fault("must name a file that holds whsec_ and 24 to 64 random bytes in base64")
+		return nil
+	}
+	return secret
 }
 
 func readCredentials(v strict.Value, m *strict.Map, c *broker.Client, rules ClientRules) {
@@ -237,20 +291,36 @@ func readCredentials(v strict.Value, m *strict.Map, c *broker.Client, rules Clie
 
 // readSecret reads the first line of a file that only the owner should read.
 func readSecret(v strict.Value) string {
-	path := readSecretFile(v)
+	_, secret := readNamedSecret(v)
+	return secret
+}
+
+// readNamedSecret does the same and gives the path too.
+func readNamedSecret(v strict.Value) (path, secret string) {
+	path = readSecretFile(v)
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return "" // said already
+		return path, "" // said already
 	}
-	data, err := readFile(path)
+	secret, err := ReadSecret(path)
+	if errors.Is(err, errSecretLine) {
+		v.Fault("%s must hold the secret on its only line", filepath.Base(path))
+	}
+	return path, secret // empty: said already
+}
+
+var errSecretLine = errors.New("must hold the secret on its only line")
+
+// ReadSecret reads the file of a secret that the configuration names: one line.
+func ReadSecret(file string) (string, error) {
+	data, err := readFile(file)
 	if err != nil {
-		return "" // said already
+		return "", err
 	}
 	secret := string(bytes.TrimRight(data, "\r\n"))
 	if secret == "" || strings.ContainsAny(secret, "\r\n") {
-		v.Fault("%s must hold the secret on its only line", filepath.Base(path))
-		return ""
+		return "", fmt.Errorf("%s: %w", filepath.Base(file), errSecretLine)
 	}
-	return secret
+	return secret, nil
 }
 
 func readScopes(v strict.Value) []string {

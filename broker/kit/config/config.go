@@ -59,6 +59,8 @@ type Config struct {
 
 	Providers []Provider
 	Clients   []broker.Client
+	// Signing are the settings of the signing room; nil: there is none.
+	Signing *Signing
 }
 
 // TLS names a certificate; the zero value means plain http.
@@ -132,6 +134,7 @@ func read(root strict.Value) Config {
 	c.Logos = readFolder(m.Get("logos"))
 	c.Providers = readProviders(m.Get("providers").Required())
 	c.Clients = readClients(m.Get("clients"), c.ClientRules())
+	c.Signing = readSigning(m.Get("signing"))
 	return c
 }
 

@@ -27,6 +27,7 @@ func folder(t testing.TB) string {
 	}
 	write(t, dir, "app.secret", "abcdefghijklmnopqrstuvwxyz\n")
 	write(t, dir, "two.secret", "one\ntwo\n")
+	write(t, dir, "app.webhook", webhookSecret+"\n")
 	return dir
 }
 
@@ -36,6 +37,9 @@ func write(t testing.TB, dir, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+// webhookSecret is one of 32 bytes; its last bits are zero, as they must be.
+const webhookSecret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 const sound = `issuer: http://localhost:8080
 data: data
@@ -67,7 +71,10 @@ clients:
     providers: {mbankid: one}
     min_age: 18
     samordningsnummer: deny
-    callback_origins: [https://app.example.se]
+    callback_origins: [https://app.example.se, "http://localhost:9000"]
+    loopback_callbacks: true
+    webhook_secret_file: app.webhook
+    asking_body: Byggnadsnämnden
   - id: app2
     name: Appen två
     redirect_uris: ["https://app.example.se/callback?x=1"]
@@ -95,6 +102,8 @@ clients:
 				Scopes:    []string{"profile", "https://id.oidc.se/scope/naturalPersonNumber"},
 				Providers: map[providers.ID]string{"mbankid": "one"}, ProviderOrder: []providers.ID{"mbankid"},
 				IDTokenAlg: "RS256", NoCoordination: true, MinAge: 18,
+				CallbackOrigins: []string{"https://app.example.se", "http://localhost:9000"}, LoopbackCallbacks: true,
+				WebhookSecret: []byte("0123456789abcdef0123456789abcdef"), AskingBody: "Byggnadsnämnden",
 			},
 			{
 				ID: "app2", Name: "Appen två", Profile: broker.ProfileSweden, RedirectURIs: []string{"https://app.example.se/callback?x=1"},
@@ -173,7 +182,7 @@ c.yaml:14: clients[0].redirect_uris[6]: stands there twice`},
 		{"e-ID without instance", client("    providers: {mbankid: }\n"), "c.yaml:16: clients[0].providers.mbankid: is missing"},
 		{"unknown instance", client("    providers: {mbankid: two}\n"), "c.yaml:16: clients[0].providers.mbankid: there is no provider named two"},
 		{"instance of another e-ID", client("    providers: {freja: one}\n"), "c.yaml:16: clients[0].providers.freja: the provider one does not offer freja"},
-		{"unknown scope", client("    scopes: [email]\n"), "c.yaml:16: clients[0].scopes[0]: must be one of: openid, profile, naturalPersonInfo, naturalPersonNumber"},
+		{"unknown scope", client("    scopes: [email]\n"), "c.yaml:16: clients[0].scopes[0]: must be one of: openid, profile, signing, naturalPersonInfo, naturalPersonNumber"},
 		{"unsigned userinfo", client("    userinfo_alg: none\n"), "c.yaml:16: clients[0].userinfo_alg: the profile sweden demands signed userinfo: ES256 or RS256"},
 		{"unknown algorithm", client("    id_token_alg: HS256\n"), "c.yaml:16: clients[0].id_token_alg: must be one of: ES256, RS256"},
 		{"pale accent", client("    theme: {accent: '#ffff00'}\n"), "c.yaml:16: clients[0].theme.accent: white text on the accent (#ffff00 and #ffffff) has the contrast 1.07:1, below 4.5:1; the accent as text on the page's ground (#ffff00 and #f2f4f6) has the contrast 1.02:1, below 4.5:1"},
@@ -274,7 +283,7 @@ func TestExample(t *testing.T) {
 	setting := regexp.MustCompile(`^( *)# ( *[a-z0-9_]+:($| .*))`)
 	var lines []string
 	for _, line := range strings.Split(config.Example, "\n") {
-		if m := setting.FindStringSubmatch(line); m != nil && !strings.Contains(line, "master-old") {
+		if m := setting.FindStringSubmatch(line); m != nil && !strings.Contains(line, "master-old") && !strings.Contains(line, "loopback_callbacks") {
 			line = m[1] + m[2]
 		}
 		if strings.TrimSpace(line) == "environment: production" {
@@ -282,18 +291,23 @@ func TestExample(t *testing.T) {
 		}
 		lines = append(lines, line)
 	}
-	for _, name := range []string{"bankid-test/tls-root.pem", "bankid-test/signature-root.pem", "logos/bygglov.svg"} {
+	for _, name := range []string{"bankid-test/tls-root.pem", "bankid-test/signature-root.pem", "logos/bygglov.svg",
+		"tls/seal.pem", "secrets/seal.key", "trust.yaml", "secrets/mail.pass", "secrets/sms.pass"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		write(t, dir, name, "x")
 	}
+	write(t, dir, "secrets/bygglov.webhook", webhookSecret)
 	c, _, err = config.Parse(filepath.Join(dir, "sigill.yaml"), []byte(strings.Join(lines, "\n")))
 	if err != nil {
 		t.Fatalf("with everything: %v\n%s", err, strings.Join(lines, "\n"))
 	}
 	if e := c.Providers[0].BankID.Environment; e.Production() || len(e.CardPolicies) != 1 || !c.Clients[0].NoCoordination || c.Clients[0].MinAge != 18 {
 		t.Errorf("example with everything is read as %+v", c)
+	}
+	if s := c.Signing; s == nil || s.Mail == nil || s.SMS == nil || s.TrustFile == "" || len(c.Clients[0].WebhookSecret) != 32 || len(c.Clients[0].CallbackOrigins) != 1 {
+		t.Errorf("signing in the example with everything is read as %+v", s)
 	}
 }
 
@@ -325,7 +339,18 @@ func FuzzParse(f *testing.F) {
 		if !c.Secure() && !c.LoopbackIssuer() {
 			t.Fatalf("plain http for %q", c.Issuer)
 		}
+		if s := c.Signing; s != nil {
+			if m := s.Mail; m != nil && m.TLS == config.MailPlain && !strings.HasPrefix(m.Host, "localhost:") && !strings.HasPrefix(m.Host, "127.") && !strings.HasPrefix(m.Host, "[::1]:") {
+				t.Fatalf("plain mail to %q", m.Host)
+			}
+			if l := s.Limits; l.MaxFile < 1 || l.MaxFile > l.MaxOrder || l.DefaultDeadline < 1 || l.DefaultDeadline > l.MaxDeadline || l.MaxDocuments < 1 || l.MaxSignatories < 1 {
+				t.Fatalf("limits %+v", l)
+			}
+		}
 		for _, client := range c.Clients {
+			if client.LoopbackCallbacks && !c.LoopbackIssuer() {
+				t.Fatal("a server may be made to call itself")
+			}
 			if len(client.SecretHash) == 0 && len(client.JWKS) == 0 && client.AuthMethod == broker.PrivateKeyJWT {
 				t.Fatal("a client without keys")
 			}

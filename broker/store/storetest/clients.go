@@ -29,7 +29,9 @@ func Clients(t *testing.T, open func(*testing.T, *Clock) (ClientStore, Events)) 
 	full := broker.Client{
 		ID: "full", Name: "Skolan i Exempelby", NameEN: "The school", Home: "https://skolan.example.se/", Profile: broker.ProfileSweden,
 		RedirectURIs: []string{"https://skolan.example.se/callback", "https://skolan.example.se/b?x=1&y=2"}, PostLogoutRedirectURIs: []string{"https://skolan.example.se/"},
-		AuthMethod: broker.PrivateKeyJWT, SecretHash: []byte{0, 1, 255}, JWKS: json.RawMessage(`{"keys":[]}`), Scopes: []string{"profile"},
+		AuthMethod: broker.PrivateKeyJWT, SecretHash: []byte{0, 1, 255}, JWKS: json.RawMessage(`{"keys":[]}`), Scopes: []string{"profile", "signing"},
+		CallbackOrigins: []string{"https://skolan.example.se", "https://b.example.se:8443"}, LoopbackCallbacks: true,
+		WebhookSecret: []byte("a secret \x00 of 24 bytes"), AskingBody: "Barn- och utbildningsnämnden",
 		Providers: map[providers.ID]string{providers.BankID: "kommunen"}, ProviderOrder: []providers.ID{providers.BankID, providers.MBankID},
 		IDTokenAlg: "ES256", UserinfoAlg: "RS256", RequirePKCE: true, Sector: "skolan", SSOGroup: "kommunen", NoCoordination: true, MinAge: 13,
 		Theme: broker.Theme{Accent: "#123456", Logo: "skolan.svg"},

@@ -239,6 +239,45 @@ func showDuration(d time.Duration) string {
 	return d.String()
 }
 
+// Size reads a number of bytes such as 500KiB or 10MiB between low and high.
+func (v Value) Size(low, high int64) int64 {
+	s, ok := v.scalar("a size such as 500KiB or 10MiB", "!!str")
+	if !ok {
+		return 0
+	}
+	digits, unit := s, int64(0)
+	for suffix, size := range map[string]int64{"KiB": kib, "MiB": mib} {
+		if d, ok := strings.CutSuffix(s, suffix); ok {
+			digits, unit = d, size
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil || unit == 0 {
+		v.Fault("must be a size such as 500KiB or 10MiB")
+		return 0
+	}
+	if size := int64(n) * unit; size >= low && size <= high {
+		return size
+	}
+	v.Fault("must be from %s to %s", showSize(low), showSize(high))
+	return 0
+}
+
+const (
+	kib = int64(1) << 10
+	mib = int64(1) << 20
+)
+
+func showSize(n int64) string {
+	switch {
+	case n%mib == 0:
+		return fmt.Sprintf("%dMiB", n/mib)
+	case n%kib == 0:
+		return fmt.Sprintf("%dKiB", n/kib)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
 // OneOf reads a text that is one of the allowed ones.
 func (v Value) OneOf(allowed ...string) string {
 	s := v.Text()
