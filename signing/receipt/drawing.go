@@ -34,6 +34,7 @@ type drawing struct {
 	nodes   []node  // the first is the document
 	marked  []int32 // the element of each piece of marked content, in the order of pages
 	at      int32   // the open element
+	entries []entry // of the outline
 	y       int     // how far down the page is used
 	bar     int     // where on the page the bar beside a quotation begins; 0: there is none
 	lines   []line  // room for the text that is being set
@@ -68,7 +69,7 @@ type node struct {
 func (d *drawing) reset(f *fonts) {
 	*d = drawing{
 		fonts: f, content: d.content[:0], pages: d.pages[:0], nodes: d.nodes[:0], marked: d.marked[:0],
-		lines: d.lines[:0], cells: d.cells[:0],
+		lines: d.lines[:0], cells: d.cells[:0], entries: d.entries[:0],
 	}
 	d.nodes = append(d.nodes, node{tag: "Document", parent: -1, first: -1, last: -1, next: -1})
 	d.newPage()

@@ -87,7 +87,7 @@ func newFonts(first int) (*fonts, error) {
 		}
 		for w, ttf := range [][]byte{liberationsansregular.TTF, liberationsansbold.TTF} {
 			face := fontFamily[:6] + fontFamily[7:] + "-" + []string{"Regular", "Bold"}[w]
-			o, err := parseOutline(ttf)
+			o, err := parseTrueType(ttf)
 			if err != nil {
 				return nil, err
 			}

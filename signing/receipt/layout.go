@@ -24,6 +24,13 @@ var (
 	footStyle    = style{regular, 80, 1100, soft}
 )
 
+// The height of a row of one line, and of all that is said of one signature
+// above its text.
+const (
+	rowHeight     = 1450 + 2*padding
+	detailsHeight = 9 * rowHeight
+)
+
 // sheet is what the pages are drawn from.
 type sheet struct {
 	*drawing
@@ -82,7 +89,7 @@ func (s *sheet) front() {
 	if len(s.k.Signatures) == 0 {
 		return
 	}
-	s.heading(s.w.signatures)
+	s.heading(s.w.signatures, 4*bodyStyle.lead)
 	g = s.table(columns(4, 4, 4), s.w.name, s.w.eid, s.w.when)
 	for i := range s.k.Signatures {
 		sig := &s.k.Signatures[i]
@@ -103,7 +110,7 @@ func (s *sheet) summary() string {
 	case 0:
 		return sealed
 	case 1:
-		who = fill(s.w.signedByOne, sigs[0].Name)
+		return fill(s.w.signedByOne, sigs[0].Name) + " " + fill(s.w.signedOnce, s.w.time(s.w, s.k.CompletedAt)) + " " + sealed
 	case 2:
 		who = fill(s.w.signedByTwo, sigs[0].Name, sigs[1].Name)
 	default:
@@ -112,13 +119,20 @@ func (s *sheet) summary() string {
 	return who + " " + fill(s.w.lastSigned, s.w.time(s.w, s.k.CompletedAt)) + " " + sealed
 }
 
-// heading is that of a section.
-func (s *sheet) heading(text string) {
+// heading is that of a section; this much of the section should stand on the
+// same page.
+func (s *sheet) heading(text string, height int) {
 	s.space(2600)
-	s.need(headingStyle.lead + 600 + 4*bodyStyle.lead)
+	s.need(headingStyle.lead + 600 + height)
+	s.entry(text, false)
 	s.paragraph("H2", text, &headingStyle, left, body)
 	s.y += 600
 	s.below = s.y
+}
+
+// entry puts the heading that comes next into the outline.
+func (s *sheet) entry(text string, part bool) {
+	s.entries = append(s.entries, entry{s.fonts.oneLine(text), part, len(s.pages) - 1, s.y})
 }
 
 // part is the heading of a part of a section; this much of the part should stand
@@ -128,6 +142,7 @@ func (s *sheet) part(text string, height int) {
 		s.space(1800)
 	}
 	s.need(partStyle.lead + 400 + height)
+	s.entry(text, true)
 	s.paragraph("H3", text, &partStyle, left, body)
 	s.y += 400
 }
@@ -146,9 +161,9 @@ func (s *sheet) documents() {
 		return
 	}
 	if len(s.k.Signatures) == 0 {
-		s.heading(s.w.documentsSealed)
+		s.heading(s.w.documentsSealed, 6*bodyStyle.lead)
 	} else {
-		s.heading(s.w.documents)
+		s.heading(s.w.documents, 6*bodyStyle.lead)
 	}
 	for i := range s.m.Documents {
 		entry, d := &s.m.Documents[i], &s.k.Documents[i]
@@ -158,7 +173,7 @@ func (s *sheet) documents() {
 		}
 		height := 3 * bodyStyle.lead
 		if entry.Kind == signing.KindFile {
-			height = 4 * (bodyStyle.lead + 2*padding)
+			height = 4 * rowHeight
 		}
 		s.part(name, height)
 		switch entry.Kind {
@@ -223,10 +238,10 @@ func (s *sheet) blocks(c signing.Content) {
 }
 
 func (s *sheet) signatures() {
-	s.heading(s.w.details)
+	s.heading(s.w.details, detailsHeight)
 	for i := range s.k.Signatures {
 		sig := &s.k.Signatures[i]
-		s.part(strconv.Itoa(sig.Signatory)+". "+sig.Name, 9*(bodyStyle.lead+2*padding))
+		s.part(strconv.Itoa(sig.Signatory)+". "+sig.Name, detailsHeight)
 		g := s.table(columns(3, 8))
 		g.fact(s.w.number, sig.Masked)
 		g.fact(s.w.eid, sig.ProviderName)
@@ -257,24 +272,27 @@ func (s *sheet) quote(text string) {
 }
 
 func (s *sheet) seal() {
-	s.heading(s.w.meaning)
+	signed := len(s.k.Signatures) > 0
+	meaning, how := s.w.meaning, s.w.verifyHow
+	if !signed {
+		meaning, how = s.w.meaningSealed, s.w.verifyHowSealed
+	}
+	s.heading(meaning, 4*bodyStyle.lead)
 	s.paragraph("P", fill(s.w.sealCovers, s.k.SealedBy), &bodyStyle, left, body)
-	if len(s.k.Signatures) > 0 {
+	if signed {
 		s.y += 600
 		s.paragraph("P", s.w.signaturesCover, &bodyStyle, left, body)
 	}
 
-	s.space(2600)
-	s.need(headingStyle.lead + 600 + qrSide)
-	s.paragraph("H2", s.w.verify, &headingStyle, left, body)
-	s.y += 600
+	const facts = 5
+	s.heading(s.w.verify, qrSide+1900+facts*rowHeight)
 	y := s.y
 	narrow := body
 	if s.k.VerifyURL != "" {
 		s.figure(right-qrSide, y+300, fill(s.w.verifyAlt, s.fonts.oneLine(s.k.VerifyURL)))
 		narrow -= qrSide + 2400
 	}
-	s.paragraph("P", s.w.verifyHow, &bodyStyle, left, narrow)
+	s.paragraph("P", how, &bodyStyle, left, narrow)
 	if s.k.VerifyURL != "" {
 		s.y += 500
 		s.paragraph("P", s.k.VerifyURL, &linkStyle, left, narrow)
@@ -293,7 +311,7 @@ func (s *sheet) seal() {
 }
 
 func (s *sheet) attached() {
-	s.heading(s.w.attachments)
+	s.heading(s.w.attachments, 6*bodyStyle.lead)
 	s.paragraph("P", s.w.attachmentsHow, &bodyStyle, left, body)
 	s.y += 700
 	g := s.table(columns(5, 3, 7), s.w.name, s.w.size, s.w.digest)

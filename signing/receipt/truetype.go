@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// outline is a TrueType font of which glyphs are taken (OpenType 1.9, the
+// trueType is a TrueType font of which glyphs are taken (OpenType 1.9, the
 // tables cmap, glyf, head, hhea, hmtx, loca and maxp).
-type outline struct {
+type trueType struct {
 	tables   map[string][]byte
 	advances int // how many glyphs have an advance of their own
 	glyphs   int
@@ -19,8 +19,8 @@ type outline struct {
 
 var errFont = errors.New("receipt: not a TrueType font as expected")
 
-func parseOutline(ttf []byte) (*outline, error) {
-	o := &outline{tables: map[string][]byte{}}
+func parseTrueType(ttf []byte) (*trueType, error) {
+	o := &trueType{tables: map[string][]byte{}}
 	if len(ttf) < 12 {
 		return nil, errFont
 	}
@@ -72,7 +72,7 @@ func slice(b []byte, at, n int) []byte {
 }
 
 // index finds the glyph of a character, 0 if there is none.
-func (o *outline) index(r rune) int {
+func (o *trueType) index(r rune) int {
 	if r < 0 || r > 0xffff {
 		return 0
 	}
@@ -106,7 +106,7 @@ func (o *outline) index(r rune) int {
 }
 
 // metrics gives a glyph's advance and left side bearing, as they stand in hmtx.
-func (o *outline) metrics(glyph int) (advance, bearing [2]byte) {
+func (o *trueType) metrics(glyph int) (advance, bearing [2]byte) {
 	hmtx := o.tables["hmtx"]
 	last := min(glyph, o.advances-1)
 	copy(advance[:], hmtx[4*last:])
@@ -121,7 +121,7 @@ func (o *outline) metrics(glyph int) (advance, bearing [2]byte) {
 // glyph gives the description of a glyph without its instructions: nobody needs
 // hints for a screen of 1995. Of a composite one it also gives the places of its
 // components' numbers.
-func (o *outline) glyph(glyph int) (body []byte, components []int, err error) {
+func (o *trueType) glyph(glyph int) (body []byte, components []int, err error) {
 	loca, glyf := o.tables["loca"], o.tables["glyf"]
 	var start, end int
 	if o.wide {
@@ -213,7 +213,7 @@ type subset struct {
 // subset takes the glyphs of the characters out of the font. Characters that it
 // lacks are left out, but for the replacement character, which is drawn here.
 // The result depends on nothing but the font, the characters and this code.
-func (o *outline) subset(runes []rune, name func(sum []byte) string, version int) (*subset, error) {
+func (o *trueType) subset(runes []rune, name func(sum []byte) string, version int) (*subset, error) {
 	s := &subset{}
 	from := []int{0} // the old number of each new glyph; -1 is the replacement character
 	first := map[int]int{0: 0}

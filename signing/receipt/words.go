@@ -16,6 +16,7 @@ type words struct {
 	signedByOne        string // name
 	signedByTwo        string // two names
 	signedByMany       string // number
+	signedOnce         string // time
 	lastSigned         string // time
 	sealedLead         string // organisation
 
@@ -27,11 +28,13 @@ type words struct {
 
 	details, number, level, policy, started, signed, transaction, eidOrder, evidence, shown string
 
-	meaning, sealCovers string // organisation
-	signaturesCover     string
+	meaning, meaningSealed string
+	sealCovers             string // organisation
+	signaturesCover        string
 
-	verify, verifyHow, verifyOffline, verifyAlt string // address
-	manifestDigest, service, trust, layout      string
+	verify, verifyHow, verifyHowSealed, verifyOffline string
+	verifyAlt                                         string // address
+	manifestDigest, service, trust, layout            string
 
 	attachments, attachmentsHow string
 
@@ -51,6 +54,7 @@ func swedish() *words {
 		signedByOne:  "%s har skrivit under.",
 		signedByTwo:  "%s och %s har skrivit under.",
 		signedByMany: "%s personer har skrivit under.",
+		signedOnce:   "Underskriften kom %s.",
 		lastSigned:   "Den sista underskriften kom %s.",
 		sealedLead:   "Filen är förseglad av %s, så att varje ändring i efterhand märks.",
 
@@ -66,7 +70,8 @@ func swedish() *words {
 		started: "Påbörjad", signed: "Underskriven", transaction: "Utfärdarens transaktion", eidOrder: "Vår beteckning",
 		evidence: "Bevis", shown: "Den här texten visades i e-legitimationens app:",
 
-		meaning: "Vad förseglingen och underskrifterna omfattar",
+		meaning:       "Vad förseglingen och underskrifterna omfattar",
+		meaningSealed: "Vad förseglingen omfattar",
 		sealCovers: "Förseglingen är gjord av %s och omfattar hela filen: sidorna som du läser och alla bilagor. " +
 			"Den är den enda PDF-signaturen i filen.",
 		signaturesCover: "Varje person har skrivit under med sin e-legitimation. Underskriften omfattar texten som visades i appen " +
@@ -76,6 +81,8 @@ func swedish() *words {
 
 		verify: "Kontrollera kvittensen",
 		verifyHow: "Gå till adressen eller läs av koden och välj den här filen. Då kontrolleras förseglingen, varje underskrift " +
+			"och att sidorna stämmer med bilagorna. Spara filen som den är: en utskrift eller en omsparad kopia kan inte kontrolleras.",
+		verifyHowSealed: "Gå till adressen eller läs av koden och välj den här filen. Då kontrolleras förseglingen " +
 			"och att sidorna stämmer med bilagorna. Spara filen som den är: en utskrift eller en omsparad kopia kan inte kontrolleras.",
 		verifyOffline:  "Utan nätverk, med programmet Sigill: sigill verify fil.pdf",
 		verifyAlt:      "QR-kod med adressen %s",
@@ -106,6 +113,7 @@ func english() *words {
 		signedByOne:  "%s has signed.",
 		signedByTwo:  "%s and %s have signed.",
 		signedByMany: "%s people have signed.",
+		signedOnce:   "The signature was made on %s.",
 		lastSigned:   "The last signature was made on %s.",
 		sealedLead:   "The file is sealed by %s, so that any later change shows.",
 
@@ -121,7 +129,8 @@ func english() *words {
 		started: "Begun", signed: "Signed", transaction: "Issuer’s transaction", eidOrder: "Our name for it",
 		evidence: "Evidence", shown: "The e-ID’s app showed this text:",
 
-		meaning: "What the seal and the signatures cover",
+		meaning:       "What the seal and the signatures cover",
+		meaningSealed: "What the seal covers",
 		sealCovers: "The seal was made by %s and covers the whole file: the pages that you read and all attachments. " +
 			"It is the only PDF signature in the file.",
 		signaturesCover: "Each person has signed with an e-ID. The signature covers the text that the app showed " +
@@ -132,6 +141,8 @@ func english() *words {
 		verify: "Verify the receipt",
 		verifyHow: "Go to the address or scan the code, and choose this file. The seal, each signature, and that the pages agree " +
 			"with the attachments are then verified. Keep the file as it is: a printout or a copy saved anew cannot be verified.",
+		verifyHowSealed: "Go to the address or scan the code, and choose this file. The seal, and that the pages agree " +
+			"with the attachments, are then verified. Keep the file as it is: a printout or a copy saved anew cannot be verified.",
 		verifyOffline:  "Without a network, with the program Sigill: sigill verify file.pdf",
 		verifyAlt:      "QR code with the address %s",
 		manifestDigest: "Order, SHA-256", service: "Service", trust: "Trust file, SHA-256", layout: "Form of the receipt",

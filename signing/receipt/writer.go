@@ -168,9 +168,9 @@ func appendObject(dst []byte, number int, o pdf.Object) []byte {
 }
 
 // assemble puts the file together. Its objects are, in this order: those that
-// are always the same, the further faces where they are used, those named below,
-// two for each attached file, three for each page, and the elements of the
-// structure.
+// are always the same, the further faces where they are used, those named
+// below, the outline, two for each attached file, three for each page, and the
+// elements of the structure.
 func (job *work) assemble(w *Writer, s *sheet, files []File, end int) ([]byte, error) {
 	size := len(w.head) + 4000
 	for i := range files {
@@ -190,8 +190,8 @@ func (job *work) assemble(w *Writer, s *sheet, files []File, end int) ([]byte, e
 	}
 
 	catalog := len(f.offsets) + 1
-	info, xmp, pages, resources, structure, parents, embedded := catalog+1, catalog+2, catalog+3, catalog+4, catalog+5, catalog+6, catalog+7
-	firstFile := catalog + 8
+	info, xmp, pages, resources, structure, parents, embedded, bookmarks := catalog+1, catalog+2, catalog+3, catalog+4, catalog+5, catalog+6, catalog+7, catalog+8
+	firstFile := bookmarks + 1 + len(s.entries)
 	firstPage := firstFile + 2*len(files)
 	number := firstPage + 3*len(s.pages)
 	job.objects = job.objects[:0]
@@ -212,7 +212,7 @@ func (job *work) assemble(w *Writer, s *sheet, files []File, end int) ([]byte, e
 		"Type": pdf.Name("Catalog"), "Pages": pdf.Ref(pages), "Lang": pdf.String(s.w.tag),
 		"MarkInfo": pdf.Dict{"Marked": pdf.Bool(true)}, "ViewerPreferences": pdf.Dict{"DisplayDocTitle": pdf.Bool(true)},
 		"Metadata": pdf.Ref(xmp), "OutputIntents": pdf.Array{pdf.Ref(intentObject)}, "StructTreeRoot": pdf.Ref(structure),
-		"AF": associated, "Names": pdf.Dict{"EmbeddedFiles": pdf.Ref(embedded)},
+		"Outlines": pdf.Ref(bookmarks), "AF": associated, "Names": pdf.Dict{"EmbeddedFiles": pdf.Ref(embedded)},
 	})
 	created, modified := pdf.Date(s.k.Created), pdf.Date(s.k.CompletedAt)
 	f.object(pdf.Dict{
@@ -248,6 +248,9 @@ func (job *work) assemble(w *Writer, s *sheet, files []File, end int) ([]byte, e
 	})
 	f.object(pdf.Dict{"Nums": numbers})
 	f.object(embeddedFiles(files, firstFile))
+	for _, o := range outline(s.entries, bookmarks, firstPage) {
+		f.object(o)
+	}
 
 	for i := range files {
 		f.attach(&files[i], len(f.offsets)+1, modified)
