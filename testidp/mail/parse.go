@@ -47,17 +47,17 @@ func parse(raw []byte) (inbox.Message, error) {
 		}
 	}
 	if _, err := h.Date(); err != nil {
-		return inbox.Message{}, fmt.Errorf("Date: %w", err)
+		return inbox.Message{}, fmt.Errorf("field Date: %w", err)
 	}
 	m := inbox.Message{Channel: inbox.Email, Header: h, Reference: h.Get("Message-Id")}
 	if m.Reference != "" && !messageID(m.Reference) {
 		return inbox.Message{}, errors.New("Message-ID is not <name@domain>")
 	}
 	if m.From, err = from(h); err != nil {
-		return inbox.Message{}, fmt.Errorf("From: %w", err)
+		return inbox.Message{}, fmt.Errorf("field From: %w", err)
 	}
 	if m.Subject, err = words(h.Get("Subject")); err != nil {
-		return inbox.Message{}, fmt.Errorf("Subject: %w", err)
+		return inbox.Message{}, fmt.Errorf("field Subject: %w", err)
 	}
 	if len(h["Mime-Version"]) == 0 {
 		if len(h["Content-Type"])+len(h["Content-Transfer-Encoding"]) > 0 {
@@ -156,7 +156,7 @@ func (r *reading) entity(h textproto.MIMEHeader, body io.Reader, depth int) erro
 	if v := h.Get("Content-Type"); v != "" {
 		var err error
 		if mediaType, params, err = mime.ParseMediaType(v); err != nil {
-			return fmt.Errorf("Content-Type: %w", err)
+			return fmt.Errorf("field Content-Type: %w", err)
 		}
 	}
 	encoding := strings.ToLower(h.Get("Content-Transfer-Encoding"))
@@ -174,7 +174,7 @@ func (r *reading) entity(h textproto.MIMEHeader, body io.Reader, depth int) erro
 	if v := h.Get("Content-Disposition"); v != "" {
 		var p map[string]string
 		if disposition, p, err = mime.ParseMediaType(v); err != nil {
-			return fmt.Errorf("Content-Disposition: %w", err)
+			return fmt.Errorf("field Content-Disposition: %w", err)
 		}
 		name = p["filename"]
 	}
