@@ -123,12 +123,11 @@ func (u *unsealed) revision(s statement) (revision []byte, contents [2]int, err 
 
 	w := u.file.Update()
 	seal, widget := w.Reserve(), w.Reserve()
-	at := w.Put(seal, sig)
-	start, end, ok := pdf.ValueSpan(pdf.Append(nil, sig), "Contents")
-	if !ok {
+	w.Put(seal, sig)
+	var ok bool
+	if contents[0], contents[1], ok = w.ValueSpan(seal, "Contents"); !ok {
 		return nil, contents, errors.New("pades: the seal's dictionary cannot be written")
 	}
-	contents = [2]int{at + start, at + end}
 	w.Put(widget, pdf.Dict{
 		"Type": pdf.Name("Annot"), "Subtype": pdf.Name("Widget"), "FT": pdf.Name("Sig"),
 		"T": pdf.Text("Sigill"), "V": seal, "P": u.first,

@@ -139,9 +139,11 @@ func (s *Sealer) Seal(file []byte, at time.Time, info Info) ([]byte, error) {
 }
 
 // place finds the ByteRange. Its digits move what it describes, so it is written
-// until it says where things are; a round more is needed only when a number
-// gains a digit.
+// until it says where things are, from a guess with as many digits: two rounds,
+// and more only where a number gains one.
 func (u *unsealed) place(s *statement) (revision []byte, hole [2]int, err error) {
+	size := len(u.file.Bytes)
+	s.byteRange = rangeAround(size+2*len(s.contents)+2000, [2]int{size + 100, size + 100 + 2*len(s.contents)})
 	for range 8 {
 		revision, hole, err = u.revision(*s)
 		if err != nil {

@@ -28,6 +28,8 @@ type parser struct {
 	pos    int
 	depth  int // levels still allowed
 	values int // values still allowed
+	// names are those that were seen: a file says the same few again and again.
+	names map[string]Name
 }
 
 func (p *parser) fail(format string, args ...any) error {
@@ -114,7 +116,15 @@ func (p *parser) name() (Object, error) {
 	}
 	p.pos = end
 	if !escaped {
-		return Name(raw), nil
+		name, known := p.names[string(raw)]
+		if !known {
+			name = Name(raw)
+			if p.names == nil {
+				p.names = map[string]Name{}
+			}
+			p.names[string(name)] = name
+		}
+		return name, nil
 	}
 	var name []byte
 	for i := 0; i < len(raw); i++ {

@@ -1,6 +1,7 @@
 package pdf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -41,21 +42,31 @@ func (w *Writer) Reserve() Ref {
 }
 
 // Put writes an object under a number: one that was reserved, or, in an update,
-// that of an object to replace. It says where in the file the object begins,
-// after the line with its number.
-func (w *Writer) Put(ref Ref, o Object) int {
+// that of an object to replace.
+func (w *Writer) Put(ref Ref, o Object) {
 	number := int(ref)
 	if _, twice := w.offsets[number]; twice || number < 1 || number >= w.size {
 		w.err = errors.Join(w.err, fmt.Errorf("pdf: object %d is written twice or has no number", number))
-		return 0
+		return
 	}
 	w.offsets[number] = w.base + len(w.buf)
 	w.buf = strconv.AppendInt(w.buf, int64(number), 10)
 	w.buf = append(w.buf, " 0 obj\n"...)
-	at := w.base + len(w.buf)
 	w.buf = Append(w.buf, o)
 	w.buf = append(w.buf, "\nendobj\n"...)
-	return at
+}
+
+// ValueSpan says where in the file the value of a key stands, of a dictionary
+// that was written.
+func (w *Writer) ValueSpan(ref Ref, key Name) (start, end int, ok bool) {
+	offset, ok := w.offsets[int(ref)]
+	if !ok {
+		return 0, 0, false
+	}
+	body := offset - w.base
+	body += bytes.IndexByte(w.buf[body:], '\n') + 1
+	start, end, ok = ValueSpan(w.buf[body:], key)
+	return w.base + body + start, w.base + body + end, ok
 }
 
 // Add writes an object under the next number.
@@ -96,7 +107,10 @@ func (w *Writer) Finish(t Trailer) ([]byte, error) {
 // of the (empty) list of free objects.
 func appendXref(dst []byte, offsets map[int]int, original bool) []byte {
 	dst = append(dst, "xref\n"...)
-	numbers := slices.Sorted(maps.Keys(offsets))
+	numbers := make([]int, 0, len(offsets))
+	numbers = slices.AppendSeq(numbers, maps.Keys(offsets))
+	slices.Sort(numbers)
+	dst = slices.Grow(dst, 20*len(numbers)+64)
 	if original {
 		dst = fmt.Appendf(dst, "0 %d\n0000000000 65535 f \n", len(numbers)+1)
 	}

@@ -155,7 +155,7 @@ func (d *Draft) write(t testing.TB) (file []byte, hole [2]int) {
 		update := (&pdf.File{Bytes: file, Revisions: []pdf.Revision{{
 			Xref: bytes.LastIndex(file, []byte("\nxref\n")) + 1, Trailer: d.Original.Trailer, Size: size,
 		}}}).Update()
-		at := d.Seal.put(update, size)[d.Sig]
+		d.Seal.put(update, size)
 		seal, err := update.Finish(d.Seal.Trailer)
 		if err != nil {
 			t.Fatal(err)
@@ -164,11 +164,10 @@ func (d *Draft) write(t testing.TB) (file []byte, hole [2]int) {
 		if d.Hand {
 			return file, hole
 		}
-		start, end, ok := pdf.ValueSpan(pdf.Append(nil, d.Signature()), "Contents")
-		if !ok {
+		var ok bool
+		if hole[0], hole[1], ok = update.ValueSpan(d.Sig, "Contents"); !ok {
 			t.Fatal("no Contents")
 		}
-		hole = [2]int{at + start, at + end}
 		right := pdf.Array{pdf.Int(0), pdf.Int(hole[0]), pdf.Int(hole[1]), pdf.Int(len(file) - hole[1])}
 		if was, ok := d.Signature()["ByteRange"].(pdf.Array); ok && slices.Equal(was, right) {
 			return file, hole
@@ -179,13 +178,11 @@ func (d *Draft) write(t testing.TB) (file []byte, hole [2]int) {
 	return nil, hole
 }
 
-func (p Part) put(w *pdf.Writer, next int) map[pdf.Ref]int {
-	places := map[pdf.Ref]int{}
+func (p Part) put(w *pdf.Writer, next int) {
 	for ; next <= int(slices.Max(p.Order)); next++ {
 		w.Reserve()
 	}
 	for _, ref := range p.Order {
-		places[ref] = w.Put(ref, p.Objects[ref])
+		w.Put(ref, p.Objects[ref])
 	}
-	return places
 }
