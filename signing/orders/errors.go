@@ -10,5 +10,3 @@ var (
 	ErrStillOpen = errors.New("the order is not over")
 	ErrLevel     = errors.New("the login is too old, or not by an e-ID that the order allows")
 )
-
-var errNotBuilt = errors.New("orders: not built yet")

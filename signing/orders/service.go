@@ -12,166 +12,182 @@
 package orders
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"log/slog"
+	"net/url"
 	"time"
 
 	"sigill/broker"
 	"sigill/broker/flow"
+	"sigill/broker/kit/audit"
+	"sigill/broker/kit/keys"
 	"sigill/providers"
 	"sigill/providers/personnummer"
 	"sigill/signing"
+	"sigill/signing/letters"
+	"sigill/signing/pades"
+	"sigill/signing/receipt"
 )
 
 // Owner is the name under which flow knows this room's e-ID orders. The order's
 // Ref is "{order id}/{n}".
 const Owner = "signing"
 
-// Guest is a person who has logged in with an e-ID, as the session says.
-type Guest struct {
-	Number   personnummer.Number
-	Provider providers.ID
-	Level    providers.Level
-	AuthTime time.Time
+// Keys makes the room's keys; it is part of *keys.Ring.
+type Keys interface {
+	Box(purpose string) (*keys.Box, error)
+	Index(purpose string) (func([]byte) []byte, error)
 }
 
-// Visit is an order as one of its signatories may see it. Documents have no
-// bytes of files; see File.
-type Visit struct {
-	Order signing.Order
-	N     int // who the guest is
-	Body  signing.Body
+// Clients finds those who ask for signatures; broker.ErrNotFound when there is
+// no such client.
+type Clients interface {
+	Client(ctx context.Context, id string) (broker.Client, error)
 }
 
-// Clients side: for signing/api. Each method knows only the orders of its
-// client; others', like those that do not exist, are broker.ErrNotFound.
-// *signing.Invalid and the errors of package signing are the caller's.
-
-// Create opens an order. The same key with the same body again gives the same
-// order; with another body it is ErrMismatch.
-func (s *Service) Create(ctx context.Context, c broker.Client, w signing.Wish, key string, body [32]byte) (o signing.Order, replayed bool, err error) {
-	return o, false, errNotBuilt
+// Recorder writes acts to the audit that change nothing else; it is part of
+// *store.Store.
+type Recorder interface {
+	Record(ctx context.Context, events ...audit.Event) error
 }
 
-// Order reads an order.
-func (s *Service) Order(ctx context.Context, client, id string) (signing.Order, error) {
-	return signing.Order{}, errNotBuilt
+// Receipts draws receipts; it is part of *receipt.Writer.
+type Receipts interface {
+	Make(k receipt.Kvittens, files []receipt.File) ([]byte, error)
 }
 
-// Receipt gives the sealed PDF; broker.ErrNotFound until the order is completed.
-func (s *Service) Receipt(ctx context.Context, client, id string) ([]byte, error) {
-	return nil, errNotBuilt
+// Sealer seals them; it is part of *pades.Sealer.
+type Sealer interface {
+	Seal(file []byte, at time.Time, info pades.Info) ([]byte, error)
+	Organisation() string
 }
 
-// Proof is a file that proves something about an order.
-type Proof struct {
-	Name, Type string
-	Bytes      []byte
+// Proofs gives evidence as files to attach; it is part of *evidence.Verifier.
+type Proofs interface {
+	File(e providers.Evidence, n int) receipt.File
+	Parts(e providers.Evidence, n int) ([]receipt.File, error)
 }
 
-// Evidence gives the manifest and each signature's own evidence, as they lie in
-// the receipt; broker.ErrNotFound until the order is completed.
-func (s *Service) Evidence(ctx context.Context, client, id string) ([]Proof, error) {
-	return nil, errNotBuilt
+// Mail is an e-mail to a signatory. ID is the same at each try.
+type Mail struct {
+	ID      string
+	From    string // the name of who asks
+	To      string
+	Lang    string
+	Message letters.Message
 }
 
-// Cancel ends an open order.
-func (s *Service) Cancel(ctx context.Context, client, id string) (signing.Order, error) {
-	return signing.Order{}, errNotBuilt
+// SMS is a text message to a signatory. ID is the same at each try.
+type SMS struct{ ID, To, Text string }
+
+// Hook is news for a client. ID is the same at each try.
+type Hook struct {
+	ID, URL string
+	At      time.Time // of what it tells of
+	Body    []byte    // JSON
 }
 
-// Remind writes to everybody whose turn it is; at most once an hour: ErrTooSoon.
-func (s *Service) Remind(ctx context.Context, client, id string) (signing.Order, error) {
-	return signing.Order{}, errNotBuilt
+// Keep is how long orders are kept after they are over.
+type Keep struct {
+	Completed time.Duration // default 2 years
+	Other     time.Duration // default 90 days
 }
 
-// Correct changes how a signatory is reached. Invitations sent to the old
-// addresses die.
-func (s *Service) Correct(ctx context.Context, client, id string, n int, c signing.Contact) (signing.Order, error) {
-	return signing.Order{}, errNotBuilt
+// Config is what a Service needs. Mail, SMS, Hook, Wake, Purge, Zone, Log, Now,
+// Poll, LoginAge, Limits and Keep may be left out.
+type Config struct {
+	Issuer   string // the installation's address
+	Store    Store
+	Audit    Recorder
+	Keys     Keys
+	Short    broker.Short
+	Clients  Clients
+	Receipts Receipts
+	Sealer   Sealer
+	Proofs   Proofs
+	// Offers are the configured e-IDs of a client, in the order shown; Provider
+	// finds the one that stands behind an instance.
+	Offers   func(broker.Client) []providers.Info
+	Provider func(id providers.ID, instance string) (providers.Provider, bool)
+	// Begin starts an e-ID order; it is *flow.Engine's. Results come to Settled.
+	Begin func(context.Context, flow.Begin) error
+	// Verify refuses a sealed receipt that a stranger would refuse. What it has
+	// not accepted is not released.
+	Verify func(ctx context.Context, file []byte) error
+	// VerifyURL and TrustSHA256 (hex) stand in receipts.
+	VerifyURL, TrustSHA256 string
+	// PersonDigest names a person in the audit.
+	PersonDigest func(personnummer.Number) string
+
+	// Mail, SMS and Hook send. A client that asks for a way that is nil is
+	// refused. Their errors may say that another try is in vain; see outbox.
+	Mail func(context.Context, Mail) error
+	SMS  func(context.Context, SMS) error
+	Hook func(context.Context, broker.Client, Hook) error
+	// Wake tells the outbox that there is something to do.
+	Wake func()
+	// Purge clears the store of what nobody asks for any more.
+	Purge func(context.Context, time.Time) error
+
+	Zone     *time.Location // of the times in messages; default Europe/Stockholm
+	Log      *slog.Logger
+	Now      func() time.Time
+	Poll     time.Duration // how often it looks for what is due; default 15 s
+	LoginAge time.Duration // how old a guest's login may be; default 1 h
+	Limits   signing.Limits
+	Keep     Keep
 }
 
-// Replace lets another person sign instead of signatory n. Every signature is
-// void.
-func (s *Service) Replace(ctx context.Context, client, id string, n int, by signing.WishedSignatory) (signing.Order, error) {
-	return signing.Order{}, errNotBuilt
+// Service runs orders. It may be used by many goroutines, and by many processes
+// at once.
+type Service struct {
+	Config
+	loopback  bool // the issuer is on this machine
+	personKey func([]byte) []byte
+	codeKey   func([]byte) []byte
 }
 
-// Change puts other documents in the place of the order's. Every signature is
-// void.
-func (s *Service) Change(ctx context.Context, client, id string, documents []signing.Document) (signing.Order, error) {
-	return signing.Order{}, errNotBuilt
+// New checks the configuration and starts nothing.
+func New(c Config) (*Service, error) {
+	if c.Store == nil || c.Audit == nil || c.Keys == nil || c.Short == nil || c.Clients == nil || c.Receipts == nil || c.Sealer == nil ||
+		c.Proofs == nil || c.Offers == nil || c.Provider == nil || c.Begin == nil || c.Verify == nil || c.PersonDigest == nil {
+		return nil, errors.New("orders: incomplete configuration")
+	}
+	issuer, err := url.Parse(c.Issuer)
+	if err != nil || issuer.Host == "" {
+		return nil, errors.New("orders: the issuer is no address")
+	}
+	if c.Wake == nil {
+		c.Wake = func() {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Zone == nil {
+		if c.Zone, err = time.LoadLocation("Europe/Stockholm"); err != nil {
+			return nil, err
+		}
+	}
+	c.Poll = cmp.Or(c.Poll, 15*time.Second)
+	c.LoginAge = cmp.Or(c.LoginAge, time.Hour)
+	c.Limits = c.Limits.WithDefaults()
+	c.Keep.Completed = cmp.Or(c.Keep.Completed, 2*365*24*time.Hour)
+	c.Keep.Other = cmp.Or(c.Keep.Other, 90*24*time.Hour)
+
+	s := &Service{Config: c, loopback: loopbackHost(issuer.Hostname())}
+	if s.personKey, err = c.Keys.Index("signing person"); err != nil {
+		return nil, err
+	}
+	if s.codeKey, err = c.Keys.Index("signing code"); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// Delete erases an order that is over; an open one is signing.ErrOver's
-// opposite: ErrStillOpen.
-func (s *Service) Delete(ctx context.Context, client, id string) error { return errNotBuilt }
-
-// The room's side: for signing/web. The guest must be the signatory: everybody
-// else, like everybody at an order that does not exist, gets
-// broker.ErrNotFound.
-
-// ByToken finds where an invitation leads its guest. Nothing is consumed.
-func (s *Service) ByToken(ctx context.Context, client, token string, g Guest) (id string, n int, err error) {
-	return "", 0, errNotBuilt
-}
-
-// ByCode is ByToken for a typed code: five tries an hour for each person, then
-// ErrTooMany.
-func (s *Service) ByCode(ctx context.Context, client, code string, g Guest) (id string, n int, err error) {
-	return "", 0, errNotBuilt
-}
-
-// Awaiting lists the client's open orders that the guest is a signatory of,
-// newest first, at most 100.
-func (s *Service) Awaiting(ctx context.Context, client string, g Guest) ([]Visit, error) {
-	return nil, errNotBuilt
-}
-
-// Visit shows an order to one of its signatories and notes that it was opened.
-// The Body is empty when the order is over (refused, expired, cancelled,
-// completed): what was to be signed is then in the receipt, or gone.
-func (s *Service) Visit(ctx context.Context, client, id string, n int, g Guest) (Visit, error) {
-	return Visit{}, errNotBuilt
-}
-
-// File gives a document's bytes, for download; i counts from 0.
-func (s *Service) File(ctx context.Context, client, id string, n int, g Guest, i int) (signing.Document, error) {
-	return signing.Document{}, errNotBuilt
-}
-
-// Start is how a guest wishes to sign.
-type Start struct {
-	Provider providers.ID
-	Mode     providers.Mode
-	Device   providers.Device
-	Browser  string // the secret of the browser
-	Language string
-}
-
-// Sign begins an e-ID order in which this guest alone can sign exactly the
-// order's digest. Errors of package signing say why not (others first, too
-// late, already signed); *providers.BadRequest that this e-ID cannot.
-func (s *Service) Sign(ctx context.Context, client, id string, n int, g Guest, start Start) (broker.OrderID, error) {
-	return "", errNotBuilt
-}
-
-// Outcome tells what became of an e-ID order of this guest's, for the page that
-// it leads back to: empty while it is under way or not taken in yet, "signed",
-// or why it did not count.
-func (s *Service) Outcome(ctx context.Context, client, id string, n int, g Guest, eid broker.OrderID) (string, error) {
-	return "", errNotBuilt
-}
-
-// Decline takes in that the guest says no.
-func (s *Service) Decline(ctx context.Context, client, id string, n int, g Guest, reason string) error {
-	return errNotBuilt
-}
-
-// ReceiptFor gives the sealed PDF to a signatory.
-func (s *Service) ReceiptFor(ctx context.Context, client, id string, n int, g Guest) ([]byte, error) {
-	return nil, errNotBuilt
-}
-
-// Settled takes in how an e-ID order ended; it is flow's Owner. The same one
-// twice changes nothing.
-func (s *Service) Settled(ctx context.Context, e flow.Settled) error { return errNotBuilt }
+// now is the time as orders keep it.
+func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }

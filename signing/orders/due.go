@@ -1,0 +1,107 @@
+package orders
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"sigill/broker"
+	"sigill/broker/kit/audit"
+	"sigill/signing"
+)
+
+const (
+	handful    = 100       // orders looked up at a time
+	purgeEvery = time.Hour // for what nobody asks for any more
+)
+
+// Run does what is due by the clock until ctx ends: reminders, ends of orders
+// whose time is out, and erasing. Any number of nodes may run: who is first does
+// it, and the others find it done.
+func (s *Service) Run(ctx context.Context) error {
+	var purged time.Time
+	for {
+		s.due(ctx)
+		if now := s.now(); s.Purge != nil && now.Sub(purged) >= purgeEvery {
+			purged = now
+			if err := s.Purge(ctx, now); err != nil && ctx.Err() == nil {
+				s.Log.ErrorContext(ctx, "orders: store not purged", "error", err)
+			}
+		}
+		// Spread, so that nodes that began together do not stay together.
+		pause := time.NewTimer(s.Poll + rand.N(s.Poll/4+1))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return nil
+		case <-pause.C:
+		}
+	}
+}
+
+// due does what is due now.
+func (s *Service) due(ctx context.Context) {
+	for ctx.Err() == nil {
+		rows, err := s.Store.Due(ctx, s.now(), handful)
+		if err != nil {
+			if ctx.Err() == nil {
+				s.Log.ErrorContext(ctx, "orders: what is due was not looked up", "error", err)
+			}
+			return
+		}
+		done := 0
+		for _, row := range rows {
+			err := s.turn(ctx, row)
+			switch {
+			case err == nil:
+				done++
+			case ctx.Err() == nil:
+				s.Log.ErrorContext(ctx, "orders: what is due was not done; trying again", "order", row.ID, "error", err)
+			}
+		}
+		// What cannot be done stays due: without this it would be tried for ever.
+		if len(rows) < handful || done == 0 {
+			return
+		}
+	}
+}
+
+// turn does what the clock has for one order.
+func (s *Service) turn(ctx context.Context, row Row) error {
+	a, err := s.act(ctx, row.Client, row.ID, func(a *act) error {
+		o := &a.Order
+		switch {
+		case o.State.Over():
+			if !a.now.Before(o.EndedAt.Add(s.keep(o.State))) {
+				return errNothing // erased below
+			}
+			return nil // kept for longer than when it ended: stored with its new time
+		case o.State != signing.Open:
+			return nil
+		case !a.now.Before(o.Deadline.Add(signing.Grace)):
+			a.note(audit.SigningExpired, nobody, "")
+			return a.planned(o.Expire(a.now))
+		case !a.now.Before(o.Deadline):
+			o.Reminded = a.now // too late for any
+			return nil
+		}
+		if next := o.NextReminder(); next.IsZero() || a.now.Before(next) {
+			return nil
+		}
+		// However many were missed, people get one.
+		return a.planned(o.Remind(a.now))
+	})
+	if errors.Is(err, broker.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if o := a.Order; o.State.Over() && !a.now.Before(o.EndedAt.Add(s.keep(o.State))) {
+		if err := s.erase(ctx, a, "retention"); err != nil && !isGone(err) {
+			return err
+		}
+	}
+	return nil
+}
