@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/mail"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -25,14 +26,14 @@ const (
 func Email(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	local, domain, found := strings.Cut(text, "@")
-	if !found || len(text) > maxAddress || local == "" || len(local) > maxLocal || strings.Contains(domain, "@") {
+	if !found || !utf8.ValidString(text) || len(text) > maxAddress || local == "" || len(local) > maxLocal || strings.Contains(domain, "@") {
 		return "", ErrMalformed
 	}
 	if strings.ContainsFunc(local, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),:;<>[\]`, r) }) {
 		return "", ErrMalformed
 	}
 	ascii, err := idna.Lookup.ToASCII(domain)
-	if err != nil || !strings.Contains(ascii, ".") || len(local)+1+len(ascii) > maxAddress {
+	if err != nil || !isDomain(ascii) || len(local)+1+len(ascii) > maxAddress {
 		return "", ErrMalformed
 	}
 	whole := local + "@" + ascii
@@ -40,6 +41,18 @@ func Email(text string) (string, error) {
 		return "", ErrMalformed
 	}
 	return whole, nil
+}
+
+// isDomain wants two labels at least, of at most 63 bytes each, and a last one that
+// is not a number: that would be an IPv4 address.
+func isDomain(ascii string) bool {
+	labels := strings.Split(ascii, ".")
+	for _, l := range labels {
+		if l == "" || len(l) > 63 {
+			return false
+		}
+	}
+	return len(labels) > 1 && strings.Trim(labels[len(labels)-1], "0123456789") != ""
 }
 
 // Phone reads a telephone number as people in Sweden write it, or in
@@ -60,9 +73,6 @@ func Phone(text string) (string, error) {
 	d := digits.String()
 	switch {
 	case strings.HasPrefix(text, "+"):
-		if rest, ok := strings.CutPrefix(d, "460"); ok { // "+46 (0)70"
-			d = "46" + rest
-		}
 	case strings.HasPrefix(d, "00"):
 		d = d[2:]
 	case strings.HasPrefix(d, "0"):
@@ -70,7 +80,13 @@ func Phone(text string) (string, error) {
 	default:
 		return "", ErrMalformed
 	}
-	if len(d) < 8 || len(d) > 15 || d[0] == '0' {
+	if rest, ok := strings.CutPrefix(d, "460"); ok { // "+46 (0)70"
+		d = "46" + rest
+	}
+	switch {
+	case len(d) < 8 || len(d) > 15 || d[0] == '0' || strings.HasPrefix(d, "460"):
+		return "", ErrMalformed
+	case strings.HasPrefix(d, "467") && len(d) != 11: // a Swedish mobile number, with a digit too few or too many
 		return "", ErrMalformed
 	}
 	return "+" + d, nil
