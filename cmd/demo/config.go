@@ -11,7 +11,7 @@ import (
 // installation writes the configuration of the demo's broker. It is a file like
 // any other, so that the production program reads the demo's data too:
 // sigill audit verify --config DATA/sigill.yaml.
-func installation(at addresses, m testidp.Material, sweden, app jwk) (string, error) {
+func installation(at addresses, m testidp.Material, mail, sms string, sweden, app jwk) (string, error) {
 	var y strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&y, format+"\n", args...) }
 	quoted := func(s string) string {
@@ -55,6 +55,11 @@ func installation(at addresses, m testidp.Material, sweden, app jwk) (string, er
 	line("      policies: {file: [1.2.3.4.5], card: [1.2.3.4.10], mobile: [1.2.3.4.25]}")
 	link := quoted(m.AppURL + "?autostarttoken=")
 	line("      app_links: {desktop: %s, mobile: %s}", link, link)
+	line("signing:")
+	line("  seal: {certificate_file: seal/%s, key_file: seal/%s}", sealChain, sealKey)
+	line("  trust_file: %s", trustFile)
+	line("  mail: {host: %s, tls: none, from: noreply@example.se, from_name: Sigill Demo}", quoted(mail))
+	line("  sms: {kind: 46elks, url: %s, username: demo, password_file: sms.password, from: SigillDemo}", quoted(sms))
 	line("clients:")
 	line("  - id: demo-basic")
 	line("    name: Demo Basic")
@@ -73,6 +78,15 @@ func installation(at addresses, m testidp.Material, sweden, app jwk) (string, er
 	line("    auth_method: private_key_jwt")
 	line("    jwks: %s", swedenKeys)
 	line("    scopes: [openid, profile, naturalPersonInfo, naturalPersonNumber]")
+	line("  - id: demo-signer")
+	line("    name: Demo Signer")
+	line("    asking_body: Exempelby kommun")
+	line("    profile: basic")
+	line("    auth_method: client_secret")
+	line("    secret: demo-signer-secret")
+	line("    scopes: [signing]")
+	line("    loopback_callbacks: true")
+	line("    webhook_secret_file: %s", signerHook)
 	line("  - id: demo-app")
 	line("    name: Exempelappen")
 	line("    name_en: The example application")

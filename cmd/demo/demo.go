@@ -59,7 +59,7 @@ type addresses struct {
 }
 
 // ours are the names in the demo's folder. Nothing else is ever removed.
-var ours = [...]string{"data", "clients", "bankid", "master.key", "sigill.yaml", "sigill.log"}
+var ours = [...]string{"data", "clients", "bankid", "seal", "master.key", "sms.password", "trust.yaml", "sigill.yaml", "sigill.log"}
 
 // Run runs the demo until the context ends.
 func Run(ctx context.Context, c Config) error {
@@ -234,7 +234,10 @@ func compose(ctx context.Context, c Config, l listeners, simulators *testidp.Ser
 			return nil, nil, err
 		}
 	}
-	text, err := installation(at, material, sweden, appKey)
+	if err := makeSigning(c.Data, material, time.Now()); err != nil {
+		return nil, nil, err
+	}
+	text, err := installation(at, material, simulators.MailAddress(), simulators.ElksURL()+"/a1/sms", sweden, appKey)
 	if err != nil {
 		return nil, nil, err
 	}

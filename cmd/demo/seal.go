@@ -8,12 +8,17 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
 	"time"
+
+	"sigill/signing/trust"
+	"sigill/testidp"
 )
 
 // The files of the demo's seal, below DATA/seal.
@@ -22,6 +27,66 @@ const (
 	sealKey   = "key.pem"
 	sealRoot  = "root.pem"
 )
+
+// trustFile is what verifiers of the demo's receipts believe, below DATA.
+const trustFile = "trust.yaml"
+
+// signerHook holds the secret with which webhooks to demo-signer are signed.
+const signerHook = "clients/demo-signer.webhook"
+
+// smsPassword is the simulated gateway's.
+const smsPassword = "demo-sms-password"
+
+// makeSigning makes what the signing room of the demo needs besides its
+// configuration: the seal, whom to believe, and secrets.
+func makeSigning(data string, m testidp.Material, now time.Time) error {
+	seal := filepath.Join(data, "seal")
+	if err := makeSeal(seal, now); err != nil {
+		return err
+	}
+	sealed, err := readCertificate(filepath.Join(seal, sealRoot))
+	if err != nil {
+		return err
+	}
+	simulated, err := readCertificate(filepath.Join(data, "bankid", testidp.SignatureRootFile))
+	if err != nil {
+		return err
+	}
+	believed, err := trust.Write(trust.Trust{
+		Seal: trust.Seal{Roots: []*x509.Certificate{sealed}},
+		BankID: []trust.BankID{{
+			Name: "simulator", Roots: []*x509.Certificate{simulated}, Policies: []string{"1.2.3.4.5", "1.2.3.4.10", "1.2.3.4.25"},
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(filepath.Join(data, trustFile), believed); err != nil {
+		return err
+	}
+	if err := replaceFile(filepath.Join(data, "sms.password"), []byte(smsPassword)); err != nil {
+		return err
+	}
+	hook := filepath.Join(data, signerHook)
+	if _, err := os.Stat(hook); err == nil || !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	return replaceFile(hook, []byte("whsec_"+base64.StdEncoding.EncodeToString(secret)))
+}
+
+func readCertificate(file string) (*x509.Certificate, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("%s holds no certificate", file)
+	}
+	return x509.ParseCertificate(block.Bytes)
+}
 
 // organisationIdentifier is the attribute that says which organisation a seal is
 // of (ETSI EN 319 412-1 section 5.1.4).
