@@ -158,7 +158,7 @@ var neverLinked = map[string][]string{
 		"go.uber.org/goleak", "github.com/rogpeppe/go-internal", "github.com/andybalholm/cascadia", "github.com/emersion", "github.com/getkin",
 	},
 	// A stranger verifies receipts with neither database nor network.
-	"./signing/verify":         {"database/sql", "modernc.org", "sigill/broker/store", "sigill/broker/flow", "sigill/broker/oidc", "sigill/signing/orders", "net/http", "github.com/wneessen"},
+	"./signing/verify":         {"database/sql", "modernc.org", "sigill/broker/store", "sigill/broker/flow", "sigill/broker/oidc", "sigill/signing/orders", "github.com/wneessen"},
 	"./signing":                {"database/sql", "net/http", "sigill/broker/flow", "github.com/wneessen"},
 	"./providers/bankid":       {"sigill/broker", "database/sql", "modernc.org"},
 	"./providers":              {"net/http", "database/sql", "github.com", "golang.org"},

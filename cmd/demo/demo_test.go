@@ -400,11 +400,13 @@ func TestInstallation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := replaceFile(filepath.Join(dir, "master.key"), []byte("x")); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"master.key", "seal/" + sealChain, "seal/" + sealKey, trustFile, "sms.password", signerHook} {
+		if err := replaceFile(filepath.Join(dir, name), []byte("whsec_"+strings.Repeat("eHh4", 8))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	at := addresses{Issuer: "http://localhost:8080", App: "http://localhost:8084", listenBroker: "localhost:8080", listenAdmin: "localhost:8083"}
-	text, err := installation(at, testidp.Material{BankIDURL: "https://localhost:8443/rp/v6.0/", AppURL: "http://localhost:8082/app"}, sweden, sweden)
+	text, err := installation(at, testidp.Material{BankIDURL: "https://localhost:8443/rp/v6.0/", AppURL: "http://localhost:8082/app"}, "127.0.0.1:8025", "http://localhost:8082/sms/46elks/a1/sms", sweden, sweden)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +414,7 @@ func TestInstallation(t *testing.T) {
 	if err != nil || len(warnings) > 0 && !strings.Contains(warnings[0].Problem, "secret_file") {
 		t.Fatalf("%v %v\n%s", err, warnings, text)
 	}
-	if len(c.Clients) != 3 || strings.Contains(string(c.Clients[1].JWKS), `"d"`) {
+	if len(c.Clients) != 4 || strings.Contains(string(c.Clients[1].JWKS), `"d"`) {
 		t.Errorf("clients: %+v", c.Clients)
 	}
 	key, err := clientKey(filepath.Join(dir, "clients", "s.jwk.json"), "s")

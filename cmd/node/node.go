@@ -31,6 +31,8 @@ import (
 	"sigill/broker/oidc"
 	"sigill/broker/web"
 	"sigill/providers/personnummer"
+	"sigill/signing/orders"
+	signweb "sigill/signing/web"
 )
 
 // Config says what to run. Only Settings is required.
@@ -39,7 +41,8 @@ type Config struct {
 	// Listener and AdminListener are bound already; without them the node
 	// listens where Settings says.
 	Listener, AdminListener net.Listener
-	Limits                  flow.Limits // zero fields: the defaults
+	Limits                  flow.Limits   // zero fields: the defaults
+	Due                     time.Duration // how often signing orders are looked through; zero: the default
 	Registry                *prometheus.Registry
 	Log                     *slog.Logger
 	Now                     func() time.Time
@@ -51,6 +54,7 @@ type Node struct {
 	log      *slog.Logger
 	vault    *Vault
 	flow     *flow.Engine
+	room     *room  // of signing; nil: there is none
 	release  func() // of the node's id
 	main     *server
 	admin    *server
@@ -113,7 +117,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	if err != nil {
 		return err
 	}
-	orders, err := n.vault.Ring.Box("order")
+	box, err := n.vault.Ring.Box("order")
 	if err != nil {
 		return err
 	}
@@ -125,8 +129,18 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	if err != nil {
 		return err
 	}
+	n.room, err = openRoom(ctx, c, n.vault, id, eids, registry, func(ctx context.Context, b flow.Begin) error { return n.flow.Begin(ctx, b) })
+	if err != nil {
+		return err
+	}
+	owners := map[string]flow.Owner{}
+	homes := map[string]func(broker.Order) string{}
+	if n.room != nil {
+		owners[orders.Owner] = n.room.service
+		homes[orders.Owner] = signweb.Home
+	}
 	n.flow, err = flow.New(flow.Config{
-		Orders: n.vault.Store, Leases: n.vault.Store, Box: orders, Short: n.vault.Short,
+		Orders: n.vault.Store, Leases: n.vault.Store, Box: box, Short: n.vault.Short, Owners: owners, Results: n.vault.Store,
 		Provider: eids.find, Node: id,
 		ReturnURL: func(id broker.OrderID, nonce string) string {
 			return s.Issuer + "/return/" + string(id) + "?n=" + nonce
@@ -158,12 +172,12 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	addresses := page.Addresses{Trusted: s.TrustedProxies}
 	site, err := web.New(web.Config{
 		Pages: pages, Logins: op, Flow: n.flow, Clients: registry, Audit: n.vault.Store,
-		Offers: eids.offers, Addresses: addresses, Now: c.Now,
+		Offers: eids.offers, Homes: homes, Addresses: addresses, Now: c.Now,
 	})
 	if err != nil {
 		return err
 	}
-	handler, err := n.routes(c, op, site, addresses, counts)
+	handler, err := n.routes(c, op, site, pages, registry, eids, addresses, counts)
 	if err != nil {
 		return err
 	}
@@ -190,9 +204,14 @@ func folder(name string) fs.FS {
 // routes puts machines and applications outside the protection against
 // cross-origin requests, since other sites are meant to send people there, and
 // our own pages inside it.
-func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, addresses page.Addresses, counts *metrics) (http.Handler, error) {
-	pages := http.NewServeMux()
+func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, drawn *web.Pages, registry *clients, eids *eids, addresses page.Addresses, counts *metrics) (http.Handler, error) {
+	pages, root := http.NewServeMux(), http.NewServeMux()
 	site.Routes(pages)
+	if n.room != nil {
+		if err := n.room.routes(pages, root, drawn, op, n.flow, registry, eids.offers, addresses); err != nil {
+			return nil, err
+		}
+	}
 	// The issuer is the origin as browsers write it, whatever a proxy makes of Host.
 	protection := http.NewCrossOriginProtection()
 	if err := protection.AddTrustedOrigin(c.Settings.Issuer); err != nil {
@@ -200,7 +219,6 @@ func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, addresses page
 	}
 	protection.SetDenyHandler(site.Denied())
 
-	root := http.NewServeMux()
 	op.Routes(root)
 	root.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answerPlainly(w, http.StatusOK, "ok\n") })
 	root.HandleFunc("GET /readyz", n.serveReady)

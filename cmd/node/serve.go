@@ -102,6 +102,9 @@ func (n *Node) Close() error {
 			}
 		}
 	}
+	if n.room != nil {
+		errs = append(errs, n.room.close())
+	}
 	if n.vault != nil {
 		errs = append(errs, n.vault.Close())
 	}
@@ -118,11 +121,19 @@ func (n *Node) Run(ctx context.Context) error {
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopKeeping()
 	group, failing := errgroup.WithContext(keeping)
+	works, keeps := []func(context.Context) error{n.flow.Run}, n.vault.runs()
+	if n.room != nil {
+		works, keeps = append(works, n.room.works()...), append(keeps, n.room.runs()...)
+	}
 	group.Go(func() error {
-		defer stopKeeping() // its last acts are to get their place in the audit
-		return unlessTold(asking, n.flow.Run)
+		defer stopKeeping() // their last acts are to get their place in the audit
+		busy, working := errgroup.WithContext(asking)
+		for _, run := range works {
+			busy.Go(func() error { return unlessTold(working, run) })
+		}
+		return busy.Wait()
 	})
-	for _, run := range n.vault.runs() {
+	for _, run := range keeps {
 		group.Go(func() error { return unlessTold(keeping, run) })
 	}
 	for _, s := range n.servers() {

@@ -1,0 +1,244 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"sigill/broker"
+	"sigill/broker/flow"
+	"sigill/broker/kit/config"
+	"sigill/broker/kit/notify"
+	"sigill/broker/kit/outbox"
+	"sigill/broker/kit/page"
+	"sigill/broker/kit/webhook"
+	"sigill/broker/oidc"
+	brokerweb "sigill/broker/web"
+	"sigill/providers"
+	"sigill/providers/personnummer"
+	"sigill/signing"
+	"sigill/signing/api"
+	"sigill/signing/evidence"
+	"sigill/signing/orders"
+	"sigill/signing/receipt"
+	"sigill/signing/verify"
+	signweb "sigill/signing/web"
+)
+
+// room is the signing room of a node: orders, the outbox that sends and seals
+// for them, and what publishes how receipts are verified.
+type room struct {
+	*archive
+	service   *orders.Service
+	queue     *outbox.Queue
+	verifier  *verify.Verifier
+	published []byte // the trust file
+	settings  config.Config
+	now       func() time.Time
+	log       *slog.Logger
+}
+
+// openRoom makes the room; nil when the settings have none. The engine comes
+// later, since it brings its results here.
+func openRoom(ctx context.Context, c Config, v *Vault, id string, eids *eids, clients orders.Clients, begin func(context.Context, flow.Begin) error) (r *room, err error) {
+	s := c.Settings
+	if s.Signing == nil {
+		return nil, nil
+	}
+	sealer, chain, err := loadSeal(s.Signing.Seal)
+	if err != nil {
+		return nil, err
+	}
+	believed, published, sum, err := loadTrust(s.Signing.TrustFile, chain)
+	if err != nil {
+		return nil, err
+	}
+	receipts, err := receipt.New()
+	if err != nil {
+		return nil, err
+	}
+	r = &room{published: published, settings: s, now: c.Now, log: c.Log, verifier: verify.New(believed, receipts)}
+	if r.archive, err = openArchive(ctx, s, c.Now, c.Log); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close())
+			r = nil
+		}
+	}()
+	named, err := r.ring.Digest("audit person")
+	if err != nil {
+		return r, err
+	}
+	mail, err := mailer(s, c.Log, c.Now)
+	if err != nil {
+		return r, err
+	}
+	sms, err := texter(s, c.Log)
+	if err != nil {
+		return r, err
+	}
+	l := s.Signing.Limits
+	r.service, err = orders.New(orders.Config{
+		Issuer: s.Issuer, Store: r.store, Audit: r.store, Keys: r.ring, Short: v.Short, Clients: clients,
+		Receipts: receipts, Sealer: sealer, Proofs: evidence.New(believed),
+		Offers: eids.offers, Provider: eids.find, Begin: begin, Verify: r.releasable,
+		VerifyURL: s.Issuer + "/verify", TrustSHA256: sum,
+		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },
+		Mail:         mail, SMS: sms, Hook: hook(c.Now),
+		Wake: func() { r.queue.Wake() }, Purge: r.store.Purge, Log: c.Log, Now: c.Now, Poll: c.Due,
+		Limits: signing.Limits{
+			Documents: l.MaxDocuments, Signatories: l.MaxSignatories, File: int(l.MaxFile), Order: int(l.MaxOrder),
+			DefaultDeadline: l.DefaultDeadline, MaxDeadline: l.MaxDeadline,
+		},
+	})
+	if err != nil {
+		return r, err
+	}
+	r.queue, err = outbox.New(outbox.Config{
+		DB: r.db, Node: id, Handlers: r.service.Handlers(), Now: c.Now, Log: c.Log,
+	})
+	return r, err
+}
+
+// releasable refuses a receipt that a stranger would refuse.
+func (r *room) releasable(_ context.Context, file []byte) error {
+	if report := r.verifier.Verify(file, r.now()); report.Verdict != verify.Valid {
+		return fmt.Errorf("signing: the sealed receipt is %s: %s", report.Verdict, report.Code)
+	}
+	return nil
+}
+
+// works are what ends before the archive's own duties: their last acts are
+// audited.
+func (r *room) works() []func(context.Context) error {
+	return []func(context.Context) error{r.service.Run, r.queue.Run}
+}
+
+// routes adds the pages to those behind the protection against other sites, and
+// the API beside it.
+func (r *room) routes(pages, machines *http.ServeMux, drawn *brokerweb.Pages, op *oidc.Provider, engine *flow.Engine, clients signweb.Clients, offers func(broker.Client) []providers.Info, addresses page.Addresses) error {
+	site, err := signweb.New(signweb.Config{
+		Pages: drawn, Service: r.service, Flow: engine, Logins: op, Clients: clients, Audit: r.store,
+		Offers: offers, Addresses: addresses, Now: r.now,
+	})
+	if err != nil {
+		return err
+	}
+	site.Routes(pages)
+	room, err := api.New(api.Config{
+		Issuer: r.settings.Issuer, Desk: r.service, Editor: r.service, Reader: r.service, Bearer: op.Bearer,
+		Limits: signing.Limits{File: int(r.settings.Signing.Limits.MaxFile), Order: int(r.settings.Signing.Limits.MaxOrder)}, Log: r.log,
+	})
+	if err != nil {
+		return err
+	}
+	room.Routes(machines)
+	machines.HandleFunc("GET /trust.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		w.Header().Set("Content-Disposition", `inline; filename="trust.yaml"`)
+		_, _ = w.Write(r.published)
+	})
+	return nil
+}
+
+// mailer sends e-mail for orders; nil when there is no mail server.
+func mailer(s config.Config, log *slog.Logger, now func() time.Time) (func(context.Context, orders.Mail) error, error) {
+	m := s.Signing.Mail
+	if m == nil {
+		return nil, nil
+	}
+	host, port, err := net.SplitHostPort(m.Host)
+	if err != nil {
+		return nil, fmt.Errorf("signing: mail: %w", err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, fmt.Errorf("signing: mail: %w", err)
+	}
+	password, err := secret(m.PasswordFile)
+	if err != nil {
+		return nil, fmt.Errorf("signing: mail: %w", err)
+	}
+	modes := map[string]notify.TLSMode{config.MailPlain: notify.NoTLS, config.MailStartTLS: notify.StartTLS, config.MailTLS: notify.TLS}
+	sender, err := notify.NewMailer(notify.MailConfig{
+		Host: host, Port: number, TLS: modes[m.TLS], User: m.Username, Password: password,
+		From: m.From, FromName: cmp.Or(m.FromName, s.Name), Now: now, Log: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("signing: mail: %w", err)
+	}
+	return func(ctx context.Context, m orders.Mail) error {
+		return final(sender.Send(ctx, notify.Message{
+			ID: m.ID, To: m.To, Lang: m.Lang, Subject: m.Message.Subject, Text: m.Message.Text, HTML: m.Message.HTML,
+		}))
+	}, nil
+}
+
+// secret reads the file of one; without a file there is none.
+func secret(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := config.ReadSecret(file)
+	return []byte(text), err
+}
+
+// texter sends SMS for orders; nil when there is no gateway.
+func texter(s config.Config, log *slog.Logger) (func(context.Context, orders.SMS) error, error) {
+	g := s.Signing.SMS
+	if g == nil {
+		return nil, nil
+	}
+	word, err := secret(cmp.Or(g.PasswordFile, g.TokenFile))
+	if err != nil {
+		return nil, fmt.Errorf("signing: sms: %w", err)
+	}
+	settings := notify.SMSConfig{URL: g.URL, User: g.Username, Secret: word, From: g.From, Log: log}
+	var sender notify.Sender
+	if g.Kind == config.SMS46elks {
+		sender, err = notify.NewElks(settings)
+	} else {
+		sender, err = notify.NewGateway(settings)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("signing: sms: %w", err)
+	}
+	return func(ctx context.Context, m orders.SMS) error {
+		return final(sender.Send(ctx, notify.Message{ID: m.ID, To: m.To, Text: m.Text}))
+	}, nil
+}
+
+// final tells the outbox that another try would be in vain.
+func final(err error) error {
+	var refused *notify.Refused
+	if errors.As(err, &refused) {
+		return outbox.Permanent(err)
+	}
+	return err
+}
+
+// hook sends clients their news, signed with their secret.
+func hook(now func() time.Time) func(context.Context, broker.Client, orders.Hook) error {
+	sender := webhook.NewSender(now, nil)
+	return func(ctx context.Context, c broker.Client, h orders.Hook) error {
+		if len(c.WebhookSecret) == 0 {
+			return outbox.Permanent(errors.New("the client has no webhook secret"))
+		}
+		secret, err := webhook.ParseSecret("whsec_" + base64.StdEncoding.EncodeToString(c.WebhookSecret))
+		if err != nil {
+			return outbox.Permanent(err)
+		}
+		return sender.Send(ctx, webhook.Delivery{
+			ID: h.ID, URL: h.URL, Body: h.Body, Secrets: []webhook.Secret{secret}, Origins: c.CallbackOrigins, AllowLoopback: c.LoopbackCallbacks,
+		})
+	}
+}
