@@ -21,7 +21,7 @@ type Limits struct {
 
 // DefaultLimits hold for a receipt with many and large attachments.
 func DefaultLimits() Limits {
-	return Limits{FileSize: 256 << 20, Revisions: 128, Objects: 500_000, Values: 4_000_000, Depth: 24}
+	return Limits{FileSize: 256 << 20, Revisions: 128, Objects: 500_000, Values: 2_000_000, Depth: 24}
 }
 
 // File is a file that was read: the original and its incremental updates, in
@@ -54,6 +54,7 @@ type Indirect struct {
 	Start, End int // from its number to the end of its last line
 	Body       int // where Object begins
 	Object     Object
+	refs       []Ref // what it refers to
 }
 
 // Get finds an object as of a revision (0 is the original file).
@@ -145,32 +146,39 @@ type reader struct {
 	file    *File
 	limits  Limits
 	objects int
+	entries []entry // of the revision
 	scratch []byte
 }
 
 func (r *reader) revision() error {
 	n := len(r.file.Revisions)
-	rev := Revision{Start: r.pos, Objects: map[int]*Indirect{}, Size: 1}
+	rev := Revision{Start: r.pos, Size: 1}
 	if n == 0 {
 		rev.Start = 0
 	} else {
 		rev.Size = r.file.Revisions[n-1].Size
 	}
 	known := rev.Size
+	r.entries = r.entries[:0]
+	var objects []*Indirect
 	for r.pos < len(r.buf) && '0' < r.buf[r.pos] && r.buf[r.pos] <= '9' {
-		at := r.pos
 		o, err := r.indirect()
 		if err != nil {
 			return err
 		}
-		if rev.Objects[o.Number] != nil {
-			return &SyntaxError{at, "the same object twice"}
-		}
-		rev.Objects[o.Number] = o
+		objects = append(objects, o)
+		r.entries = append(r.entries, entry{o.Number, o.Start})
 		rev.Size = max(rev.Size, o.Number+1)
 	}
-	if len(rev.Objects) == 0 {
+	if len(objects) == 0 {
 		return r.fail("expected an object")
+	}
+	rev.Objects = make(map[int]*Indirect, len(objects))
+	for _, o := range objects {
+		if rev.Objects[o.Number] != nil {
+			return &SyntaxError{o.Start, "the same object twice"}
+		}
+		rev.Objects[o.Number] = o
 	}
 	if !bytes.HasPrefix(r.buf[r.pos:], []byte("xref\n")) {
 		return r.fail("expected an object or the cross-reference table")
@@ -182,11 +190,7 @@ func (r *reader) revision() error {
 	}
 
 	rev.Xref = r.pos
-	offsets := make(map[int]int, len(rev.Objects))
-	for number, o := range rev.Objects {
-		offsets[number] = o.Start
-	}
-	r.scratch = appendXref(r.scratch[:0], offsets, n == 0)
+	r.scratch = appendXref(r.scratch[:0], r.entries, n == 0)
 	if !bytes.HasPrefix(r.buf[r.pos:], r.scratch) {
 		return r.fail("not the cross-reference table of the objects before it")
 	}
@@ -216,9 +220,11 @@ func (r *reader) indirect() (*Indirect, error) {
 		return nil, r.fail("an object with the number %d", o.Number)
 	}
 	o.Body = r.pos
-	if o.Object, err = r.spelled(); err != nil {
+	first := len(r.refs)
+	if o.Object, err = r.object(); err != nil {
 		return nil, err
 	}
+	o.refs = r.refs[first:len(r.refs):len(r.refs)]
 	switch body := o.Object.(type) {
 	case Ref, Null:
 		return nil, &SyntaxError{o.Body, "an object that is only a reference, or nothing"}
@@ -245,27 +251,13 @@ func (r *reader) indirect() (*Indirect, error) {
 	return o, nil
 }
 
-// spelled reads an object and holds it against its only spelling.
-func (r *reader) spelled() (Object, error) {
-	start := r.pos
-	o, err := r.object()
-	if err != nil {
-		return nil, err
-	}
-	r.scratch = Append(r.scratch[:0], o)
-	if !bytes.Equal(r.scratch, r.buf[start:r.pos]) {
-		return nil, &SyntaxError{start, "an object that is not spelled as we spell it"}
-	}
-	return o, nil
-}
-
 // trailer reads from the word trailer to the end of the revision.
 func (r *reader) trailer(rev *Revision) error {
 	if !r.take("trailer\n") {
 		return r.fail("expected the trailer")
 	}
 	at := r.pos
-	o, err := r.spelled()
+	o, err := r.object()
 	if err != nil {
 		return err
 	}
@@ -298,8 +290,8 @@ func (r *reader) trailer(rev *Revision) error {
 		}
 	}
 	// Whatever else the trailer says, or says otherwise, shows here.
-	expected := appendTrailer(nil, rev.Trailer, rev.Size, previous)
-	if !bytes.Equal(expected, r.buf[at:r.pos]) {
+	r.scratch = appendTrailer(r.scratch[:0], rev.Trailer, rev.Size, previous)
+	if !bytes.Equal(r.scratch, r.buf[at:r.pos]) {
 		return &SyntaxError{at, "not the trailer of this file"}
 	}
 	if !r.take(fmt.Sprintf("\nstartxref\n%d\n%%%%EOF\n", rev.Xref)) {
@@ -317,25 +309,6 @@ func (r *reader) reach() error {
 	if rev.Trailer.Info != 0 {
 		todo = append(todo, int(rev.Trailer.Info))
 	}
-	var refs func(Object)
-	refs = func(o Object) {
-		switch o := o.(type) {
-		case Ref:
-			if int(o) >= len(seen) || !seen[o] {
-				todo = append(todo, int(o))
-			}
-		case Array:
-			for _, item := range o {
-				refs(item)
-			}
-		case Dict:
-			for _, value := range o {
-				refs(value)
-			}
-		case Stream:
-			refs(o.Dict)
-		}
-	}
 	for len(todo) > 0 {
 		number := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -345,7 +318,9 @@ func (r *reader) reach() error {
 		}
 		if !seen[number] {
 			seen[number] = true
-			refs(o.Object)
+			for _, ref := range o.refs {
+				todo = append(todo, int(ref))
+			}
 		}
 	}
 	for number := 1; number < rev.Size; number++ {

@@ -119,13 +119,21 @@ func (n Name) appendTo(dst []byte) []byte {
 	return dst
 }
 
-func (s String) appendTo(dst []byte) []byte {
+// printable says that a string is printable ASCII.
+func printable(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] < ' ' || s[i] > '~' {
-			dst = append(dst, '<')
-			dst = hex.AppendEncode(dst, []byte(s))
-			return append(dst, '>')
+			return false
 		}
+	}
+	return true
+}
+
+func (s String) appendTo(dst []byte) []byte {
+	if !printable(string(s)) {
+		dst = append(dst, '<')
+		dst = hex.AppendEncode(dst, []byte(s))
+		return append(dst, '>')
 	}
 	dst = append(dst, '(')
 	for i := 0; i < len(s); i++ {
@@ -184,16 +192,14 @@ func (s Stream) appendTo(dst []byte) []byte {
 // Text is a text string (ISO 32000-2, 7.9.2.2): as it is where it is printable
 // ASCII, UTF-16 with a byte order mark otherwise.
 func Text(s string) String {
-	for i := 0; i < len(s); i++ {
-		if s[i] < ' ' || s[i] > '~' {
-			out := []byte{0xfe, 0xff}
-			for _, unit := range utf16.Encode([]rune(s)) {
-				out = append(out, byte(unit>>8), byte(unit))
-			}
-			return String(out)
-		}
+	if printable(s) {
+		return String(s)
 	}
-	return String(s)
+	out := []byte{0xfe, 0xff}
+	for _, unit := range utf16.Encode([]rune(s)) {
+		out = append(out, byte(unit>>8), byte(unit))
+	}
+	return String(out)
 }
 
 // Decode gives the text of a text string; it is the opposite of Text and

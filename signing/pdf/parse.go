@@ -20,26 +20,25 @@ func (e *SyntaxError) Error() string {
 // maxInt is the largest integer that every reader of PDF can hold.
 const maxInt = 1<<31 - 1
 
-// parser reads tokens. It skips single spaces without asking whether they
-// belong there: whoever calls it compares the bytes with what Append makes of
-// the object.
+// parser reads tokens, and accepts each object in its only spelling.
 type parser struct {
 	buf    []byte
 	pos    int
 	depth  int // levels still allowed
 	values int // values still allowed
 	// names are those that were seen: a file says the same few again and again.
-	names map[string]Name
+	names map[string]Object
+	refs  []Ref    // those that were read
+	items []Object // of the arrays that are being read
 }
 
 func (p *parser) fail(format string, args ...any) error {
 	return &SyntaxError{Offset: p.pos, Reason: fmt.Sprintf(format, args...)}
 }
 
-func (p *parser) skip() {
-	for p.pos < len(p.buf) && p.buf[p.pos] == ' ' {
-		p.pos++
-	}
+// misspelled refuses what Append writes in another way.
+func (p *parser) misspelled(what string) error {
+	return p.fail("%s that is not spelled as we spell it", what)
 }
 
 // take moves past a literal text if it stands here.
@@ -67,17 +66,19 @@ func (p *parser) number() (int, error) {
 }
 
 func (p *parser) object() (Object, error) {
-	p.skip()
+	// A space stands between two tokens that would run together, and only there.
+	if p.pos+1 < len(p.buf) && p.buf[p.pos] == ' ' {
+		if p.pos == 0 || !regular(p.buf[p.pos-1]) || !regular(p.buf[p.pos+1]) {
+			return nil, p.misspelled("a space")
+		}
+		p.pos++
+	}
 	if p.pos >= len(p.buf) {
 		return nil, p.fail("the file ends inside an object")
 	}
 	if p.values--; p.values < 0 {
 		return nil, p.fail("too many values")
 	}
-	if p.depth--; p.depth < 0 {
-		return nil, p.fail("nested too deeply")
-	}
-	defer func() { p.depth++ }()
 	switch c := p.buf[p.pos]; {
 	case c == '/':
 		return p.name()
@@ -91,76 +92,97 @@ func (p *parser) object() (Object, error) {
 		return p.hex()
 	case c == '-' || c == '.' || '0' <= c && c <= '9':
 		return p.numeric()
-	case p.take("true"):
+	}
+	switch string(p.word()) {
+	case "true":
 		return Bool(true), nil
-	case p.take("false"):
+	case "false":
 		return Bool(false), nil
-	case p.take("null"):
+	case "null":
 		return Null{}, nil
 	}
 	return nil, p.fail("expected an object")
 }
 
+// word gives the regular characters here and moves past them, if they are not
+// too many to mean anything.
+func (p *parser) word() []byte {
+	end := p.pos
+	for end < len(p.buf) && regular(p.buf[end]) {
+		end++
+	}
+	const longest = 3 * 127
+	if end-p.pos > longest {
+		return nil
+	}
+	word := p.buf[p.pos:end]
+	p.pos = end
+	return word
+}
+
 func (p *parser) name() (Object, error) {
 	start := p.pos
 	p.pos++
-	end := p.pos
-	escaped := false
-	for end < len(p.buf) && regular(p.buf[end]) {
-		escaped = escaped || p.buf[end] == '#'
-		end++
-	}
-	raw := p.buf[p.pos:end]
-	if len(raw) == 0 || len(raw) > 3*127 {
-		return nil, p.fail("an empty or long name")
-	}
-	p.pos = end
-	if !escaped {
-		name, known := p.names[string(raw)]
-		if !known {
-			name = Name(raw)
-			if p.names == nil {
-				p.names = map[string]Name{}
-			}
-			p.names[string(name)] = name
-		}
+	raw := p.word()
+	if name, known := p.names[string(raw)]; known {
 		return name, nil
 	}
-	var name []byte
-	for i := 0; i < len(raw); i++ {
-		c := raw[i]
-		if c == '#' {
-			var b [1]byte
-			if i+2 >= len(raw) {
-				return nil, &SyntaxError{start, "a broken escape in a name"}
+	name := raw
+	if bytes.IndexByte(raw, '#') >= 0 {
+		name = nil
+		for i := 0; i < len(raw); i++ {
+			c := raw[i]
+			if c == '#' {
+				var b [1]byte
+				if i+2 >= len(raw) {
+					return nil, &SyntaxError{start, "a broken escape in a name"}
+				}
+				if _, err := hex.Decode(b[:], raw[i+1:i+3]); err != nil || b[0] == 0 {
+					return nil, &SyntaxError{start, "a broken escape in a name"}
+				}
+				c = b[0]
+				i += 2
 			}
-			if _, err := hex.Decode(b[:], raw[i+1:i+3]); err != nil || b[0] == 0 {
-				return nil, &SyntaxError{start, "a broken escape in a name"}
-			}
-			c = b[0]
-			i += 2
+			name = append(name, c)
 		}
-		name = append(name, c)
 	}
-	return Name(name), nil
+	o := Object(Name(name))
+	if len(name) == 0 || !bytes.Equal(Append(nil, o), p.buf[start:p.pos]) {
+		p.pos = start
+		return nil, p.misspelled("a name")
+	}
+	if p.names == nil {
+		p.names = map[string]Object{}
+	}
+	p.names[string(raw)] = o
+	return o, nil
 }
 
 func (p *parser) literal() (Object, error) {
-	var out []byte
-	for i := p.pos + 1; i < len(p.buf); i++ {
-		switch c := p.buf[i]; c {
-		case ')':
+	start := p.pos + 1
+	escaped := false
+	for i := start; i < len(p.buf); i++ {
+		switch c := p.buf[i]; {
+		case c == ')':
 			p.pos = i + 1
-			return String(out), nil
-		case '(':
-			return nil, p.fail("a parenthesis without a backslash")
-		case '\\':
-			if i++; i >= len(p.buf) {
-				return nil, p.fail("the file ends inside a string")
+			if !escaped {
+				return String(p.buf[start:i]), nil
 			}
-			out = append(out, p.buf[i])
-		default:
-			out = append(out, c)
+			out := make([]byte, 0, i-start)
+			for at := start; at < i; at++ {
+				if p.buf[at] == '\\' {
+					at++
+				}
+				out = append(out, p.buf[at])
+			}
+			return String(out), nil
+		case c == '\\':
+			escaped = true
+			if i++; i >= len(p.buf) || p.buf[i] != '(' && p.buf[i] != ')' && p.buf[i] != '\\' {
+				return nil, p.misspelled("a string")
+			}
+		case c == '(' || c < ' ' || c > '~':
+			return nil, p.misspelled("a string")
 		}
 	}
 	return nil, p.fail("the file ends inside a string")
@@ -176,47 +198,57 @@ func (p *parser) hex() (Object, error) {
 	if _, err := hex.Decode(out, raw[:end]); err != nil {
 		return nil, p.fail("a string that is not hexadecimal")
 	}
+	if bytes.ContainsAny(raw[:end], "ABCDEF") || printable(string(out)) {
+		return nil, p.misspelled("a string")
+	}
 	p.pos += end + 2
 	return String(out), nil
 }
 
 func (p *parser) array() (Object, error) {
+	if p.depth--; p.depth < 0 {
+		return nil, p.fail("nested too deeply")
+	}
 	p.pos++
-	array := Array{}
-	for {
-		p.skip()
-		if p.take("]") {
-			return array, nil
-		}
+	first := len(p.items)
+	for !p.take("]") {
 		o, err := p.object()
 		if err != nil {
 			return nil, err
 		}
-		array = append(array, o)
+		p.items = append(p.items, o)
 	}
+	p.depth++
+	array := make(Array, len(p.items)-first)
+	copy(array, p.items[first:])
+	p.items = p.items[:first]
+	return array, nil
 }
 
 // dict reads what follows <<. With spans it also notes where each value stands.
 func (p *parser) dict(spans map[Name][2]int) (Object, error) {
+	if p.depth--; p.depth < 0 {
+		return nil, p.fail("nested too deeply")
+	}
 	dict := Dict{}
-	for {
-		p.skip()
-		if p.take(">>") {
-			return dict, nil
-		}
+	var before Name
+	for !p.take(">>") {
 		if p.pos >= len(p.buf) || p.buf[p.pos] != '/' {
 			return nil, p.fail("expected a key")
 		}
 		start := p.pos
-		key, err := p.name()
+		o, err := p.name()
 		if err != nil {
 			return nil, err
 		}
-		name := key.(Name)
-		if _, twice := dict[name]; twice {
+		key := o.(Name)
+		switch {
+		case key == before:
 			return nil, &SyntaxError{start, "the same key twice"}
+		case key < before:
+			return nil, &SyntaxError{start, "keys that are not sorted"}
 		}
-		p.skip()
+		before = key
 		at := p.pos
 		value, err := p.object()
 		if err != nil {
@@ -225,47 +257,53 @@ func (p *parser) dict(spans map[Name][2]int) (Object, error) {
 		if value == (Null{}) {
 			return nil, &SyntaxError{start, "a key without a value"}
 		}
-		dict[name] = value
+		dict[key] = value
 		if spans != nil {
-			spans[name] = [2]int{at, p.pos}
+			if p.buf[at] == ' ' {
+				at++
+			}
+			spans[key] = [2]int{at, p.pos}
 		}
 	}
+	p.depth++
+	return dict, nil
 }
 
 func (p *parser) numeric() (Object, error) {
 	start := p.pos
-	end := start
-	real := false
-	for end < len(p.buf) && regular(p.buf[end]) {
-		real = real || p.buf[end] == '.'
-		end++
-	}
-	raw := p.buf[start:end]
+	raw := p.word()
 	if len(raw) > 24 {
+		p.pos = start
 		return nil, p.fail("a number too long")
 	}
-	if real {
-		for _, c := range raw {
-			if c != '-' && c != '.' && (c < '0' || c > '9') {
-				return nil, p.fail("a broken number")
-			}
-		}
+	if bytes.IndexByte(raw, '.') >= 0 {
 		f, err := strconv.ParseFloat(string(raw), 64)
 		if err != nil || f > maxInt || f < -maxInt {
-			return nil, p.fail("a broken number")
+			p.pos = start
+			return nil, p.fail("a broken or huge number")
 		}
-		p.pos = end
+		var room [64]byte
+		if !bytes.Equal(Real(f).appendTo(room[:0]), raw) {
+			p.pos = start
+			return nil, p.misspelled("a number")
+		}
 		return Real(f), nil
 	}
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil || n > maxInt || n < -maxInt {
+		p.pos = start
 		return nil, p.fail("a broken or huge number")
 	}
-	p.pos = end
+	var room [24]byte
+	if !bytes.Equal(strconv.AppendInt(room[:0], n, 10), raw) {
+		p.pos = start
+		return nil, p.misspelled("a number")
+	}
 	if n > 0 && p.take(" 0 R") {
 		if p.pos < len(p.buf) && regular(p.buf[p.pos]) {
 			return nil, p.fail("a broken reference")
 		}
+		p.refs = append(p.refs, Ref(n))
 		return Ref(n), nil
 	}
 	return Int(n), nil

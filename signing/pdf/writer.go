@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 )
@@ -95,7 +94,11 @@ func (w *Writer) Finish(t Trailer) ([]byte, error) {
 		return nil, w.err
 	}
 	xref := w.base + len(w.buf)
-	w.buf = appendXref(w.buf, w.offsets, original)
+	entries := make([]entry, 0, len(w.offsets))
+	for number, offset := range w.offsets {
+		entries = append(entries, entry{number, offset})
+	}
+	w.buf = appendXref(w.buf, entries, original)
 	w.buf = append(w.buf, "trailer\n"...)
 	w.buf = appendTrailer(w.buf, t, w.size, w.previous)
 	w.buf = fmt.Appendf(w.buf, "\nstartxref\n%d\n%%%%EOF\n", xref)
@@ -105,29 +108,30 @@ func (w *Writer) Finish(t Trailer) ([]byte, error) {
 // appendXref writes the cross-reference table of a revision. Consecutive
 // numbers share a section; the table of the original file begins with the head
 // of the (empty) list of free objects.
-func appendXref(dst []byte, offsets map[int]int, original bool) []byte {
+func appendXref(dst []byte, entries []entry, original bool) []byte {
+	slices.SortFunc(entries, func(a, b entry) int { return a.number - b.number })
+	dst = slices.Grow(dst, 20*len(entries)+64)
 	dst = append(dst, "xref\n"...)
-	numbers := make([]int, 0, len(offsets))
-	numbers = slices.AppendSeq(numbers, maps.Keys(offsets))
-	slices.Sort(numbers)
-	dst = slices.Grow(dst, 20*len(numbers)+64)
 	if original {
-		dst = fmt.Appendf(dst, "0 %d\n0000000000 65535 f \n", len(numbers)+1)
+		dst = fmt.Appendf(dst, "0 %d\n0000000000 65535 f \n", len(entries)+1)
 	}
-	for i := 0; i < len(numbers); {
+	for i := 0; i < len(entries); {
 		end := i + 1
-		for end < len(numbers) && numbers[end] == numbers[end-1]+1 {
+		for end < len(entries) && entries[end].number == entries[end-1].number+1 {
 			end++
 		}
 		if !original {
-			dst = fmt.Appendf(dst, "%d %d\n", numbers[i], end-i)
+			dst = fmt.Appendf(dst, "%d %d\n", entries[i].number, end-i)
 		}
 		for ; i < end; i++ {
-			dst = appendOffset(dst, offsets[numbers[i]])
+			dst = appendOffset(dst, entries[i].offset)
 		}
 	}
 	return dst
 }
+
+// entry is an object in a cross-reference table.
+type entry struct{ number, offset int }
 
 // appendOffset writes one entry: ten digits, generation 0, in use.
 func appendOffset(dst []byte, offset int) []byte {

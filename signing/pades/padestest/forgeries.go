@@ -220,7 +220,7 @@ func raw(t testing.TB, sealed []byte) []Forgery {
 		{"a key twice, once escaped", swap("/Count ", "/#43ount 9/Count ", false), pades.FormatFailure, 1},
 		{"a generation", swap("\n2 0 obj", "\n2 1 obj", false), pades.FormatFailure, 1},
 		{"encrypted", swap("/ID[", "/Encrypt 2 0 R/ID[", true), pades.FormatFailure, 1},
-		{"nested deeply", swap("/Count ", "/C"+strings.Repeat("[", 5000)+strings.Repeat("]", 5000)+"/Count ", false), pades.FormatFailure, 1},
+		{"nested deeply", swap("/Count ", "/Atall"+strings.Repeat("[", 5000)+strings.Repeat("]", 5000)+"/Count ", false), pades.FormatFailure, 1},
 
 		{"Contents in capitals", digits(func(h []byte) { copy(h, bytes.ToUpper(h)) }), pades.FormatFailure, 1},
 		{"Contents not hexadecimal", digits(func(h []byte) { h[len(h)/2] = 'x' }), pades.FormatFailure, 1},
@@ -270,8 +270,8 @@ func rewritten(t testing.TB, sealed []byte) []Forgery {
 		d.Original.Objects[d.attached()] = pdf.Stream{Dict: pdf.Dict{"Type": pdf.Name("EmbeddedFile")}, Raw: []byte("other")}
 	})
 	add("another language", pades.HashFailure, 4, func(d *Draft) {
-		d.Original.Objects[d.Root].(pdf.Dict)["Lang"] = pdf.Text("en")
-		d.Catalog()["Lang"] = pdf.Text("en")
+		d.Original.Objects[d.Root].(pdf.Dict)["Lang"] = pdf.Text("tlh")
+		d.Catalog()["Lang"] = pdf.Text("tlh")
 	})
 	add("an object hidden in the original", pades.FormatFailure, 1, func(d *Draft) {
 		d.AddOriginal(pdf.Stream{Raw: []byte("BT ET\n")})
