@@ -166,7 +166,7 @@ func (m *Mailer) compose(msg Message) (*mail.Msg, error) {
 		return nil, &Refused{Reason: BadMessage}
 	}
 	wire := mail.NewMsg(mail.WithNoDefaultUserAgent(), mail.WithCharset(mail.CharsetUTF8), mail.WithEncoding(mail.EncodingQP))
-	wire.FromMailAddress(&netmail.Address{Name: m.FromName, Address: m.From})
+	wire.FromMailAddress(&netmail.Address{Name: cmp.Or(msg.FromName, m.FromName), Address: m.From})
 	wire.ToMailAddress(&netmail.Address{Address: to})
 	wire.Subject(msg.Subject)
 	wire.SetMessageIDWithValue(msg.ID + "@" + m.Hello)

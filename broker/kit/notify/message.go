@@ -26,12 +26,15 @@ import (
 // Message is what one person is told.
 type Message struct {
 	// ID names it for ever: letters, digits, "-", "_" and single dots, at most 128.
-	ID      string
-	To      string // e-mail address or telephone number, as contact reads it
-	Subject string // e-mail only
-	Text    string
-	HTML    string // e-mail only, besides Text; may be empty
-	Lang    string // "sv", "en"; may be empty
+	ID string
+	To string // e-mail address or telephone number, as contact reads it
+	// FromName is whose message it is, in words; e-mail only, and empty means the
+	// configured one.
+	FromName string
+	Subject  string // e-mail only
+	Text     string
+	HTML     string // e-mail only, besides Text; may be empty
+	Lang     string // "sv", "en"; may be empty
 }
 
 // Sender sends a message. An error that is a *Refused is final; any other may pass.
@@ -79,10 +82,11 @@ var (
 // from being smuggled in.
 func (m Message) check() error {
 	plain := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, forbidden) }
+	line := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }
 	switch {
 	case len(m.ID) > maxID, !messageID.MatchString(m.ID),
 		m.Lang != "" && !language.MatchString(m.Lang),
-		len(m.Subject) > maxSubject, !utf8.ValidString(m.Subject), strings.ContainsFunc(m.Subject, unicode.IsControl),
+		len(m.Subject) > maxSubject, !line(m.Subject), len(m.FromName) > maxSubject, !line(m.FromName),
 		strings.TrimSpace(m.Text) == "", len(m.Text) > maxBody, len(m.HTML) > maxBody, !plain(m.Text), !plain(m.HTML):
 		return &Refused{Reason: BadMessage}
 	}

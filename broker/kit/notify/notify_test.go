@@ -229,11 +229,17 @@ func TestMail(t *testing.T) {
 
 	// Without HTML it is text alone, and the second try looks like the first.
 	plain := message()
+	plain.FromName = "Bygg & miljö, \"Norra\" <nämnden>"
 	plain.HTML, plain.To = "", "person.ett@räksmörgås.example"
 	check(t, m.Send(ctx, plain))
 	check(t, m.Send(ctx, plain))
 	if !bytes.Equal(r.mails[1], r.mails[2]) || !bytes.Contains(r.mails[1], []byte("Content-Type: text/plain")) {
 		t.Errorf("%s", r.mails[1])
+	}
+	if again, err := netmail.ReadMessage(bytes.NewReader(r.mails[1])); err != nil {
+		t.Error(err)
+	} else if a, err := netmail.ParseAddress(again.Header.Get("From")); err != nil || a.Name != plain.FromName || a.Address != "noreply@example.se" {
+		t.Errorf("from %v, %v", a, err)
 	}
 	if r.to[1] != "person.ett@xn--rksmrgs-5wao1o.example" {
 		t.Errorf("to %s", r.to[1])
@@ -369,6 +375,7 @@ func TestMailRefuses(t *testing.T) {
 		"header in the subject":    func(m *Message) { m.Subject = "x\r\nBcc: b@example.se" },
 		"line break in subject":    func(m *Message) { m.Subject = "x\ny" },
 		"escape in the subject":    func(m *Message) { m.Subject = "\x1b[31m" },
+		"line break in the name":   func(m *Message) { m.FromName = "x\r\nBcc: b@example.se" },
 		"no subject":               func(m *Message) { m.Subject = "" },
 		"long subject":             func(m *Message) { m.Subject = strings.Repeat("x", maxSubject+1) },
 		"header in the id":         func(m *Message) { m.ID = "x>\r\nBcc: b@example.se" },
