@@ -202,7 +202,7 @@ func (k *Kvittens) fitDocuments(m *signing.Manifest, attached map[string]*Attach
 			}
 		case signing.KindContent:
 			if d.Text == nil && d.Attachment == "" && wellFormed(d.Content) {
-				var e encoder
+				e := encoder{out: make([]byte, 0, min(max(entry.Size, 0), MaxKvittens))}
 				e.content(d.Content)
 				size, digest = len(e.out), digestOf(e.out)
 			}

@@ -148,9 +148,13 @@ func (f *fonts) of(w weight, r rune) glyph {
 
 // objects are the PDF objects of a face, to be numbered from first on.
 func (s *subset) objects(first int, w weight, name string) ([]pdf.Object, error) {
-	widths := make(pdf.Array, len(s.advances))
+	var widths pdf.Array // runs of first, last, width
 	for i, advance := range s.advances {
-		widths[i] = pdf.Int(advance)
+		if n := len(widths); n > 0 && widths[n-1] == pdf.Int(advance) {
+			widths[n-2] = pdf.Int(i)
+		} else {
+			widths = append(widths, pdf.Int(i), pdf.Int(i), pdf.Int(advance))
+		}
 	}
 	file, err := deflated(pdf.Dict{"Length1": pdf.Int(len(s.ttf))}, s.ttf)
 	if err != nil {
@@ -173,7 +177,7 @@ func (s *subset) objects(first int, w weight, name string) ([]pdf.Object, error)
 			"Type": pdf.Name("Font"), "Subtype": pdf.Name("CIDFontType2"), "BaseFont": pdf.Name(name),
 			"CIDSystemInfo":  pdf.Dict{"Registry": pdf.String("Adobe"), "Ordering": pdf.String("Identity"), "Supplement": pdf.Int(0)},
 			"FontDescriptor": pdf.Ref(first + 1), "CIDToGIDMap": pdf.Name("Identity"),
-			"W": pdf.Array{pdf.Int(0), widths},
+			"W": widths,
 		},
 		unicode,
 		pdf.Dict{
@@ -219,10 +223,10 @@ func (s *subset) toUnicode() []byte {
 	return b.Bytes()
 }
 
-// deflated makes a stream as small as can be: it is made once and written often.
+// deflated makes a stream once that is written often.
 func deflated(dict pdf.Dict, data []byte) (pdf.Stream, error) {
 	var out bytes.Buffer
-	z, err := zlib.NewWriterLevel(&out, zlib.BestCompression)
+	z, err := zlib.NewWriterLevel(&out, zlib.DefaultCompression)
 	if err != nil {
 		return pdf.Stream{}, err
 	}

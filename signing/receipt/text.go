@@ -79,7 +79,7 @@ func (f *fonts) drawable(s string) bool {
 			return false
 		}
 	}
-	return true
+	return utf8.ValidString(s)
 }
 
 // oneLine is clean, without line ends.
@@ -87,11 +87,14 @@ func (f *fonts) oneLine(s string) string {
 	return strings.ReplaceAll(f.clean(s), "\n", " ")
 }
 
-// breaks says that a line may end after this character.
-func breaks(r rune) bool {
+// breaks says that a line may end after a character, with this before and after
+// it: after a space, and after a hyphen inside a word.
+func breaks(before string, r rune, after string) bool {
 	switch r {
-	case ' ', '-', '\u2010', '\u2013', '\u2014':
+	case ' ':
 		return true
+	case '-', '\u2010', '\u2013', '\u2014':
+		return before != "" && before[len(before)-1] != ' ' && after != "" && strings.IndexByte(" *0123456789", after[0]) < 0
 	}
 	return r >= 0x2000 && r <= 0x200A && r != 0x2007
 }
@@ -121,8 +124,8 @@ func (f *fonts) lines(dst []line, text string, s *style, width int) []line {
 				next, atNext = start, 0
 			}
 			at += advance
-			if breaks(r) {
-				next, atNext = i+utf8.RuneLen(r), at
+			if after := i + utf8.RuneLen(r); breaks(hard[:i], r, hard[after:]) {
+				next, atNext = after, at
 				if r != ' ' || i == start || hard[i-1] != ' ' {
 					end = next
 					if r == ' ' {

@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -118,6 +119,18 @@ func (o *trueType) metrics(glyph int) (advance, bearing [2]byte) {
 	return advance, bearing
 }
 
+// advance is how wide a glyph is, in units of the font.
+func (o *trueType) advance(glyph int) int {
+	if glyph < 0 {
+		return o.em() * 5 / 8
+	}
+	advance, _ := o.metrics(glyph)
+	return int(binary.BigEndian.Uint16(advance[:]))
+}
+
+// em is how many units the size of the font has.
+func (o *trueType) em() int { return int(binary.BigEndian.Uint16(o.tables["head"][18:])) }
+
 // glyph gives the description of a glyph without its instructions: nobody needs
 // hints for a screen of 1995. Of a composite one it also gives the places of its
 // components' numbers.
@@ -214,9 +227,11 @@ type subset struct {
 // lacks are left out, but for the replacement character, which is drawn here.
 // The result depends on nothing but the font, the characters and this code.
 func (o *trueType) subset(runes []rune, name func(sum []byte) string, version int) (*subset, error) {
-	s := &subset{}
-	from := []int{0} // the old number of each new glyph; -1 is the replacement character
-	first := map[int]int{0: 0}
+	type taken struct {
+		r   rune
+		old int // -1 is the replacement character
+	}
+	var chosen []taken
 	for _, r := range runes {
 		old := o.index(r)
 		if r == '\u2011' { // the hyphen at which no line ends
@@ -225,17 +240,27 @@ func (o *trueType) subset(runes []rune, name func(sum []byte) string, version in
 		if r == replacement {
 			old = -1
 		}
-		if old == 0 {
-			continue
+		if old != 0 {
+			chosen = append(chosen, taken{r, old})
 		}
-		if _, ok := first[old]; !ok {
-			first[old] = len(from)
+	}
+	// Glyphs of one width stand together, so that a few lines say all widths.
+	slices.SortStableFunc(chosen, func(a, b taken) int {
+		return cmp.Compare(o.advance(a.old), o.advance(b.old))
+	})
+
+	s := &subset{}
+	from := []int{0} // the old number of each new glyph
+	first := map[int]int{0: 0}
+	for _, c := range chosen {
+		if _, ok := first[c.old]; !ok {
+			first[c.old] = len(from)
 		}
-		from = append(from, old)
-		s.runes = append(s.runes, r)
+		from = append(from, c.old)
+		s.runes = append(s.runes, c.r)
 	}
 
-	em := int(binary.BigEndian.Uint16(o.tables["head"][18:]))
+	em := o.em()
 	if em == 0 {
 		return nil, errFont
 	}
@@ -251,9 +276,8 @@ func (o *trueType) subset(runes []rune, name func(sum []byte) string, version in
 		var body []byte
 		var advance, bearing [2]byte
 		if from[i] < 0 {
-			width := em * 5 / 8
 			body = crossedBox(em)
-			binary.BigEndian.PutUint16(advance[:], uint16(width))
+			binary.BigEndian.PutUint16(advance[:], uint16(o.advance(-1)))
 			copy(bearing[:], body[2:4])
 		} else {
 			var components []int

@@ -104,8 +104,8 @@ func (w *Writer) Make(k Kvittens, files []File) ([]byte, error) {
 		}
 	}
 	defer func() {
-		const worthKeeping = 1 << 20
-		if cap(job.content)+cap(job.kvittens.out)+cap(job.packed.Bytes()) < worthKeeping {
+		const worthKeeping = 4 << 20
+		if cap(job.content)+cap(job.kvittens.out)+100*cap(job.nodes) < worthKeeping {
 			w.pool.Put(job)
 		}
 	}()
