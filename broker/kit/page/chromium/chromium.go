@@ -64,11 +64,12 @@ func Do[T any](t testing.TB, ctx context.Context, a chromedp.Action[T]) T {
 	return v
 }
 
-// Until waits until an expression is true in the page.
+// Until waits until an expression is true in the page. While the page is still
+// on its way the expression may fail.
 func Until(t testing.TB, ctx context.Context, what, expression string) {
 	t.Helper()
 	for range 100 {
-		if Do(t, ctx, chromedp.Evaluate[bool]("!!("+expression+")")) {
+		if Do(t, ctx, chromedp.Evaluate[bool]("(() => { try { return !!("+expression+") } catch { return false } })()")) {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)

@@ -1,0 +1,161 @@
+package web
+
+import (
+	"fmt"
+	"mime"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"sigill/broker/kit/page"
+	"sigill/signing"
+	"sigill/signing/orders"
+)
+
+// document is one thing that is signed, as the review shows it.
+type document struct {
+	Name, Check, SHA256 string
+	Text                string // plain text, shown as it is
+	Blocks              []block
+	Download, Kind      string // of a file
+	Size                string
+}
+
+// block is a part of structured content.
+type block struct {
+	Heading string
+	Text    string
+	Rows    []signing.Row
+}
+
+// documents gives what the visitor is to sign. Names, sizes and digests are those
+// of the manifest, which is what is signed.
+func (w *Web) documents(lang string, s seat, v orders.Visit) []document {
+	var out []document
+	entries := v.Body.Manifest.Documents
+	for i, d := range v.Body.Documents {
+		if i >= len(entries) {
+			break // cannot be: the manifest is made of the documents
+		}
+		e := entries[i]
+		p := document{Name: e.Name, Check: signing.ShortDigest(e.SHA256), SHA256: e.SHA256}
+		switch d.Kind {
+		case signing.KindText:
+			p.Text = d.Text
+		case signing.KindContent:
+			for _, b := range d.Content {
+				p.Blocks = append(p.Blocks, block{b.Heading, b.Text, b.Rows})
+			}
+		default:
+			p.Download = s.path() + "/documents/" + strconv.Itoa(i+1)
+			p.Kind, p.Size = w.kind(lang, e.Type), size(lang, e.Size)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// kind says in words what a file is.
+func (w *Web) kind(lang, media string) string {
+	switch media {
+	case "application/pdf":
+		return w.text(lang, "file.pdf")
+	case "image/jpeg", "image/png":
+		return w.text(lang, "file.image")
+	}
+	return w.text(lang, "file.other")
+}
+
+// size writes a number of bytes as people do.
+func size(lang string, n int) string {
+	comma := ","
+	if lang == "en" {
+		comma = "."
+	}
+	switch {
+	case n < 1000:
+		return strconv.Itoa(n) + " byte"
+	case n < 1_000_000:
+		return strconv.Itoa((n+500)/1000) + " kB"
+	}
+	whole, tenth, _ := strings.Cut(fmt.Sprintf("%.1f", float64(n)/1e6), ".")
+	return whole + comma + tenth + " MB"
+}
+
+// lines are the paragraphs of a text.
+func lines(s string) []string {
+	var out []string
+	for line := range strings.SplitSeq(s, "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// download gives a file that is to be signed to a signatory.
+func (w *Web) download(rw http.ResponseWriter, r *http.Request) error {
+	s, err := w.seat(r)
+	if err != nil {
+		return err
+	}
+	i, err := strconv.Atoi(r.PathValue("i"))
+	if err != nil || strconv.Itoa(i) != r.PathValue("i") || i < 1 || i > 999 {
+		return w.nowhere(rw, r)
+	}
+	var d signing.Document
+	if s.known {
+		d, err = w.Service.File(r.Context(), s.client.ID, s.order, s.n, s.guest, i-1)
+	}
+	if !s.known || err != nil {
+		if done, err := w.barred(rw, r, s, err); done || err != nil {
+			return err
+		}
+	}
+	if d.Kind != signing.KindFile {
+		return w.nowhere(rw, r) // it stands on the page itself
+	}
+	return hand(rw, r, fileName(d.Name, d.Type), d.Type, d.File)
+}
+
+// fileName is a document's name as a file's: in one folder, and with an ending
+// that says what it is.
+func fileName(name, media string) string {
+	name = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`/\:*?"<>|`, r) || r < ' ' {
+			return '_'
+		}
+		return r
+	}, name)
+	name = strings.TrimLeft(name, ". ")
+	endings := map[string][]string{"application/pdf": {".pdf"}, "image/jpeg": {".jpg", ".jpeg"}, "image/png": {".png"}}[media]
+	for _, e := range endings {
+		if strings.EqualFold(path.Ext(name), e) {
+			return name
+		}
+	}
+	if len(endings) > 0 {
+		name += endings[0]
+	}
+	return name
+}
+
+// hand gives a file to be kept, never to be shown in our name: it may hold
+// anything.
+func hand(rw http.ResponseWriter, r *http.Request, name, media string, b []byte) error {
+	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": name})
+	if disposition == "" {
+		disposition = "attachment"
+	}
+	h := rw.Header()
+	page.Policy{}.Apply(h)
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
+	h.Set("Content-Type", media)
+	h.Set("Content-Disposition", disposition)
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	if r.Method != http.MethodHead {
+		_, _ = rw.Write(b)
+	}
+	return nil
+}
