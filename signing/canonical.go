@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -29,6 +30,9 @@ func canonicalize(raw []byte) ([]byte, error) {
 	var tree any
 	if err := d.Decode(&tree); err != nil {
 		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("canonical JSON: more than one value")
 	}
 	return appendCanonical(make([]byte, 0, len(raw)), tree)
 }

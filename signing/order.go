@@ -170,39 +170,50 @@ func (o *Order) Signed() (signed, of int) {
 // Begin opens a new order: those whose turn it is are invited. An order without
 // signatories is sealed at once.
 func (o *Order) Begin(now time.Time) []Effect {
-	if len(o.Signatories) == 0 {
+	switch {
+	case o.State != Open:
+		return nil
+	case len(o.Signatories) == 0:
 		o.CompletedAt = now.UTC().Truncate(time.Second)
 		return o.seal()
 	}
-	return o.invite(now, nil)
+	return o.invite(now)
 }
 
-// invite tells those whose turn it has become. those in again hear that they
-// must sign once more.
-func (o *Order) invite(now time.Time, again map[int]bool) []Effect {
+// late reports whether nobody may begin to sign any more.
+func (o *Order) late(now time.Time) bool { return !now.Before(o.Deadline) }
+
+// invite tells those whose turn it has become. Those who were invited before
+// hear that they must sign once more.
+func (o *Order) invite(now time.Time) []Effect {
+	if o.late(now) {
+		return nil
+	}
 	var effects []Effect
 	for i := range o.Signatories {
 		s := &o.Signatories[i]
 		if s.State != Waiting || !o.Turn(s.N) {
 			continue
 		}
-		s.State, s.InvitedAt = Invited, now
 		kind := SendInvitation
-		if again[s.N] {
+		if !s.InvitedAt.IsZero() {
 			kind = SendAgain
 		}
+		s.State, s.InvitedAt = Invited, now
 		effects = append(effects, o.write(s, kind, now)...)
 	}
 	return effects
 }
 
-// write plans a message to a signatory, if there is a way to send one.
+// write plans a message to a signatory, if there is a way to send one. Nobody is
+// asked to sign when it is too late.
 func (o *Order) write(s *Signatory, kind EffectKind, now time.Time) []Effect {
 	channels := s.Channels()
-	if len(channels) == 0 {
+	asks := kind == SendInvitation || kind == SendAgain || kind == SendReminder
+	if len(channels) == 0 || asks && o.late(now) {
 		return nil
 	}
-	if kind == SendInvitation || kind == SendAgain || kind == SendReminder {
+	if asks {
 		s.Deliveries = nil
 		for _, c := range channels {
 			s.Deliveries = append(s.Deliveries, Delivery{Channel: c, State: Queued, At: now})
@@ -244,7 +255,7 @@ func (o *Order) MaySign(n int, now time.Time) error {
 		return err
 	case !o.Turn(s.N):
 		return ErrNotNow
-	case !now.Before(o.Deadline):
+	case o.late(now):
 		return ErrLate
 	}
 	return nil
@@ -266,7 +277,7 @@ func (o *Order) Sign(n int, sig Signature, now time.Time) ([]Effect, error) {
 	s.State, s.Signature = Signed, &sig
 	effects := []Effect{{Kind: Announce, N: s.N, Event: EventSigned}}
 	if signed, of := o.Signed(); signed < of {
-		return append(effects, o.invite(now, nil)...), nil
+		return append(effects, o.invite(now)...), nil
 	}
 	for _, s := range o.Signatories {
 		if s.Active() && s.Signature.At.After(o.CompletedAt) {
@@ -345,7 +356,7 @@ func (o *Order) end(state State, event EventType, now time.Time, by int) []Effec
 	return effects
 }
 
-// Remind writes once more to those whose turn it is.
+// Remind writes once more to those whose turn it is, unless it is too late.
 func (o *Order) Remind(now time.Time) ([]Effect, error) {
 	if o.State != Open {
 		return nil, ErrOver
@@ -385,11 +396,12 @@ func (o *Order) Due() time.Time {
 	return due
 }
 
-// Delivered takes in what became of a message of an invitation or reminder. News
-// of an older message change nothing.
+// Delivered takes in what became of a message of an invitation or reminder: of
+// the newest by that channel, which the caller knows. When the order is over, or
+// the signatory replaced, it does not matter any more.
 func (o *Order) Delivered(n int, c Channel, state DeliveryState, now time.Time) []Effect {
 	s, ok := o.Signatory(n)
-	if !ok {
+	if !ok || o.State != Open || !s.Active() {
 		return nil
 	}
 	i := slices.IndexFunc(s.Deliveries, func(d Delivery) bool { return d.Channel == c })
@@ -404,7 +416,7 @@ func (o *Order) Delivered(n int, c Channel, state DeliveryState, now time.Time) 
 		return nil
 	}
 	reached := slices.ContainsFunc(s.Deliveries, func(d Delivery) bool { return d.State != Bounced })
-	if !reached && o.State == Open && s.State == Invited {
+	if !reached && s.State == Invited {
 		s.State = DeliveryFailed
 	}
 	return []Effect{{Kind: Announce, N: n, Event: EventDeliveryFailed}}
@@ -450,6 +462,9 @@ func (o *Order) Replace(b *Body, n int, by Signatory, now time.Time) ([]Effect, 
 	if err != nil {
 		return nil, err
 	}
+	if o.late(now) {
+		return nil, ErrLate
+	}
 	if _, there := o.Person(by.Number); there {
 		return nil, ErrSamePerson
 	}
@@ -471,8 +486,11 @@ func (o *Order) Replace(b *Body, n int, by Signatory, now time.Time) ([]Effect, 
 // Change puts other documents in the place of those that were to be signed.
 // Every signature is void.
 func (o *Order) Change(b *Body, documents []Document, now time.Time) ([]Effect, error) {
-	if o.State != Open {
+	switch {
+	case o.State != Open:
 		return nil, ErrOver
+	case o.late(now):
+		return nil, ErrLate
 	}
 	entries, err := entriesOf(documents)
 	if err != nil {
@@ -499,17 +517,13 @@ func (o *Order) revise(b *Body, documents []Document, entries []ManifestDocument
 	if err := o.bind(b, entries); err != nil {
 		return nil, err
 	}
-	again := map[int]bool{}
 	for i := range o.Signatories {
-		s := &o.Signatories[i]
-		if !s.Active() {
-			continue
+		// InvitedAt stays: who has heard of the order hears how it goes on.
+		if s := &o.Signatories[i]; s.Active() {
+			s.State, s.Signature, s.OpenedAt = Waiting, nil, time.Time{}
 		}
-		again[s.N] = !s.InvitedAt.IsZero()
-		s.State, s.Signature = Waiting, nil
-		s.InvitedAt, s.OpenedAt = time.Time{}, time.Time{}
 	}
-	return o.invite(now, again), nil
+	return o.invite(now), nil
 }
 
 // bind makes the manifest of the order as it is now.

@@ -69,7 +69,7 @@ type Signatory struct {
 	Language string              `json:"language"`
 
 	State      SignatoryState `json:"state"`
-	InvitedAt  time.Time      `json:"invited_at,omitzero"`
+	InvitedAt  time.Time      `json:"invited_at,omitzero"` // the last time; also of who waits anew
 	OpenedAt   time.Time      `json:"opened_at,omitzero"`
 	DeclinedAt time.Time      `json:"declined_at,omitzero"`
 	Reason     string         `json:"reason,omitempty"` // in the person's own words

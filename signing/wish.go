@@ -2,6 +2,7 @@ package signing
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,6 +76,7 @@ const (
 	maxBlocks    = 5000
 	maxRows      = 20000
 	maxReminders = 10
+	maxFaults    = 100  // that are told of one wish
 	MaxReason    = 1000 // of a refusal
 )
 
@@ -104,12 +106,16 @@ type Origin struct {
 	ID, Client, Issuer string
 	NumberKey          []byte // 32 random bytes
 	// URL says why an address may not be used for this client; empty: it may.
+	// Without it none may.
 	URL func(string) string
 }
 
 // New checks a wish and makes an order of it, not yet begun. The error is
 // *Invalid when the wish is at fault.
 func New(w Wish, from Origin, l Limits, now time.Time) (Order, Body, error) {
+	if from.ID == "" || from.Client == "" || len(from.NumberKey) != 32 {
+		return Order{}, Body{}, errors.New("signing: an order without id, client or key")
+	}
 	c := &checker{}
 	o := Order{
 		ID: from.ID, Client: from.Client, State: Open,
@@ -175,10 +181,13 @@ func CheckReason(reason string) (string, error) {
 	return reason, nil
 }
 
-// checker collects all faults of one wish.
+// checker collects the faults of one wish.
 type checker struct{ faults []Fault }
 
 func (c *checker) fault(field, problem string, args ...any) {
+	if len(c.faults) == maxFaults {
+		return // whoever sends a million gets no million back
+	}
 	c.faults = append(c.faults, Fault{field, fmt.Sprintf(problem, args...)})
 }
 
@@ -208,10 +217,17 @@ func (c *checker) line(field, s string, least, most int) string {
 	return s
 }
 
-// invisible: controls, and what makes a reader see another order of characters
-// than was signed.
+// invisible: controls, what makes a reader see another order of characters than
+// was signed, and what hides text in text. Joiners are letters' spelling in some
+// languages, and soft hyphens come with text that was pasted.
 func invisible(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == '\ufeff' || r == unicode.ReplacementChar
+	switch r {
+	case '\u200c', '\u200d', '\u00ad':
+		return false
+	case '\u2028', '\u2029', unicode.ReplacementChar:
+		return true
+	}
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
 }
 
 func oneOf[T ~string](c *checker, field string, v T, allowed ...T) T {
@@ -274,7 +290,9 @@ func (c *checker) url(field, u string, check func(string) string) string {
 	if u == "" {
 		return ""
 	}
-	if problem := check(u); problem != "" {
+	if check == nil {
+		c.fault(field, "is not allowed")
+	} else if problem := check(u); problem != "" {
 		c.fault(field, "%s", problem)
 	}
 	return u
@@ -311,6 +329,13 @@ func (c *checker) documents(ds []Document, l Limits) []Document {
 }
 
 func (c *checker) document(field string, d *Document) (size int) {
+	// What its kind does not name would be kept and not signed.
+	for kind, there := range map[Kind]bool{KindText: d.Text != "", KindContent: len(d.Content) > 0, KindFile: len(d.File) > 0} {
+		if there && kind != d.Kind {
+			c.fault(field, "must have exactly one of text, content and file")
+			return 0
+		}
+	}
 	switch d.Kind {
 	case KindText:
 		d.Type = TextType
@@ -368,8 +393,10 @@ func (c *checker) content(field string, blocks Content) Content {
 			c.fault(at, "must have exactly one of heading, text and rows")
 			continue
 		}
-		out[i].Heading = c.line(at+".heading", b.Heading, 0, 300)
-		out[i].Text = c.text(at+".text", b.Text, 100_000)
+		out[i].Heading = c.line(at+".heading", b.Heading, min(len(b.Heading), 1), 300)
+		if out[i].Text = c.text(at+".text", b.Text, 100_000); b.Text != "" && out[i].Text == "" {
+			c.fault(at+".text", "is empty")
+		}
 		for j, r := range b.Rows {
 			row := fmt.Sprintf("%s.rows[%d]", at, j)
 			out[i].Rows = append(out[i].Rows, Row{Label: c.line(row+".label", r.Label, 1, 300), Value: c.text(row+".value", r.Value, 100_000)})
