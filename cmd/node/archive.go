@@ -32,13 +32,17 @@ type archive struct {
 	sequencer *audit.Sequencer
 }
 
-func openArchive(ctx context.Context, s config.Config, now func() time.Time, log *slog.Logger) (a *archive, err error) {
-	masters, err := keys.LoadMasters(s.MasterKeyFiles()...)
-	if err != nil {
-		return nil, err
-	}
+// archiveFile is the archive's database in the data folder.
+const archiveFile = "signing.db"
+
+func hasArchive(data string) bool {
+	_, err := os.Stat(filepath.Join(data, archiveFile))
+	return err == nil
+}
+
+func openArchive(ctx context.Context, data string, masters []keys.Master, now func() time.Time, log *slog.Logger) (a *archive, err error) {
 	a = &archive{}
-	if a.db, err = sqldb.Open(ctx, filepath.Join(s.Data, "signing.db"), sqldb.Durable); err != nil {
+	if a.db, err = sqldb.Open(ctx, filepath.Join(data, archiveFile), sqldb.Durable); err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
 	defer func() {
@@ -61,10 +65,6 @@ func openArchive(ctx context.Context, s config.Config, now func() time.Time, log
 }
 
 func (a *archive) close() error { return a.db.Close() }
-
-func (a *archive) runs() []func(context.Context) error {
-	return []func(context.Context) error{a.ring.Run, a.sequencer.Run}
-}
 
 // loadSeal reads what receipts are sealed with.
 func loadSeal(s config.Seal) (*pades.Sealer, []*x509.Certificate, error) {
@@ -136,4 +136,33 @@ func loadTrust(file string, chain []*x509.Certificate) (t trust.Trust, published
 	}
 	digest := sha256.Sum256(published)
 	return t, published, hex.EncodeToString(digest[:]), nil
+}
+
+// checkSeal tries what receipts are sealed with, and that those who believe what
+// we publish would believe them.
+func checkSeal(s config.Signing, now time.Time) error {
+	sealer, chain, err := loadSeal(s.Seal)
+	if err != nil {
+		return err
+	}
+	if ends := chain[0].NotAfter; ends.Before(now) {
+		return fmt.Errorf("seal: its certificate ended on %s", ends.Format(time.DateOnly))
+	}
+	t, _, _, err := loadTrust(s.TrustFile, chain)
+	if err != nil {
+		return err
+	}
+	pool, above := x509.NewCertPool(), x509.NewCertPool()
+	for _, c := range t.Seal.Roots {
+		pool.AddCert(c)
+	}
+	for _, c := range chain[1:] {
+		above.AddCert(c)
+	}
+	if _, err := sealer.Certificate().Verify(x509.VerifyOptions{
+		Roots: pool, Intermediates: above, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	}); err != nil {
+		return fmt.Errorf("seal: its certificate leads to no root of the trust file: nobody could verify our receipts: %w", err)
+	}
+	return nil
 }

@@ -35,6 +35,11 @@ func Check(_ context.Context, s config.Config) error {
 			faults = append(faults, fmt.Errorf("tls: %w", err))
 		}
 	}
+	if s.Signing != nil {
+		if err := checkSeal(*s.Signing, now()); err != nil {
+			faults = append(faults, err)
+		}
+	}
 	if _, err := design.New(folder(s.Logos)); err != nil {
 		faults = append(faults, fmt.Errorf("logos: %w", err))
 	}

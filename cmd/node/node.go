@@ -129,7 +129,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	if err != nil {
 		return err
 	}
-	n.room, err = openRoom(ctx, c, n.vault, id, eids, registry, func(ctx context.Context, b flow.Begin) error { return n.flow.Begin(ctx, b) })
+	n.room, err = openRoom(c, n.vault, id, eids, registry, func(ctx context.Context, b flow.Begin) error { return n.flow.Begin(ctx, b) })
 	if err != nil {
 		return err
 	}

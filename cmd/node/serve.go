@@ -102,9 +102,6 @@ func (n *Node) Close() error {
 			}
 		}
 	}
-	if n.room != nil {
-		errs = append(errs, n.room.close())
-	}
 	if n.vault != nil {
 		errs = append(errs, n.vault.Close())
 	}
@@ -123,7 +120,7 @@ func (n *Node) Run(ctx context.Context) error {
 	group, failing := errgroup.WithContext(keeping)
 	works, keeps := []func(context.Context) error{n.flow.Run}, n.vault.runs()
 	if n.room != nil {
-		works, keeps = append(works, n.room.works()...), append(keeps, n.room.runs()...)
+		works = append(works, n.room.works()...)
 	}
 	group.Go(func() error {
 		defer stopKeeping() // their last acts are to get their place in the audit

@@ -47,13 +47,16 @@ type room struct {
 
 // openRoom makes the room; nil when the settings have none. The engine comes
 // later, since it brings its results here.
-func openRoom(ctx context.Context, c Config, v *Vault, id string, eids *eids, clients orders.Clients, begin func(context.Context, flow.Begin) error) (r *room, err error) {
+func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients, begin func(context.Context, flow.Begin) error) (r *room, err error) {
 	s := c.Settings
 	if s.Signing == nil {
 		return nil, nil
 	}
 	sealer, chain, err := loadSeal(s.Signing.Seal)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkSeal(*s.Signing, c.Now()); err != nil {
 		return nil, err
 	}
 	believed, published, sum, err := loadTrust(s.Signing.TrustFile, chain)
@@ -64,16 +67,7 @@ func openRoom(ctx context.Context, c Config, v *Vault, id string, eids *eids, cl
 	if err != nil {
 		return nil, err
 	}
-	r = &room{published: published, settings: s, now: c.Now, log: c.Log, verifier: verify.New(believed, receipts)}
-	if r.archive, err = openArchive(ctx, s, c.Now, c.Log); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, r.close())
-			r = nil
-		}
-	}()
+	r = &room{published: published, settings: s, now: c.Now, log: c.Log, verifier: verify.New(believed, receipts), archive: v.archive}
 	named, err := r.ring.Digest("audit person")
 	if err != nil {
 		return r, err

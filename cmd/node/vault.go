@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"sigill/broker"
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/config"
 	"sigill/broker/kit/keys"
+	"sigill/broker/kit/sqldb"
 	"sigill/broker/oidc"
 	"sigill/broker/store"
 )
@@ -27,6 +29,7 @@ type Vault struct {
 
 	short     *store.Short
 	sequencer *audit.Sequencer
+	archive   *archive // of the signing room; nil: there is none
 	now       func() time.Time
 }
 
@@ -57,6 +60,17 @@ func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *
 		return v, err
 	}
 	v.Ring.Log = log
+	secrets, err := v.Ring.Box("client")
+	if err != nil {
+		return v, err
+	}
+	v.Store.SealClients(secrets)
+	// What was kept stays kept, also where the room is configured away.
+	if s.Signing != nil || hasArchive(s.Data) {
+		if v.archive, err = openArchive(ctx, s.Data, masters, now, log); err != nil {
+			return v, err
+		}
+	}
 	box, err := v.Ring.Box("short")
 	if err != nil {
 		return v, err
@@ -71,6 +85,9 @@ func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *
 // Close gives the files back.
 func (v *Vault) Close() error {
 	var errs []error
+	if v.archive != nil {
+		errs = append(errs, v.archive.close())
+	}
 	if v.short != nil {
 		errs = append(errs, v.short.Close())
 	}
@@ -82,7 +99,11 @@ func (v *Vault) Close() error {
 
 // runs are the vault's own duties while a node runs.
 func (v *Vault) runs() []func(context.Context) error {
-	return []func(context.Context) error{v.Store.Run, v.short.Run, v.Ring.Run, v.sequencer.Run}
+	runs := []func(context.Context) error{v.Store.Run, v.short.Run, v.Ring.Run, v.sequencer.Run}
+	if v.archive != nil {
+		runs = append(runs, v.archive.ring.Run, v.archive.sequencer.Run)
+	}
+	return runs
 }
 
 // check reports whether people should be sent here: the stores answer.
@@ -98,21 +119,71 @@ func (v *Vault) check(ctx context.Context) error {
 	return nil
 }
 
-// Settle gives the acts of a command their place in the audit's chain and signs
-// its head, unless a node is running, which does so.
+// Settle gives the acts of a command their place in the audit's chains and signs
+// their heads, unless a node is running, which does so.
 func (v *Vault) Settle(ctx context.Context) error {
-	if _, err := v.Ring.AuditSigner(); err != nil { // making it is an act too
-		return err
-	}
 	ended, end := context.WithCancel(ctx)
 	end()
-	return v.sequencer.Run(ended) // no more than what it does when it ends
+	for _, c := range v.chains() {
+		if _, err := c.ring.AuditSigner(); err != nil { // making it is an act too
+			return err
+		}
+		if err := c.sequencer.Run(ended); err != nil { // no more than what it does when it ends
+			return err
+		}
+	}
+	return nil
 }
 
-// VerifyAudit checks the audit's chain and its signed heads, and those that were
-// kept elsewhere.
-func (v *Vault) VerifyAudit(ctx context.Context, kept ...audit.Head) (audit.Report, error) {
-	return audit.Verify(ctx, v.Store.DB(), v.now(), v.Ring.AuditKeys(), kept...)
+// chain is one database's audit.
+type chain struct {
+	name      string
+	db        *sqldb.DB
+	ring      *keys.Ring
+	sequencer *audit.Sequencer
+}
+
+func (v *Vault) chains() []chain {
+	all := []chain{{"broker", v.Store.DB(), v.Ring, v.sequencer}}
+	if v.archive != nil {
+		all = append(all, chain{"signing", v.archive.db, v.archive.ring, v.archive.sequencer})
+	}
+	return all
+}
+
+// Rings are the keys of every room, with the broker's first.
+func (v *Vault) Rings() []*keys.Ring {
+	var rings []*keys.Ring
+	for _, c := range v.chains() {
+		rings = append(rings, c.ring)
+	}
+	return rings
+}
+
+// ChainReport is what was found of one room's audit.
+type ChainReport struct {
+	Room string
+	audit.Report
+}
+
+// VerifyAudit checks the chain of every room and its signed heads, and those
+// that were kept elsewhere: each counts for the room whose key signed it.
+func (v *Vault) VerifyAudit(ctx context.Context, kept ...audit.Head) ([]ChainReport, error) {
+	chains := v.chains()
+	theirs := make([][]audit.Head, len(chains))
+	for _, h := range kept {
+		room := slices.IndexFunc(chains, func(c chain) bool { _, mine := c.ring.AuditKeys()[h.KID]; return mine })
+		theirs[max(room, 0)] = append(theirs[max(room, 0)], h) // nobody's: a fault of the first
+	}
+	var reports []ChainReport
+	for i, c := range chains {
+		r, err := audit.Verify(ctx, c.db, v.now(), c.ring.AuditKeys(), theirs[i]...)
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, ChainReport{c.name, r})
+	}
+	return reports, nil
 }
 
 // publish makes the signing keys at the first start, so that all are published

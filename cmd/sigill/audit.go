@@ -78,10 +78,25 @@ func keptHeads(s string) ([]audit.Head, error) {
 }
 
 func report(ctx context.Context, c *call, v *node.Vault, kept []audit.Head) error {
-	r, err := v.VerifyAudit(ctx, kept...)
+	reports, err := v.VerifyAudit(ctx, kept...)
 	if err != nil {
 		return err
 	}
+	whole := true
+	for i, r := range reports {
+		if i > 0 {
+			fmt.Fprintf(c.out, "\nThe room %s, with a chain of its own:\n", r.Room)
+		}
+		whole = tell(c, r.Report) && whole
+	}
+	if !whole {
+		return errors.New("the audit is not as it was written")
+	}
+	return nil
+}
+
+// tell prints what was found of one chain, and reports whether it is whole.
+func tell(c *call, r audit.Report) bool {
 	for _, f := range r.Faults {
 		fmt.Fprintln(c.out, f)
 	}
@@ -97,17 +112,13 @@ func report(ctx context.Context, c *call, v *node.Vault, kept []audit.Head) erro
 		fmt.Fprintf(c.out, "Last head, to keep elsewhere: %s\n", r.Last)
 	}
 	if !r.OK() {
-		return errors.New("the audit is not as it was written")
+		return false
 	}
-	if len(kept) == 0 {
+	if r.Kept == 0 {
 		fmt.Fprintf(c.out, "The audit is whole up to row %d as far as this database can tell; give --head to compare with a head kept elsewhere.\n", r.Rows)
-		return nil
-	}
-	var furthest int64
-	for _, h := range kept {
-		furthest = max(furthest, h.Position)
+		return true
 	}
 	fmt.Fprintf(c.out, "The audit is whole: up to row %d by %s kept elsewhere, and from there to row %d as far as this database can tell.\n",
-		furthest, count(r.Kept, "head"), r.Rows)
-	return nil
+		r.Furthest, count(r.Kept, "head"), r.Rows)
+	return true
 }

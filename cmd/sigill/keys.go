@@ -44,8 +44,10 @@ func keysList(ctx context.Context, c *call) error {
 	return c.with(ctx, 0, func(v *node.Vault) error {
 		table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "PURPOSE\tKIND\tSTATE\tSINCE\tKEY\tMASTER")
-		for _, k := range v.Ring.List() {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Purpose, k.Kind, k.State, day(since(k)), k.ID, k.Master)
+		for _, ring := range v.Rings() {
+			for _, k := range ring.List() {
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Purpose, k.Kind, k.State, day(since(k)), k.ID, k.Master)
+			}
 		}
 		return table.Flush()
 	})
@@ -115,8 +117,10 @@ no key any more that it has not read before.
 
 func keysRewrap(ctx context.Context, c *call) error {
 	return c.with(ctx, 0, func(v *node.Vault) error {
-		if err := v.Ring.RewrapMaster(ctx); err != nil {
-			return err
+		for _, ring := range v.Rings() {
+			if err := ring.RewrapMaster(ctx); err != nil {
+				return err
+			}
 		}
 		fmt.Fprintln(c.out, "All keys lie under the current master key. A node that was not restarted with the new configuration before must be now. The previous master key can be taken out of the configuration, and kept for old backups.")
 		return nil

@@ -23,6 +23,7 @@ type Report struct {
 	Last     Head  // the latest of them; zero when there is none
 	Unsigned int64 // rows after it: nothing yet proves that none of them is missing
 	Kept     int   // heads kept elsewhere that were compared
+	Furthest int64 // the row of the last of them
 	Faults   []Fault
 	// More is how many faults were found beyond those listed.
 	More int
@@ -87,6 +88,7 @@ func Verify(ctx context.Context, db *sqldb.DB, now time.Time, public map[string]
 				break
 			}
 			r.Kept++
+			r.Furthest = max(r.Furthest, h.Position)
 			if !slices.ContainsFunc(heads, func(o Head) bool { return bytes.Equal(o.text(), h.text()) }) {
 				r.fault(h.Position, "its head, which was kept, is not here any more")
 			}
