@@ -9,7 +9,9 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -95,6 +97,40 @@ func TestSealAndVerify(t *testing.T) {
 				t.Errorf("ByteRange %v", r)
 			}
 		})
+	}
+}
+
+func TestSealInParallel(t *testing.T) {
+	p := padestest.NewPKI(t)
+	s := newSealer(t, p, padestest.NewKey(t, elliptic.P256()))
+	unsealed := padestest.Unsealed(t)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			sealed, err := s.Seal(unsealed, noon(), info())
+			if err == nil {
+				_, err = pades.Verify(sealed, trust(p), noon())
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// brokenKey signs with another key than it says.
+type brokenKey struct{ crypto.Signer }
+
+func (brokenKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return []byte("no signature"), nil
+}
+
+func TestBrokenKey(t *testing.T) {
+	p := padestest.NewPKI(t)
+	key := brokenKey{padestest.NewKey(t, elliptic.P256())}
+	if _, err := pades.New(key, p.Issue(t, key, padestest.Leaf{})); err == nil || !strings.Contains(err.Error(), "first signature") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -225,7 +261,7 @@ func TestTrust(t *testing.T) {
 		{"no roots", sealed, pades.Trust{}, noon(), pades.NoCertificateChainFound},
 		{"a stranger's root with the same name", sealed, trust(stranger), noon(), pades.NoCertificateChainFound},
 		{"another organisation", sealed, pades.Trust{Roots: trust(p).Roots, Organisation: "Annankommunen"}, noon(), pades.ChainConstraintsFailure},
-		{"another identifier", sealed, pades.Trust{Roots: trust(p).Roots, OrgIdentifier: "NTRSE-0000000000"}, noon(), pades.ChainConstraintsFailure},
+		{"another identifier", sealed, pades.Trust{Roots: trust(p).Roots, OrgIdentifier: "NTRSE-ANNAN"}, noon(), pades.ChainConstraintsFailure},
 		{"a clock somewhat behind", sealed, trust(p), noon().Add(-4 * time.Minute), ""},
 		{"sealed tomorrow", sealed, trust(p), noon().AddDate(0, 0, -1), pades.SigConstraintsFailure},
 		{"read when the certificate has expired", seal(t, brief, padestest.Unsealed(t)), trust(p), noon().AddDate(10, 0, 0), ""},

@@ -40,7 +40,7 @@ type Leaf struct {
 const Organisation = "Exempelkommunen"
 
 // OrgIdentifier is that of the sealer where a Leaf names none.
-const OrgIdentifier = "NTRSE-2120000142"
+const OrgIdentifier = "NTRSE-EXEMPEL"
 
 // NewPKI makes a root and an issuer. Two of them differ only in their keys.
 func NewPKI(t testing.TB) *PKI {
