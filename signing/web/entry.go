@@ -139,8 +139,6 @@ func (w *Web) list(rw http.ResponseWriter, r *http.Request) error {
 				continue
 			case s.State == signing.Signed:
 				i.Text, i.Icon = w.text(lang, "list.signed"), "check"
-			case !f.Order.Turn(f.N):
-				i.Text, i.Icon = w.text(lang, "list.later"), "clock"
 			default:
 				i.Text = w.text(lang, "list.until", "when", w.when(lang, f.Order.Deadline))
 			}

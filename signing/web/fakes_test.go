@@ -115,9 +115,12 @@ func (f *fakeService) Visit(_ context.Context, client, id string, n int, g order
 	if err != nil {
 		return orders.Visit{}, err
 	}
-	k.Look(n, f.now())
-	v := orders.Visit{Order: k.Order, N: n}
-	if !k.State.Over() {
+	if k.Turn(n) {
+		k.Look(n, f.now())
+	}
+	v := orders.Visit{Order: k.Order, N: n, Asker: "Exempelbo kommun, barn och utbildning"}
+	v.Order.Signatories = slices.Clone(k.Signatories)
+	if !k.State.Over() && k.Turn(n) {
 		v.Body = k.body
 	}
 	return v, nil
@@ -130,7 +133,7 @@ func (f *fakeService) File(_ context.Context, client, id string, n int, g orders
 	if err != nil {
 		return signing.Document{}, err
 	}
-	if k.State.Over() || i < 0 || i >= len(k.body.Documents) {
+	if k.State.Over() || !k.Turn(n) || i < 0 || i >= len(k.body.Documents) {
 		return signing.Document{}, broker.ErrNotFound
 	}
 	d := k.body.Documents[i]
@@ -338,8 +341,9 @@ func newHouse(t testing.TB) *house {
 		Offers: func(broker.Client) []providers.Info {
 			both := []providers.Mode{providers.ModeThis, providers.ModeOther}
 			return []providers.Info{
-				{ID: providers.BankID, Instance: "main", Name: "BankID", Modes: both},
-				{ID: providers.MBankID, Instance: "main", Name: "Mobilt BankID", Modes: both},
+				{ID: providers.BankID, Instance: "main", Name: "BankID", Modes: both, TextLimit: 30000},
+				{ID: providers.Telia, Instance: "main", Name: "Telia", Modes: both}, // logs in, cannot sign
+				{ID: providers.MBankID, Instance: "main", Name: "Mobilt BankID", Modes: both, TextLimit: 30000},
 			}
 		},
 	})

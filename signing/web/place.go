@@ -77,7 +77,7 @@ func (w *Web) place(rw http.ResponseWriter, r *http.Request) error {
 	if done || err != nil {
 		return err
 	}
-	if stageOf(v, w.Now()).reads() {
+	if stageOf(v, w.Now()) == toSign {
 		return w.review(rw, r, s, v, http.StatusOK)
 	}
 	return w.standing(rw, r, s, v)

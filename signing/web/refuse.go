@@ -16,7 +16,7 @@ func (w *Web) refuse(rw http.ResponseWriter, r *http.Request) error {
 	if done || err != nil {
 		return err
 	}
-	if !stageOf(v, w.Now()).reads() {
+	if stageOf(v, w.Now()) != toSign {
 		page.SeeOther(rw, s.path())
 		return nil
 	}

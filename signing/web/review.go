@@ -1,16 +1,15 @@
 package web
 
 import (
+	"encoding/hex"
 	"net/http"
+	"slices"
 
 	"sigill/broker/kit/page"
 	brokerweb "sigill/broker/web"
 	"sigill/providers"
 	"sigill/signing"
 	"sigill/signing/orders"
-
-	"encoding/hex"
-	"slices"
 )
 
 // review is the page to read and to sign on: everything that is signed stands on
@@ -20,29 +19,26 @@ func (w *Web) review(rw http.ResponseWriter, r *http.Request, s seat, v orders.V
 	look := lookOf(s, v)
 	return w.room.Render(rw, r, status, "review", look, page.Policy{}, func(lang string) any {
 		b := struct {
-			Client, Title, Reference, Deadline, Left, Digest, Name string
-			Message                                                []string
-			Refuse, Return, Note                                   string
-			Documents                                              []document
-			Steps                                                  []step
-			Turn                                                   bool
-			Ways                                                   brokerweb.Ways
-			Person                                                 person
+			Client, Asker, Title, Reference, Deadline, Left, Digest, Name string
+			Message                                                       []string
+			Refuse, Return, Note                                          string
+			Documents                                                     []document
+			Steps                                                         []step
+			Ways                                                          brokerweb.Ways
+			Person                                                        person
 		}{
-			Client: look.NameIn(lang), Title: v.Order.Title, Reference: v.Order.Reference,
+			Client: look.NameIn(lang), Asker: v.Asker, Title: v.Order.Title, Reference: v.Order.Reference,
 			Deadline: w.when(lang, v.Order.Deadline), Left: w.left(lang, now, v.Order.Deadline),
 			Digest: signing.ShortDigest(hex.EncodeToString(v.Order.Digest[:])), Name: s.name,
 			Message: lines(v.Order.Message), Refuse: s.path() + "/refuse", Return: v.Order.ReturnURL,
-			Documents: w.documents(lang, s, v), Turn: v.Order.Turn(v.N), Person: s.person(),
+			Documents: w.documents(lang, s, v), Person: s.person(),
+			Ways: w.Pages.Ways(r, lang, s.path(), signable(s, v), s.infos),
 		}
 		if steps := w.steps(lang, v, now); len(steps) > 1 {
 			b.Steps = steps
 		}
 		if r.URL.Query().Get("note") == noteCancelled {
 			b.Note = w.text(lang, "note.cancelled")
-		}
-		if b.Turn {
-			b.Ways = w.Pages.Ways(r, lang, s.path(), allowed(s, v), s.infos)
 		}
 		return b
 	})
@@ -52,11 +48,13 @@ func (w *Web) review(rw http.ResponseWriter, r *http.Request, s seat, v orders.V
 // Whoever makes it up is told nothing.
 const noteCancelled = "cancelled"
 
-// allowed are the e-IDs that may sign this order, in the order shown.
-func allowed(s seat, v orders.Visit) []providers.ID {
-	ids := s.offered()
-	if len(v.Order.Providers) == 0 {
-		return ids
+// signable are the e-IDs that may sign this order, in the order shown.
+func signable(s seat, v orders.Visit) []providers.ID {
+	var ids []providers.ID
+	for _, i := range s.infos {
+		if i.TextLimit > 0 && (len(v.Order.Providers) == 0 || slices.Contains(v.Order.Providers, i.ID)) {
+			ids = append(ids, i.ID)
+		}
 	}
-	return slices.DeleteFunc(ids, func(id providers.ID) bool { return !slices.Contains(v.Order.Providers, id) })
+	return ids
 }

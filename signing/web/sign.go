@@ -22,11 +22,11 @@ func (w *Web) sign(rw http.ResponseWriter, r *http.Request) error {
 	if done || err != nil {
 		return err
 	}
-	if !v.Order.Turn(v.N) || stageOf(v, w.Now()) != toSign {
+	if stageOf(v, w.Now()) != toSign {
 		page.SeeOther(rw, s.path()) // which says how it stands
 		return nil
 	}
-	c, _, err := w.Pages.Chosen(rw, r, allowed(s, v), s.infos)
+	c, _, err := w.Pages.Chosen(rw, r, signable(s, v), s.infos)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (w *Web) restart(rw http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	c := brokerweb.Choice{Provider: view.Order.Provider, Mode: view.Order.Mode}
-	if _, err := brokerweb.Offered(c, allowed(s, v), s.infos); err != nil {
+	if _, err := brokerweb.Offered(c, signable(s, v), s.infos); err != nil {
 		return err
 	}
 	return w.begin(rw, r, s, v, c)
@@ -216,7 +216,7 @@ func (w *Web) done(rw http.ResponseWriter, r *http.Request) error {
 	}
 	look := lookOf(s, v)
 	switch outcome {
-	case outcomeSigned:
+	case orders.OutcomeSigned, orders.OutcomeAlready:
 		page.SeeOther(rw, s.path())
 		return nil
 	case "":
@@ -231,9 +231,6 @@ func (w *Web) done(rw http.ResponseWriter, r *http.Request) error {
 		return struct{ Text, Place, Reference string }{w.text(lang, uncounted(outcome)), s.path(), reference}
 	})
 }
-
-// outcomeSigned is the outcome of an e-ID order that counts.
-const outcomeSigned = "signed"
 
 // settled tells the script of the page under way whether there is an outcome.
 func (w *Web) settled(rw http.ResponseWriter, r *http.Request) error {

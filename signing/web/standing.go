@@ -14,7 +14,7 @@ type stage string
 
 const (
 	toSign    stage = "to_sign"   // it is this person's turn
-	notYet    stage = "not_yet"   // others sign first; reading is possible
+	notYet    stage = "not_yet"   // others sign first; until then there is nothing to read
 	waiting   stage = "waiting"   // has signed; others have not
 	sealing   stage = "sealing"   // all have signed, the receipt is being made
 	completed stage = "completed" // the receipt is there
@@ -53,9 +53,6 @@ func stageOf(v orders.Visit, now time.Time) stage {
 	return toSign
 }
 
-// reads: the page shows what is to be signed.
-func (s stage) reads() bool { return s == toSign || s == notYet }
-
 // moves: the page is soon another one by itself.
 func (s stage) moves() bool { return s == sealing }
 
@@ -65,6 +62,8 @@ func (s stage) icon() (icon, mark string) {
 		return "seal", ""
 	case waiting, sealing:
 		return "check", ""
+	case notYet:
+		return "clock", ""
 	case expired:
 		return "clock", "warn"
 	}
@@ -118,6 +117,11 @@ func (w *Web) words(lang string, at stage, v orders.Visit, client string) (text,
 		return text, w.text(lang, key+".next", "client", client, "when", w.when(lang, v.Order.Deadline))
 	case completed:
 		return w.text(lang, key+".text", "when", w.when(lang, v.Order.CompletedAt)), w.text(lang, key+".next")
+	case notYet:
+		if reached {
+			return w.text(lang, key+".text", "client", client), w.text(lang, key+".told")
+		}
+		return w.text(lang, key+".text", "client", client), w.text(lang, key+".next")
 	case sealing:
 		return w.text(lang, key+".text"), w.text(lang, key+".next")
 	}
@@ -154,13 +158,16 @@ func (w *Web) steps(lang string, v orders.Visit, now time.Time) []step {
 			p.Name = w.text(lang, "steps.you", "name", s.Name)
 		}
 		switch {
-		case s.State == signing.Signed && s.Signature != nil:
-			p.Icon, p.Text = "check", w.text(lang, "steps.signed", "when", w.when(lang, s.Signature.At))
+		case s.State == signing.Signed:
+			p.Icon, p.Text = "check", w.text(lang, "steps.signed")
+			if s.Signature != nil {
+				p.Text = w.text(lang, "steps.signed.at", "when", w.when(lang, s.Signature.At))
+			}
 			if v.Order.State != signing.Refused && v.Order.State != signing.Expired && v.Order.State != signing.Cancelled {
 				p.Mark = "done" // else it does not count
 			}
 		case s.State == signing.Declined:
-			p.Icon, p.Mark, p.Text = "alert", "no", w.text(lang, "steps.refused", "when", w.when(lang, s.DeclinedAt))
+			p.Icon, p.Mark, p.Text = "alert", "no", w.text(lang, "steps.refused")
 		case v.Order.State != signing.Open || !now.Before(v.Order.Deadline):
 			p.Text = w.text(lang, "steps.never")
 		case !v.Order.Turn(s.N):

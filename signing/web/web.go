@@ -89,8 +89,8 @@ type Config struct {
 	Logins  Logins
 	Clients Clients
 	Audit   Recorder
-	// Offers are the configured e-IDs that can sign for a client, in the order
-	// shown.
+	// Offers are the configured e-IDs of a client, in the order shown: to log in
+	// with, and where they have room for a text, to sign with.
 	Offers    func(broker.Client) []providers.Info
 	Addresses page.Addresses
 	Now       func() time.Time

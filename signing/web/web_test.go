@@ -89,8 +89,6 @@ func kindOf(w *httptest.ResponseRecorder) string {
 		return "404"
 	case has(`class="answer"`) && has(`name="provider"`):
 		return "review"
-	case has(`class="answer"`):
-		return "read"
 	case has("Vill du tacka nej till"):
 		return "refuse"
 	case has(`name="code"`):
@@ -311,7 +309,7 @@ func TestLogin(t *testing.T) {
 			t.Fatalf("%s: %d logins, %d ended", path, len(h.logins.wishes), h.logins.ended)
 		}
 		l := h.logins.wishes[0]
-		if l.Client != "demo" || l.Then != back || l.Browser != browserOne || fmt.Sprint(l.Offered) != "[bankid mbankid]" || l.Lang != "" {
+		if l.Client != "demo" || l.Then != back || l.Browser != browserOne || fmt.Sprint(l.Offered) != "[bankid telia mbankid]" || l.Lang != "" {
 			t.Errorf("%s: %+v", path, l)
 		}
 	}
@@ -387,7 +385,7 @@ func TestReviewShowsEverything(t *testing.T) {
 		"<h4>Barnet</h4>", "<dt>Namn</dt>", "Testbarn Ett", "Inget svar", "Exempelgatan 1\n123 45 Exempelbo", "Båda vårdnadshavarna skriver under.",
 		"Platsen sägs upp två månader i förväg.", "Intyg från arbetsgivare", `href="/signing/demo/o/order/1/documents/3"`, "Bild, 11 byte",
 		"Testperson Ett (du)", "Testperson Två", `href="/signing/demo/o/order/1/refuse"`, `href="https://www.example.se/tillbaka"`,
-		"som Testperson Ett.", signing.ShortDigest(hex.EncodeToString(k.Digest[:])),
+		"Exempelbo kommun, barn och utbildning", "som Testperson Ett.", signing.ShortDigest(hex.EncodeToString(k.Digest[:])),
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("lacks %q", want)
@@ -457,7 +455,7 @@ func TestSeeingEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	body := h.get("ett", "/signing/demo/o/order/1").Body.String()
-	if strings.Contains(body, "oense") || strings.Contains(body, "tva@example.se") || !strings.Contains(body, "Tackade nej") {
+	if strings.Contains(body, "oense") || strings.Contains(body, "tva@example.se") || !strings.Contains(body, "Har tackat nej") {
 		t.Errorf("%s", body)
 	}
 }
@@ -525,6 +523,7 @@ func TestSign(t *testing.T) {
 	}{
 		"nobody":           {"", chooseQR, nil, "land"},
 		"the wrong person": {"annan", chooseQR, nil, "nothing"},
+		"cannot sign":      {"ett", url.Values{"provider": {"telia"}, "device": {"other"}}, nil, "400 Det valet går inte att göra här"},
 		"not offered":      {"ett", url.Values{"provider": {"freja"}}, nil, "400 Det valet går inte att göra här"},
 		"not by the order": {"ett", chooseQR, func(_ *house, k *kept) { k.Providers = []providers.ID{providers.BankID} }, "400 Det valet går inte att göra här"},
 		"no choice":        {"ett", nil, nil, "400 Det valet går inte att göra här"},

@@ -6,6 +6,7 @@ import (
 	"sigill/broker/kit/i18n"
 	"sigill/broker/kit/page"
 	brokerweb "sigill/broker/web"
+	"sigill/signing/orders"
 )
 
 // wordsOf gives the texts of an error page.
@@ -20,7 +21,7 @@ func wordsOf(code string) (heading, text string) {
 // uncounted says in words why a signature that was made does not count.
 func uncounted(outcome string) string {
 	switch outcome {
-	case "outdated", "late", "over":
+	case orders.OutcomeOutdated, orders.OutcomeLate, orders.OutcomeOver:
 		return "uncounted." + outcome
 	}
 	return "uncounted.other"
@@ -36,7 +37,7 @@ func textsInCode() []i18n.Use {
 	}
 	client, when, number := []string{"client"}, []string{"when"}, []string{"n"}
 	use(nil, "error.title", "out.heading", "out.text", "code.empty", "code.wrong", "code.too_many", "note.cancelled",
-		"list.signed", "list.later", "steps.never", "steps.later", "steps.asked", "file.pdf", "file.image", "file.other",
+		"list.signed", "steps.signed", "steps.refused", "at.not_yet.told", "at.not_yet.next", "steps.never", "steps.later", "steps.asked", "file.pdf", "file.image", "file.other",
 		"uncounted.outdated", "uncounted.late", "uncounted.over", "uncounted.other")
 	for _, code := range []string{page.CodeNotFound, page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, page.CodeInternal, brokerweb.CodeChoice} {
 		use(nil, "error."+code, "error."+code+".text")
@@ -45,17 +46,17 @@ func textsInCode() []i18n.Use {
 		use(nil, "land."+string(w))
 		use(client, "land."+string(w)+".text")
 	}
-	for _, s := range []stage{waiting, sealing, completed, declined, refused, expired, cancelled} {
+	for _, s := range []stage{notYet, waiting, sealing, completed, declined, refused, expired, cancelled} {
 		use(nil, "at."+string(s))
 	}
 	for _, s := range []stage{sealing, declined, refused, expired, cancelled} {
 		use(nil, "at."+string(s)+".text")
 	}
 	use(nil, "at.sealing.next", "at.completed.next")
-	use(client, "at.over.next", "at.over.signed")
+	use(client, "at.over.next", "at.over.signed", "at.not_yet.text")
 	use(number, "at.waiting.text", "left.days", "left.hours", "left.minutes", "steps.others")
 	use([]string{"client", "when"}, "at.waiting.next")
-	use(when, "at.waiting.told", "at.completed.text", "list.until", "steps.signed", "steps.refused")
+	use(when, "at.waiting.told", "at.completed.text", "list.until", "steps.signed.at")
 	use([]string{"n", "of"}, "steps.others.signed")
 	use([]string{"name"}, "steps.you")
 	use([]string{"most"}, "refuse.problem")
