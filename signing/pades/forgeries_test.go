@@ -2,6 +2,7 @@ package pades_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/elliptic"
 	"errors"
 	"testing"
@@ -12,12 +13,23 @@ import (
 
 func TestForgeries(t *testing.T) {
 	p := padestest.NewPKI(t)
-	for name, key := range map[string]func() *pades.Sealer{
-		"P-256":    func() *pades.Sealer { return newSealer(t, p, padestest.NewKey(t, elliptic.P256())) },
-		"RSA-3072": func() *pades.Sealer { return newSealer(t, p, newRSA(t)) },
+	for _, c := range []struct {
+		name string
+		key  crypto.Signer
+		info pades.Info
+	}{
+		{"P-256", padestest.NewKey(t, elliptic.P256()), info()},
+		{"P-384, neither name nor reason", padestest.NewKey(t, elliptic.P384()), pades.Info{}},
+		{"RSA-3072", newRSA(t), info()},
 	} {
-		t.Run(name, func(t *testing.T) {
-			sealed := seal(t, key(), padestest.Unsealed(t))
+		t.Run(c.name, func(t *testing.T) {
+			sealed, err := newSealer(t, p, c.key).Seal(padestest.Unsealed(t), noon(), c.info)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := pades.Verify(sealed, trust(p), noon()); err != nil {
+				t.Fatal(err)
+			}
 			if again := padestest.Open(t, sealed).Bytes(t); !bytes.Equal(again, sealed) {
 				t.Fatal("taken apart and put together the file is another")
 			}
