@@ -174,6 +174,9 @@ func (b *bench) Client(_ context.Context, id string) (broker.Client, error) {
 	return c, nil
 }
 
+// txOf is a transaction, by a name that fits on a line.
+type txOf = sqldb.Tx
+
 type signer struct {
 	providers.Provider
 	providers.Signer

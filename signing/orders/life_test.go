@@ -41,17 +41,20 @@ func TestTwoSign(t *testing.T) {
 		"another person": func() error { _, _, err := b.service.ByToken(ctx, "kommun", mailToken, b.guest(one)); return err },
 		"an alien":       func() error { _, _, err := b.service.ByToken(ctx, "kommun", mailToken, b.guest(alien)); return err },
 		"another client": func() error { _, _, err := b.service.ByToken(ctx, "other", mailToken, b.guest(two)); return err },
-		"a guess":        func() error { _, _, err := b.service.ByToken(ctx, "kommun", broker.NewSecret(), b.guest(two)); return err },
-		"nobody":         func() error { _, _, err := b.service.ByToken(ctx, "kommun", mailToken, orders.Guest{}); return err },
-		"visit":          func() error { _, err := b.service.Visit(ctx, "kommun", o.ID, 1, b.guest(two)); return err },
-		"visit 0":        func() error { _, err := b.service.Visit(ctx, "kommun", o.ID, 0, b.guest(two)); return err },
-		"visit 3":        func() error { _, err := b.service.Visit(ctx, "kommun", o.ID, 3, b.guest(two)); return err },
-		"no order":       func() error { _, err := b.service.Visit(ctx, "kommun", broker.NewID(), 2, b.guest(two)); return err },
-		"a file":         func() error { _, err := b.service.File(ctx, "kommun", o.ID, 2, b.guest(alien), 1); return err },
-		"a receipt":      func() error { _, err := b.service.ReceiptFor(ctx, "kommun", o.ID, 2, b.guest(two)); return err },
-		"other's order":  func() error { _, err := b.service.Order(ctx, "other", o.ID); return err },
-		"other cancels":  func() error { _, err := b.service.Cancel(ctx, "other", o.ID); return err },
-		"other deletes":  func() error { return b.service.Delete(ctx, "other", o.ID) },
+		"a guess": func() error {
+			_, _, err := b.service.ByToken(ctx, "kommun", broker.NewSecret(), b.guest(two))
+			return err
+		},
+		"nobody":        func() error { _, _, err := b.service.ByToken(ctx, "kommun", mailToken, orders.Guest{}); return err },
+		"visit":         func() error { _, err := b.service.Visit(ctx, "kommun", o.ID, 1, b.guest(two)); return err },
+		"visit 0":       func() error { _, err := b.service.Visit(ctx, "kommun", o.ID, 0, b.guest(two)); return err },
+		"visit 3":       func() error { _, err := b.service.Visit(ctx, "kommun", o.ID, 3, b.guest(two)); return err },
+		"no order":      func() error { _, err := b.service.Visit(ctx, "kommun", broker.NewID(), 2, b.guest(two)); return err },
+		"a file":        func() error { _, err := b.service.File(ctx, "kommun", o.ID, 2, b.guest(alien), 1); return err },
+		"a receipt":     func() error { _, err := b.service.ReceiptFor(ctx, "kommun", o.ID, 2, b.guest(two)); return err },
+		"other's order": func() error { _, err := b.service.Order(ctx, "other", o.ID); return err },
+		"other cancels": func() error { _, err := b.service.Cancel(ctx, "other", o.ID); return err },
+		"other deletes": func() error { return b.service.Delete(ctx, "other", o.ID) },
 		"declining": func() error {
 			return b.service.Decline(ctx, "kommun", o.ID, 2, b.guest(one), "")
 		},
@@ -140,6 +143,16 @@ func TestTwoSign(t *testing.T) {
 	}
 	if !bytes.Contains(file, []byte(`signatur-2.json`)) {
 		t.Error("the evidence is not attached")
+	}
+
+	w, err := writer()
+	b.ok(err)
+	base, _, _ := bytes.Cut(file, []byte("% 1 "))
+	inside, _, err := w.Check(base)
+	b.ok(err)
+	canonical, err := signing.Canonical(inside)
+	if b.ok(err); !bytes.Equal(canonical, evidence[0].Bytes) {
+		t.Errorf("kvittens.json is not the one in the receipt:\n%s\n%s", canonical, evidence[0].Bytes)
 	}
 
 	if v, err = b.service.Visit(ctx, "kommun", o.ID, 2, b.guest(two)); err != nil || v.Body.Documents != nil {

@@ -2,7 +2,8 @@ package orders
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -113,7 +114,14 @@ func (s *Service) make(ctx context.Context, a *act, k orderKey) (made, error) {
 	if out.file, err = s.Sealer.Seal(unsealed, s.now(), pades.Info{}); err != nil {
 		return made{}, fmt.Errorf("order %s: %w", a.row.ID, err)
 	}
-	summary, err := json.Marshal(record)
+	// As it stands in the file, where drawing listed the attachments.
+	for _, f := range files {
+		sum := sha256.Sum256(f.Bytes)
+		record.Attachments = append(record.Attachments, receipt.Attachment{
+			Name: f.Name, Type: f.Type, Relationship: f.Relationship, Size: len(f.Bytes), SHA256: hex.EncodeToString(sum[:]),
+		})
+	}
+	summary, err := signing.Canonical(record)
 	if err != nil {
 		return made{}, fmt.Errorf("order %s: %w", a.row.ID, err)
 	}
