@@ -67,9 +67,21 @@ func (v *Verifier) Verify(e providers.Evidence, expected providers.Expected, at 
 	return providers.Identity{}, unknown
 }
 
-// Speaks tells whether an e-ID gives evidence of this type.
-func (v *Verifier) Speaks(mediaType string, id providers.ID) bool {
-	return mediaType == bankid.MediaType && slices.Contains([]providers.ID{providers.BankID, providers.MBankID}, id)
+// Speaks tells whether an e-ID gives evidence of this type under this policy.
+// BankID on a card is no Mobilt BankID; for environments other than production
+// a trust file does not say which policy is which kind.
+func (v *Verifier) Speaks(mediaType string, id providers.ID, policy string) bool {
+	if mediaType != bankid.MediaType {
+		return false
+	}
+	switch id {
+	case providers.BankID:
+		return true
+	case providers.MBankID:
+		kinds := bankid.Production().Policies
+		return !slices.Contains(kinds.File, policy) && !slices.Contains(kinds.Card, policy)
+	}
+	return false
 }
 
 // Parts are what signatory n's evidence holds in formats that other programs

@@ -166,8 +166,25 @@ func TestParts(t *testing.T) {
 	if _, err := v.Parts(providers.Evidence{MediaType: "application/x"}, 1); !errors.As(err, &unknown) {
 		t.Errorf("parts of an unknown kind: %v", err)
 	}
-	if !v.Speaks(bankid.MediaType, providers.MBankID) || v.Speaks(bankid.MediaType, providers.Freja) || v.Speaks("application/x", providers.BankID) {
-		t.Error("which e-ID gives which evidence")
+	kinds := bankid.Production().Policies
+	for _, c := range []struct {
+		mediaType string
+		id        providers.ID
+		policy    string
+		want      bool
+	}{
+		{bankid.MediaType, providers.MBankID, kinds.Mobile[0], true},
+		{bankid.MediaType, providers.BankID, kinds.Mobile[0], true},
+		{bankid.MediaType, providers.BankID, kinds.Card[0], true},
+		{bankid.MediaType, providers.MBankID, kinds.Card[0], false},
+		{bankid.MediaType, providers.MBankID, kinds.File[0], false},
+		{bankid.MediaType, providers.MBankID, policies.Mobile[0], true},
+		{bankid.MediaType, providers.Freja, kinds.Mobile[0], false},
+		{"application/x", providers.BankID, kinds.Mobile[0], false},
+	} {
+		if got := v.Speaks(c.mediaType, c.id, c.policy); got != c.want {
+			t.Errorf("%s gives %s under %s: %v", c.id, c.mediaType, c.policy, got)
+		}
 	}
 }
 
