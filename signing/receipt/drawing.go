@@ -263,6 +263,18 @@ func (d *drawing) show(l line) {
 		}
 		d.content = literal(literal(d.content, byte(g.id>>8)), byte(g.id))
 	}
+	if l.space {
+		if !open || further {
+			if open {
+				d.content = append(d.content, ")Tj\n"...)
+			}
+			d.font(l.style, false)
+			d.content = append(d.content, '(')
+			open = true
+		}
+		space := d.fonts.of(l.style.weight, ' ').id
+		d.content = literal(literal(d.content, byte(space>>8)), byte(space))
+	}
 	if open {
 		d.content = append(d.content, ")Tj\n"...)
 	}

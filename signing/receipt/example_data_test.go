@@ -143,6 +143,8 @@ func difficult(t testing.TB) *order {
 	o.signed("Testperson \u202eEtt").signed("王小明").signed(strings.Repeat("Karl-Gustav ", 12))
 	o.k.Signatures[2].Text = strings.Repeat("En text som fyller mer än en sida i appen.\n", 80)
 	o.k.Signatures[0].Level = "loa3"
+	o.k.Signatures[0].Markup = "simpleMarkdownV1"
+	o.k.Signatures[0].Text = "# Underskrift\n\nBegärs av: *Exempel kommun*\n\n+ Ansökan (kontrollsumma ab12 ab12 ab12 ab12)"
 	o.k.Signatures[1].Level = "http://example.se/loa/other"
 	return o
 }

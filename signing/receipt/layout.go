@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sigill/providers"
 	"sigill/signing"
 )
 
@@ -19,7 +20,7 @@ var (
 	strongStyle  = style{bold, 100, 1450, ink}
 	labelStyle   = style{regular, 100, 1450, soft}
 	smallStyle   = style{regular, 85, 1250, soft}
-	digestStyle  = style{regular, 85, 1450, soft}
+	digestStyle  = style{regular, 80, 1450, soft}
 	linkStyle    = style{regular, 100, 1450, accent}
 	footStyle    = style{regular, 80, 1100, soft}
 )
@@ -255,7 +256,11 @@ func (s *sheet) signatures() {
 		g.end()
 		s.y += 700
 		s.need(smallStyle.lead + 300 + 2*bodyStyle.lead)
-		s.paragraph("P", s.w.shown, &labelStyle, left, body)
+		shown := s.w.shown
+		if sig.Markup == string(providers.SimpleMarkdownV1) {
+			shown = s.w.shownMarkup
+		}
+		s.paragraph("P", shown, &labelStyle, left, body)
 		s.y += 300
 		s.quote(sig.Text)
 	}
@@ -339,7 +344,7 @@ func (s *sheet) footers() {
 		width := s.fonts.width(page, &footStyle)
 		s.lines = s.fonts.lines(s.lines[:0], what, &footStyle, body-width-2400)
 		s.text(left, footerLine, s.lines[:1])
-		s.text(right-width, footerLine, []line{{page, &footStyle}})
+		s.text(right-width, footerLine, []line{{page, &footStyle, false}})
 		s.unmark()
 	}
 }

@@ -119,8 +119,9 @@ func (g *grid) set(cells []cell) (height int) {
 	d.lines, d.cells = d.lines[:0], d.cells[:0]
 	for i, c := range cells {
 		from := len(d.lines)
-		for _, p := range c.pieces {
+		for j, p := range c.pieces {
 			d.lines = d.fonts.lines(d.lines, d.fonts.clean(p.text), p.style, g.columns[i].width)
+			d.lines[len(d.lines)-1].space = j+1 < len(c.pieces)
 		}
 		sum := 0
 		for _, l := range d.lines[from:] {

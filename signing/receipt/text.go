@@ -18,10 +18,13 @@ type style struct {
 	colour string
 }
 
-// line is a part of a text that stands on one line.
+// line is a part of a text that stands on one line. With space, a space goes
+// before what follows it on the next: nobody sees it, but whoever has the page
+// read aloud hears two words.
 type line struct {
 	text  string
 	style *style
+	space bool
 }
 
 // The most marks that may stand over one letter; more would cover the lines
@@ -113,12 +116,12 @@ func (f *fonts) lines(dst []line, text string, s *style, width int) []line {
 			advance := int(f.of(s.weight, r).advance) * s.size
 			if at+advance > limit && r != ' ' && i > start && !isMark(r) {
 				if next > start {
-					dst = append(dst, line{hard[start:end], s})
+					dst = append(dst, line{hard[start:end], s, end < next})
 					at -= atNext
 					start = next
 				}
 				if at+advance > limit && i > start { // one long word
-					dst = append(dst, line{hard[start:i], s})
+					dst = append(dst, line{hard[start:i], s, false})
 					start, at = i, 0
 				}
 				next, atNext = start, 0
@@ -134,7 +137,7 @@ func (f *fonts) lines(dst []line, text string, s *style, width int) []line {
 				}
 			}
 		}
-		dst = append(dst, line{hard[start:], s})
+		dst = append(dst, line{hard[start:], s, more})
 		if !more {
 			return dst
 		}

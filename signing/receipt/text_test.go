@@ -83,7 +83,7 @@ func TestLines(t *testing.T) {
 		var all strings.Builder
 		for _, l := range lines {
 			all.WriteString(l.text)
-			shown := strings.TrimRight(l.text, " \u2009")
+			shown := strings.TrimRight(l.text, " \u2009\u0315")
 			if f.width(shown, s) > width && utf8.RuneCountInString(strings.Trim(shown, "\u0315")) > 1 {
 				t.Fatalf("%q is wider than %d", l.text, width)
 			}
