@@ -21,6 +21,7 @@ func TestEmail(t *testing.T) {
 		"å@example.se": "", "a@[192.0.2.1]": "", "a@192.0.2.1": "", "a@exa mple.se": "", "a@-example.se": "", "a@example-.se": "", "a@exa_mple.se": "",
 		"a@example.se.": "", "a@.example.se": "", "a@example..se": "", "a@xn--a.example": "",
 		"a@example.se\r\nRCPT TO:<b@example.se>": "", "a\x00@example.se": "", "a@example.se\x00": "", "a@ex\u200bample.se": "a@example.se", "0@0.00000000000000\xcd0": "",
+		"a@" + strings.Repeat("å.", 80) + "se":  "", // 244 bytes, and as ASCII too many
 		strings.Repeat("a", 65) + "@example.se": "", "a@" + strings.Repeat("a", 64) + ".se": "", "a@" + strings.Repeat("a.", 130) + "se": "",
 	} {
 		got, err := Email(text)
@@ -41,7 +42,7 @@ func TestPhone(t *testing.T) {
 		"": "", "+": "", "0": "", "mamma": "", "701740605": "", "46701740605": "", "++46701740605": "", "070+1740605": "",
 		"070-174 06 0": "", "070-174 06 050": "", "+4670174060": "", "+0701740605": "", "000701740605": "", "+460": "",
 		"+1234567890123456": "", "070 174 06 05, 070 174 06 06": "", "070-174 06 05 Testperson": "", "०७०१७४०६०५": "", "tel:+46701740605": "",
-		"+46701740605\n070": "", "070\x001740605": "",
+		"+46 (0) 070-174 06 05": "", "+46701740605\n070": "", "070\x001740605": "",
 	} {
 		got, err := Phone(text)
 		if got != want || (err == nil) != (want != "") {

@@ -61,6 +61,8 @@ type relay struct {
 	to     []string
 	mails  [][]byte
 	tls    bool // of the last session
+	utf8   bool // SMTPUTF8 was asked for
+	open   int  // sessions
 	user   string
 	server *smtp.Server
 
@@ -74,7 +76,27 @@ type session struct {
 	conn *smtp.Conn
 }
 
-func (r *relay) NewSession(c *smtp.Conn) (smtp.Session, error) { return &session{r, c}, nil }
+func (r *relay) NewSession(c *smtp.Conn) (smtp.Session, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open++
+	return &session{r, c}, nil
+}
+
+// left waits until no session is open any more.
+func (r *relay) left(t *testing.T) {
+	t.Helper()
+	for range 200 {
+		r.mu.Lock()
+		open := r.open
+		r.mu.Unlock()
+		if open == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("a connection was left open")
+}
 
 func (s *session) AuthMechanisms() []string { return s.mechanisms }
 func (s *session) Auth(mechanism string) (sasl.Server, error) {
@@ -86,9 +108,10 @@ func (s *session) Auth(mechanism string) (sasl.Server, error) {
 		return nil
 	}), nil
 }
-func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+func (s *session) Mail(from string, o *smtp.MailOptions) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.utf8 = o.UTF8
 	_, s.tls = s.conn.TLSConnectionState()
 	s.from = append(s.from, from)
 	return s.mail
@@ -112,8 +135,13 @@ func (s *session) Data(r io.Reader) error {
 	s.mails = append(s.mails, b)
 	return err
 }
-func (*session) Reset()        {}
-func (*session) Logout() error { return nil }
+func (*session) Reset() {}
+func (s *session) Logout() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open--
+	return nil
+}
 
 // certificate is one for 127.0.0.1, and the pool that knows it.
 func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
@@ -133,6 +161,7 @@ func (r *relay) start(t *testing.T, mode TLSMode) MailConfig {
 	r.server = smtp.NewServer(r)
 	r.server.Domain = "relay.example.se"
 	r.server.AllowInsecureAuth = true
+	r.server.EnableSMTPUTF8 = true
 	r.server.ErrorLog = silent{}
 	config := &tls.Config{Certificates: []tls.Certificate{cert}}
 	switch mode {
@@ -168,7 +197,7 @@ func TestMail(t *testing.T) {
 	r := &relay{}
 	m := mailer(t, r.start(t, StartTLS))
 	check(t, m.Send(ctx, message()))
-	if len(r.mails) != 1 || r.from[0] != "noreply@example.se" || r.to[0] != "person.ett@example.se" || !r.tls {
+	if len(r.mails) != 1 || r.from[0] != "noreply@example.se" || r.to[0] != "person.ett@example.se" || !r.tls || r.utf8 {
 		t.Fatalf("%d mails from %v to %v, TLS %v", len(r.mails), r.from, r.to, r.tls)
 	}
 	for i, c := range r.mails[0] {
@@ -283,6 +312,7 @@ func TestMailTLS(t *testing.T) {
 				c.change(r, &config)
 			}
 			err := mailer(t, config).Send(ctx, message())
+			r.left(t)
 			if c.fails == "" {
 				check(t, err)
 				if len(r.mails) != 1 || r.tls != c.tls || r.user != config.User {
@@ -346,6 +376,7 @@ func TestMailAnswers(t *testing.T) {
 			var log bytes.Buffer
 			config.Log = slog.New(slog.NewTextHandler(&log, nil))
 			err := mailer(t, config).Send(ctx, message())
+			r.left(t)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v", err)
 			}

@@ -214,6 +214,16 @@ func TestSMSNetwork(t *testing.T) {
 		silentAbout(t, err, "")
 	}
 
+	// One that takes the message, and breaks off.
+	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		io.WriteString(w, "sent")
+	}))
+	defer cut.Close()
+	taken := closed
+	taken.URL = cut.URL
+	check(t, plain(t, taken).Send(ctx, text()))
+
 	wrote := make(chan int, 1)
 	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(500)

@@ -616,6 +616,25 @@ func TestGaveUp(t *testing.T) {
 	})
 }
 
+// Who can never be told is not told for ever.
+func TestGaveUpInVain(t *testing.T) {
+	in(t, func(b *bench) {
+		no := func(context.Context, Entry) error { b.note("tried"); return Permanent(errors.New("no")) }
+		q := b.queue(Config{Handlers: map[string]Handler{"mail": {Do: no, GaveUp: func(ctx context.Context, e Entry, _ error) error {
+			b.note("told")
+			return Permanent(errors.New("the payload is unreadable"))
+		}}}})
+		defer b.run(q)()
+		b.insert(b.entry("a"))
+		after(time.Hour)
+		b.wantTold("tried", "told")
+		b.want("a", GivenUp, 1)
+		if i := b.items()["a"]; i.Error != "the payload is unreadable" {
+			t.Errorf("%+v", i)
+		}
+	})
+}
+
 // An entry that kills its process each time is given up too.
 func TestPoison(t *testing.T) {
 	in(t, func(b *bench) {

@@ -19,11 +19,12 @@ import (
 
 // Handler does the entries of one kind.
 type Handler struct {
-	// Do does it; nil means that it is done. Its context ends before the lease
-	// does. Its error is kept and logged, so it holds nothing secret or personal.
+	// Do does it; nil means that it is done. It ends when its context does, which
+	// is before the lease does. Its error is kept and logged, so it holds nothing secret or personal.
 	Do func(context.Context, Entry) error
 	// GaveUp, if set, is told of an entry that will not be tried again, and is
-	// itself tried until it succeeds. Only the text of the error is left of it.
+	// itself tried until it succeeds, or says that this is permanently in vain.
+	// Only the text of the error is left of it.
 	GaveUp func(context.Context, Entry, error) error
 	Retry  Schedule
 }
@@ -293,7 +294,11 @@ func (q *Queue) judge(ctx context.Context, c claimed, h Handler, err error) outc
 		return outcome{state: GivenUp, next: now, attempts: c.Attempts, error: c.error}
 	}
 	text := clip(err.Error())
-	if !waited {
+	switch {
+	case waited:
+	case isPermanent(err):
+		return outcome{state: GivenUp, next: now, attempts: c.Attempts, error: text}
+	default:
 		return outcome{state: Failed, next: now.Add(h.Retry.pause(c.Attempts)), attempts: c.Attempts, error: c.error}
 	}
 	if ctx.Err() != nil && !isPermanent(err) {
