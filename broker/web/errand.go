@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,7 @@ type Errand struct {
 	Reserved   time.Time // when its owner reserved it; zero: only what has begun counts
 	Sign       bool      // a signature, not a login
 	What       string    // what is signed, in a few words
+	Asker      string    // who asks for the signature; empty: whose look it is
 	Look       page.Look
 	Policy     page.Policy
 	Self       string // the waiting page; it answers below itself: status, qr, qr.svg, cancel, restart
@@ -112,7 +114,7 @@ func (p *Pages) Waiting(w http.ResponseWriter, r *http.Request, e Errand, v flow
 			Sign, Other, QR, HasLink, Auto          bool
 			Link                                    template.URL
 		}{
-			Client: l.NameIn(lang), What: e.What, Provider: idName(e.Provider), App: appName(e.Provider),
+			Client: cmp.Or(e.Asker, l.NameIn(lang)), What: e.What, Provider: idName(e.Provider), App: appName(e.Provider),
 			Self: e.Self, Hint: p.hint(lang, e.Provider, v), Sign: e.Sign,
 			Other: l.Wide, QR: v.Wait.QR != "" || l.Wide && v.Wait.Hint == hintStarting,
 			Link: link, HasLink: ok,
@@ -262,7 +264,7 @@ func (p *Pages) failed(w http.ResponseWriter, r *http.Request, e Errand, v flow.
 			Self, Choices, Back, Reference          string
 			Again, Sign                             bool
 		}{
-			Client: e.Look.NameIn(lang), Heading: p.text(lang, end.key(e.Sign)), Text: v.Failed.Text.In(lang),
+			Client: cmp.Or(e.Asker, e.Look.NameIn(lang)), Heading: p.text(lang, end.key(e.Sign)), Text: v.Failed.Text.In(lang),
 			Mark: "warn", Icon: "alert", Again: end.again, Sign: e.Sign,
 			Self: e.Self, Choices: e.Choices, Back: e.Back, Reference: reference,
 		}

@@ -74,7 +74,7 @@ func (w *Web) askCode(rw http.ResponseWriter, r *http.Request, v visit, status i
 			Client, Self, Problem string
 			Closed                bool
 			Person                person
-		}{Client: v.look("").NameIn(lang), Self: orders.CodePath(v.client.ID), Person: v.person(), Closed: status == http.StatusTooManyRequests}
+		}{Client: v.asker(lang), Self: orders.CodePath(v.client.ID), Person: v.person(), Closed: status == http.StatusTooManyRequests}
 		if problem != "" {
 			b.Problem = w.text(lang, problem)
 		}
@@ -130,7 +130,7 @@ func (w *Web) list(rw http.ResponseWriter, r *http.Request) error {
 			Client, Code string
 			Items        []item
 			Person       person
-		}{Client: v.look("").NameIn(lang), Code: orders.CodePath(v.client.ID), Person: v.person()}
+		}{Client: v.asker(lang), Code: orders.CodePath(v.client.ID), Person: v.person()}
 		for _, f := range found {
 			i := item{Title: f.Order.Title, URL: orders.SignPath(v.client.ID, f.Order.ID, f.N), Icon: "seal"}
 			s, ok := f.Order.Signatory(f.N)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,11 @@ func (v visit) offered() []providers.ID {
 		}
 	}
 	return ids
+}
+
+// asker is who asks for signatures here, as the messages say it too.
+func (v visit) asker(lang string) string {
+	return cmp.Or(v.client.AskingBody, v.look("").NameIn(lang))
 }
 
 func (v visit) look(asked string) page.Look { return brokerweb.LookOf(&v.client, asked) }
@@ -162,7 +168,7 @@ func (w *Web) landing(rw http.ResponseWriter, r *http.Request, v visit, because 
 func (w *Web) land(rw http.ResponseWriter, r *http.Request, v visit, because why, login string) error {
 	return w.room.Render(rw, r, http.StatusOK, "land", v.look(""), page.Policy{}, func(lang string) any {
 		key := "land." + string(because)
-		client := v.look("").NameIn(lang)
+		client := v.asker(lang)
 		return struct {
 			Client, Heading, Lead, Login string
 			Code, Again                  bool
@@ -183,8 +189,8 @@ func loginPath(r *http.Request, v visit) string {
 // wrong person, a false link, one that is used up. It names nobody.
 func (w *Web) nothing(rw http.ResponseWriter, r *http.Request, v visit, login string) error {
 	return w.room.Render(rw, r, http.StatusNotFound, "nothing", v.look(""), page.Policy{}, func(lang string) any {
-		return struct{ Client, Login, List, Home string }{
-			v.look("").NameIn(lang), login, orders.Room(v.client.ID), v.look("").Home,
+		return struct{ Client, Login, List, Home, HomeName string }{
+			v.asker(lang), login, orders.Room(v.client.ID), v.look("").Home, v.look("").NameIn(lang),
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,6 +47,8 @@ func (w *Web) barred(rw http.ResponseWriter, r *http.Request, s seat, err error)
 		return w.land(rw, r, s.visit, because, s.path()+"/login")
 	}
 	switch {
+	case !s.known && r.Method == http.MethodPost:
+		return true, landing(again) // was logged in while reading
 	case !s.known:
 		return true, landing(toSee)
 	case errors.Is(err, orders.ErrLevel):
@@ -145,6 +148,15 @@ func lookOf(s seat, v orders.Visit) page.Look {
 		asked = me.Language
 	}
 	return brokerweb.LookOf(&s.client, asked)
+}
+
+// asked is who asks for this order: as it stands in what is signed, or the same
+// in English where the client has a name for that.
+func (s seat) asked(lang string, v orders.Visit) string {
+	if v.Asker == s.client.Name {
+		return s.look("").NameIn(lang)
+	}
+	return cmp.Or(v.Asker, s.asker(lang))
 }
 
 // own finds the guest among the signatories.

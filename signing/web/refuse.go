@@ -30,7 +30,7 @@ func (w *Web) askWhy(rw http.ResponseWriter, r *http.Request, s seat, v orders.V
 			Client, Title, Self, Place, Reason, Problem string
 			Most                                        int
 			Others                                      bool
-		}{Client: look.NameIn(lang), Title: v.Order.Title, Self: s.path() + "/refuse", Place: s.path(), Reason: reason, Most: signing.MaxReason}
+		}{Client: s.asked(lang, v), Title: v.Order.Title, Self: s.path() + "/refuse", Place: s.path(), Reason: reason, Most: signing.MaxReason}
 		_, of := v.Order.Signed()
 		b.Others = of > 1
 		if problem != "" {

@@ -118,6 +118,7 @@ func (w *Web) wait(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	e.What, e.Look = v.Order.Title, lookOf(s, v)
+	e.Asker = s.asked(w.room.Lang(rw, r, e.Look), v)
 	return w.Pages.Waiting(rw, r, e, view)
 }
 

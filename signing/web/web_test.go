@@ -549,6 +549,15 @@ func TestSign(t *testing.T) {
 			t.Errorf("%s: audit %v", name, h.audit.events)
 		}
 	}
+	// Whoever has read for longer than a login lasts is told why to log in again.
+	h = newHouse(t)
+	h.order("order")
+	h.now = h.now.Add(2 * time.Hour)
+	for _, path := range []string{"/signing/demo/o/order/1", "/signing/demo/o/order/1/refuse"} {
+		if w := h.post("ett", path, chooseQR); kindOf(w) != "land" || !strings.Contains(w.Body.String(), "<h1>Logga in igen</h1>") {
+			t.Errorf("%s after two hours: %s", path, kindOf(w))
+		}
+	}
 	h = newHouse(t)
 	h.order("order")
 	if w := h.post("ett", "/signing/demo/o/order/1", chooseQR, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }); w.Code != http.StatusForbidden || len(h.service.begun) != 0 {
