@@ -201,7 +201,7 @@ func (c *checker) text(field, s string, most int) string {
 	case utf8.RuneCountInString(s) > most:
 		c.fault(field, "is longer than %d characters", most)
 	case strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && r != '\t' && invisible(r) }):
-		c.fault(field, "has control characters or characters that change the direction of text")
+		c.fault(field, "has control characters, hidden characters, or characters that change the direction of text")
 	}
 	return s
 }
