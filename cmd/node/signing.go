@@ -3,12 +3,12 @@ package node
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -87,7 +87,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 		Offers: eids.offers, Provider: eids.find, Begin: begin, Verify: r.releasable,
 		VerifyURL: s.Issuer + "/verify", TrustSHA256: sum,
 		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },
-		Mail:         mail, SMS: sms, Hook: hook(c.Now),
+		Mail:         mail, SMS: sms, Hook: hook(c.Now, s.LoopbackIssuer()),
 		Wake: func() { r.queue.Wake() }, Purge: r.store.Purge, Log: c.Log, Now: c.Now, Poll: c.Due,
 		Limits: signing.Limits{
 			Documents: l.MaxDocuments, Signatories: l.MaxSignatories, File: int(l.MaxFile), Order: int(l.MaxOrder),
@@ -172,7 +172,7 @@ func mailer(s config.Config, log *slog.Logger, now func() time.Time) (func(conte
 	}
 	return func(ctx context.Context, m orders.Mail) error {
 		return final(sender.Send(ctx, notify.Message{
-			ID: m.ID, To: m.To, Lang: m.Lang, Subject: m.Message.Subject, Text: m.Message.Text, HTML: m.Message.HTML,
+			ID: m.ID, To: m.To, FromName: m.From, Lang: m.Lang, Subject: m.Message.Subject, Text: m.Message.Text, HTML: m.Message.HTML,
 		}))
 	}, nil
 }
@@ -220,19 +220,27 @@ func final(err error) error {
 	return err
 }
 
-// hook sends clients their news, signed with their secret.
-func hook(now func() time.Time) func(context.Context, broker.Client, orders.Hook) error {
+// hook sends clients their news, signed with their secret. near lets clients that
+// may be called on this machine itself.
+func hook(now func() time.Time, near bool) func(context.Context, broker.Client, orders.Hook) error {
 	sender := webhook.NewSender(now, nil)
 	return func(ctx context.Context, c broker.Client, h orders.Hook) error {
 		if len(c.WebhookSecret) == 0 {
 			return outbox.Permanent(errors.New("the client has no webhook secret"))
 		}
-		secret, err := webhook.ParseSecret("whsec_" + base64.StdEncoding.EncodeToString(c.WebhookSecret))
+		secret, err := webhook.SecretOf(c.WebhookSecret)
 		if err != nil {
 			return outbox.Permanent(err)
 		}
+		origins := c.CallbackOrigins
+		near := near && c.LoopbackCallbacks
+		if near { // orders has let it pass; the sender reaches nothing but this machine
+			if here, err := webhook.Origin(h.URL); err == nil {
+				origins = append(slices.Clone(origins), here)
+			}
+		}
 		return sender.Send(ctx, webhook.Delivery{
-			ID: h.ID, URL: h.URL, Body: h.Body, Secrets: []webhook.Secret{secret}, Origins: c.CallbackOrigins, AllowLoopback: c.LoopbackCallbacks,
+			ID: h.ID, URL: h.URL, Body: h.Body, Secrets: []webhook.Secret{secret}, Origins: origins, AllowLoopback: near,
 		})
 	}
 }
