@@ -76,14 +76,14 @@ func TestWriterIsSafeForConcurrentUse(t *testing.T) {
 	orders := []*order{preschool(t), twoPages(t), difficult(t)}
 	var want [][]byte
 	for _, o := range orders {
-		want = append(want, made(t, newWriter(t), o))
+		want = append(want, made(t, newWriter(t), o)) // and o.k is whole
 	}
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			k, files := orders[i%3].kvittens(t)
+			o := orders[i%3]
 			for range 5 {
-				if base, err := w.Make(k, files); err != nil || !bytes.Equal(base, want[i%3]) {
+				if base, err := w.Make(o.k, o.files); err != nil || !bytes.Equal(base, want[i%3]) {
 					t.Errorf("order %d: other bytes (%v)", i%3, err)
 				}
 			}
