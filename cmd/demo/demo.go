@@ -23,6 +23,7 @@ import (
 	"sigill/cmd/demo/exampleapp"
 	"sigill/cmd/node"
 	"sigill/testidp"
+	"sigill/testidp/persons"
 )
 
 // The addresses of the demo.
@@ -266,12 +267,32 @@ func compose(ctx context.Context, c Config, l listeners, simulators *testidp.Ser
 	if err != nil {
 		return nil, nil, err
 	}
+	hook, err := os.ReadFile(filepath.Join(c.Data, signerHook))
+	if err != nil {
+		return nil, nil, err
+	}
 	app, err := exampleapp.New(exampleapp.Config{
 		Issuer: at.Issuer, BaseURL: at.App, ClientID: "demo-app", KeyID: appKey.KID, Key: signer,
 		Scopes: []string{"https://id.oidc.se/scope/naturalPersonInfo", "https://id.oidc.se/scope/naturalPersonNumber"},
 		Phone:  simulators.URL() + "/", Log: log,
+		Signing: exampleapp.Signing{
+			ClientID: "demo-signer", Secret: "demo-signer-secret", WebhookSecret: string(hook), People: signers(simulators.People()),
+		},
 	})
 	return app, broker, err
+}
+
+// signers are those who stand in the example application's form to begin with:
+// one who signs at once, one who gets a link, one who gets a code.
+func signers(people []persons.Person) []exampleapp.Person {
+	var out []exampleapp.Person
+	for i, invite := range []string{"none", "both", "code"} {
+		p := people[i]
+		out = append(out, exampleapp.Person{
+			Name: p.Name(), Number: p.Number, Email: p.ID + "@example.se", Phone: fmt.Sprintf("070-174 06 %02d", 5+i), Invite: invite,
+		})
+	}
+	return out
 }
 
 // serve runs everything until the context ends or one part fails.
@@ -348,7 +369,9 @@ func welcome(at addresses, phone, admin, data string) string {
 Sigill is up. Log in at the example application, with a simulated e-ID:
 
   APP/    the example application: press "Logga in"
+  APP/sign/    the same, where two or three persons sign together
   PHONE/    the phone: choose a person, scan or open the order, approve
+  PHONE/inbox    the mail and SMS that were sent to anybody
   ISSUER/.well-known/openid-configuration    the broker
   ADMIN/metrics    metrics
 

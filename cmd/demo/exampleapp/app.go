@@ -1,14 +1,17 @@
 // Package exampleapp is an ordinary web application that lets people log in by
-// OpenID Connect and shows them the claims that it got. DEMO ONLY.
+// OpenID Connect and shows them the claims that it got, and that lets several
+// people sign the same thing. DEMO ONLY.
 //
 // It is written the way any application would be: with public libraries
-// (go-oidc, x/oauth2), by the provider's discovery document alone, and without
-// a word of the broker's own code but its stylesheet. What it owns: one session
-// a browser, in memory.
+// (go-oidc, x/oauth2), by the provider's discovery document and the signing
+// API's description alone, and without a word of the broker's own code but its
+// stylesheet. What it owns: one session a browser, and which cases a browser
+// has sent, in memory.
 //
 // It follows OpenID Connect Core 1.0 (code flow, nonce), RFC 7636 (PKCE),
-// RFC 7523 (private_key_jwt), RFC 9207 (iss in the answer) and RP-Initiated
-// Logout 1.0.
+// RFC 7523 (private_key_jwt), RFC 9207 (iss in the answer), RP-Initiated
+// Logout 1.0, RFC 6749 section 4.4 (client credentials) and Standard Webhooks
+// 1.0.0.
 package exampleapp
 
 import (
@@ -42,10 +45,18 @@ type Config struct {
 	KeyID    string
 	Key      crypto.Signer // P-256, for private_key_jwt
 	Scopes   []string
-	Phone    string // where the simulated phone is, for the hint on the page
+	Phone    string  // where the simulated phone is, for the hint on the page
+	Signing  Signing // how to have things signed; the zero value: nothing is
 	HTTP     *http.Client
 	Now      func() time.Time
 	Log      *slog.Logger
+}
+
+// Signing is what an application is told to have things signed.
+type Signing struct {
+	ClientID, Secret string
+	WebhookSecret    string
+	People           []Person // to begin with in the form
 }
 
 // App is the application.
@@ -53,6 +64,8 @@ type App struct {
 	Config
 	pages  *template.Template
 	assets *design.Assets
+
+	together *together // nil: nothing is signed here
 
 	discovery sync.Mutex
 	provider  *oidc.Provider // once discovered
@@ -77,7 +90,7 @@ type session struct {
 	expires time.Time
 }
 
-//go:embed page.gohtml app.css
+//go:embed *.gohtml app.css
 var files embed.FS
 
 const (
@@ -109,7 +122,13 @@ func New(c Config) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("exampleapp: %w", err)
 	}
-	return &App{Config: c, pages: pages, assets: assets, pending: map[string]pending{}, sessions: map[string]session{}}, nil
+	a := &App{Config: c, pages: pages, assets: assets, pending: map[string]pending{}, sessions: map[string]session{}}
+	if c.Signing.ClientID != "" {
+		if a.together, err = newTogether(a); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
 }
 
 // Handler serves the application.
@@ -121,7 +140,14 @@ func (a *App) Handler() http.Handler {
 	mux.HandleFunc("POST /logout", a.logout)
 	mux.Handle("GET "+design.Prefix, a.assets)
 	mux.Handle("GET /app.css", http.FileServerFS(files))
-	protected := http.NewCrossOriginProtection().Handler(mux)
+	if a.together != nil {
+		a.together.routes(mux)
+	}
+	outer := http.NewServeMux()
+	outer.Handle("/", http.NewCrossOriginProtection().Handler(mux))
+	if a.together != nil {
+		outer.HandleFunc("POST "+hookPath, a.together.hooks.take) // no browser's
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		// The log-out form ends at the provider, which sends the person back.
@@ -129,12 +155,13 @@ func (a *App) Handler() http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
-		protected.ServeHTTP(w, r)
+		outer.ServeHTTP(w, r)
 	})
 }
 
 // view is what the page shows.
 type view struct {
+	look
 	Problem         string
 	About, Protocol []Claim // of who is logged in; empty: nobody is
 	Phone           string
@@ -143,9 +170,18 @@ type view struct {
 
 func (a *App) show(w http.ResponseWriter, status int, v view) {
 	v.Phone, v.Issuer = a.Phone, a.Issuer
+	v.look = look{Lang: "sv", Signs: a.together != nil}
+	if len(v.About) > 0 {
+		v.Class = "claims"
+	}
+	a.render(w, status, "page", v)
+}
+
+// render draws a page.
+func (a *App) render(w http.ResponseWriter, status int, page string, v any) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	if err := a.pages.ExecuteTemplate(w, "page", v); err != nil {
+	if err := a.pages.ExecuteTemplate(w, page, v); err != nil {
 		a.Log.Error("example application: page", "error", err)
 	}
 }
