@@ -101,6 +101,8 @@ func limitOf(r *http.Request) string {
 	switch path := r.URL.Path; {
 	case post && path == "/token":
 		return "tokens"
+	case !read && within(path, apiFolder):
+		return "api"
 	case post && path == "/userinfo": // writes nothing
 		return ""
 	case post && startsOrder(path):
@@ -111,11 +113,19 @@ func limitOf(r *http.Request) string {
 	return ""
 }
 
+// apiFolder is where programs have documents signed.
+const apiFolder = "/api"
+
 // startsOrder reports whether a POST there starts an order at an issuer:
-// /login/{login} and /login/{login}/{order}/restart.
+// /login/{login} and /login/{login}/{order}/restart, and in the signing room
+// /signing/{client}/o/{order}/{n} and …/e/{eid}/restart.
 func startsOrder(path string) bool {
-	rest, ok := strings.CutPrefix(path, "/login/")
-	return ok && (!strings.Contains(rest, "/") || strings.HasSuffix(rest, "/restart"))
+	if rest, ok := strings.CutPrefix(path, "/login/"); ok {
+		return !strings.Contains(rest, "/") || strings.HasSuffix(rest, "/restart")
+	}
+	parts := strings.Split(strings.TrimPrefix(path, "/signing/"), "/")
+	return within(path, "/signing") && len(parts) >= 4 && parts[1] == "o" &&
+		(len(parts) == 4 || len(parts) == 7 && parts[4] == "e" && parts[6] == "restart")
 }
 
 func within(path, folder string) bool { return path == folder || strings.HasPrefix(path, folder+"/") }

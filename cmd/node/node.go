@@ -207,10 +207,13 @@ func folder(name string) fs.FS {
 func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, drawn *web.Pages, registry *clients, eids *eids, addresses page.Addresses, counts *metrics) (http.Handler, error) {
 	pages, root := http.NewServeMux(), http.NewServeMux()
 	site.Routes(pages)
+	var refuseAPI http.HandlerFunc // nil: there is none
 	if n.room != nil {
-		if err := n.room.routes(pages, root, drawn, op, n.flow, registry, eids.offers, addresses); err != nil {
+		room, err := n.room.routes(pages, root, drawn, op, n.flow, registry, eids.offers, addresses)
+		if err != nil {
 			return nil, err
 		}
+		refuseAPI = room.TooMany
 	}
 	// The issuer is the origin as browsers write it, whatever a proxy makes of Host.
 	protection := http.NewCrossOriginProtection()
@@ -224,12 +227,12 @@ func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, drawn *web.Pag
 	root.HandleFunc("GET /readyz", n.serveReady)
 	root.Handle("/", protection.Handler(pages))
 
-	return page.WithRequestID(accessLog(c.Log, page.Headers(c.Settings.Secure(), limits(c, addresses, site.TooMany(), counts, root)))), nil
+	return page.WithRequestID(accessLog(c.Log, page.Headers(c.Settings.Secure(), limits(c, addresses, site.TooMany(), refuseAPI, counts, root)))), nil
 }
 
 // limits puts the limits of each address before next. Who starts an order has to
 // keep two.
-func limits(c Config, addresses page.Addresses, refusePerson http.HandlerFunc, counts *metrics, next http.Handler) http.Handler {
+func limits(c Config, addresses page.Addresses, refusePerson, refuseAPI http.HandlerFunc, counts *metrics, next http.Handler) http.Handler {
 	by := func(name string, rate config.Rate, refuse http.HandlerFunc, next http.Handler) http.Handler {
 		return limit(newLimiter(rate, c.Now), addresses, func(w http.ResponseWriter, r *http.Request) {
 			counts.refused.WithLabelValues(name).Inc()
@@ -242,6 +245,10 @@ func limits(c Config, addresses page.Addresses, refusePerson http.HandlerFunc, c
 		"logins": logins,
 		"orders": by("orders", c.Settings.OrdersBy, refusePerson, logins),
 		"tokens": by("tokens", c.Settings.TokensBy, refuseClient, next),
+		"api":    logins,
+	}
+	if refuseAPI != nil {
+		handlers["api"] = by("api", c.Settings.TokensBy, refuseAPI, next)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handlers[limitOf(r)].ServeHTTP(w, r) })
 }

@@ -118,14 +118,14 @@ func (r *room) works() []func(context.Context) error {
 }
 
 // routes adds the pages to those behind the protection against other sites, and
-// the API beside it.
-func (r *room) routes(pages, machines *http.ServeMux, drawn *brokerweb.Pages, op *oidc.Provider, engine *flow.Engine, clients signweb.Clients, offers func(broker.Client) []providers.Info, addresses page.Addresses) error {
+// the API, which it gives back, beside it.
+func (r *room) routes(pages, machines *http.ServeMux, drawn *brokerweb.Pages, op *oidc.Provider, engine *flow.Engine, clients signweb.Clients, offers func(broker.Client) []providers.Info, addresses page.Addresses) (*api.API, error) {
 	site, err := signweb.New(signweb.Config{
 		Pages: drawn, Service: r.service, Flow: engine, Logins: op, Clients: clients, Audit: r.store,
 		Offers: offers, Addresses: addresses, Now: r.now,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	site.Routes(pages)
 	room, err := api.New(api.Config{
@@ -133,7 +133,7 @@ func (r *room) routes(pages, machines *http.ServeMux, drawn *brokerweb.Pages, op
 		Limits: signing.Limits{File: int(r.settings.Signing.Limits.MaxFile), Order: int(r.settings.Signing.Limits.MaxOrder)}, Log: r.log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	room.Routes(machines)
 	machines.HandleFunc("GET /trust.yaml", func(w http.ResponseWriter, _ *http.Request) {
@@ -141,7 +141,7 @@ func (r *room) routes(pages, machines *http.ServeMux, drawn *brokerweb.Pages, op
 		w.Header().Set("Content-Disposition", `inline; filename="trust.yaml"`)
 		_, _ = w.Write(r.published)
 	})
-	return nil
+	return room, nil
 }
 
 // mailer sends e-mail for orders; nil when there is no mail server.

@@ -12,7 +12,9 @@ import (
 	_ "embed"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,11 +122,7 @@ func (a *API) serve(methods map[string]handler) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		h := methods[r.Method]
 		if h == nil {
-			var allowed []string
-			for m := range methods {
-				allowed = append(allowed, m)
-			}
-			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
 			a.refuse(w, r, &refusal{status: http.StatusMethodNotAllowed, code: codeMethod})
 			return
 		}
@@ -151,12 +149,15 @@ func (a *API) client(r *http.Request) (broker.Client, error) {
 	if err != nil {
 		return broker.Client{}, err
 	}
-	for _, s := range scopes {
-		if s == Scope {
-			return c, nil
-		}
+	if !slices.Contains(scopes, Scope) {
+		return broker.Client{}, &refusal{status: http.StatusForbidden, code: codeScope}
 	}
-	return broker.Client{}, &refusal{status: http.StatusForbidden, code: codeScope}
+	return c, nil
+}
+
+// TooMany answers whoever asks too often; Retry-After is the caller's to set.
+func (a *API) TooMany(w http.ResponseWriter, r *http.Request) {
+	a.refuse(w, r, &refusal{status: http.StatusTooManyRequests, code: codeTooMany})
 }
 
 // logged is one line for what is our fault; page gives the request its name.

@@ -196,7 +196,7 @@ func (a *API) answer(w http.ResponseWriter, status int, o signing.Order) error {
 
 func (a *API) create(w http.ResponseWriter, r *http.Request, c broker.Client) error {
 	key := r.Header.Get("Idempotency-Key")
-	if key == "" || len(key) > 255 || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if len(r.Header.Values("Idempotency-Key")) != 1 || key == "" || len(key) > 255 || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return &refusal{status: http.StatusBadRequest, code: codeKey}
 	}
 	var body wish

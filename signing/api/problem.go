@@ -27,6 +27,8 @@ const (
 	codeDone        = "signatory_done"
 	codeUnchanged   = "unchanged"
 	codeTooSoon     = "too_soon"
+	codeTooMany     = "too_many_requests"
+	codeLate        = "too_late"
 	codeUnavailable = "try_again"
 	codeInternal    = "internal"
 )
@@ -46,6 +48,8 @@ var titles = map[string]string{
 	codeDone:        "The signatory has answered already",
 	codeUnchanged:   "Nothing would change",
 	codeTooSoon:     "Reminders go out at most once an hour",
+	codeTooMany:     "Too many requests from this address",
+	codeLate:        "The deadline has passed",
 	codeUnavailable: "Somebody else changed the order at the same time",
 	codeInternal:    "Something went wrong on our side",
 }
@@ -90,6 +94,7 @@ func refusalOf(err error) *refusal {
 		{signing.ErrNoSuch, http.StatusNotFound, codeNotFound},
 		{orders.ErrMismatch, http.StatusUnprocessableEntity, codeMismatch},
 		{signing.ErrOver, http.StatusConflict, codeOver},
+		{signing.ErrLate, http.StatusConflict, codeLate},
 		{orders.ErrStillOpen, http.StatusConflict, codeOpen},
 		{signing.ErrDone, http.StatusConflict, codeDone},
 		{signing.ErrUnchanged, http.StatusConflict, codeUnchanged},
