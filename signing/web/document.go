@@ -128,7 +128,9 @@ func fileName(name, media string) string {
 		}
 		return r
 	}, name)
-	name = strings.TrimLeft(name, ". ")
+	if name = strings.TrimLeft(name, ". "); name == "" {
+		name = "fil"
+	}
 	endings := map[string][]string{"application/pdf": {".pdf"}, "image/jpeg": {".jpg", ".jpeg"}, "image/png": {".png"}}[media]
 	for _, e := range endings {
 		if strings.EqualFold(path.Ext(name), e) {

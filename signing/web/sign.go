@@ -209,6 +209,10 @@ func (w *Web) done(rw http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	eid := broker.OrderID(r.PathValue("eid"))
+	if _, view, err := w.watch(r); err == nil && view.State != flow.StateComplete {
+		page.SeeOther(rw, s.eid(eid)) // not proven, or not yet
+		return nil
+	}
 	outcome, err := w.Service.Outcome(r.Context(), s.client.ID, s.order, s.n, s.guest, eid)
 	if err != nil {
 		if done, err := w.barred(rw, r, s, err); done || err != nil {

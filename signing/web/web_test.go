@@ -140,7 +140,8 @@ func TestWhoSeesWhat(t *testing.T) {
 		{place + "/receipt.pdf", "land", "nothing", "nothing", "nothing", "nothing", "nothing", "file"},
 		{place + "/e/running", "land", "nothing", "wait", "wait", "wait", "wait", "wait"},
 		{place + "/e/unknown", "land", "nothing", home, home, home, home, home},
-		{place + "/e/running/done", "land", "nothing", standing("Din underskrift är på väg"), standing("Din underskrift är på väg"), standing("Din underskrift är på väg"), standing("Din underskrift är på väg"), standing("Din underskrift är på väg")},
+		{place + "/e/running/done", "land", "nothing", home + "/e/running", home + "/e/running", home + "/e/running", home + "/e/running", home + "/e/running"},
+		{place + "/e/arriving/done", "land", "nothing", standing("Din underskrift är på väg"), standing("Din underskrift är på väg"), standing("Din underskrift är på väg"), standing("Din underskrift är på väg"), standing("Din underskrift är på väg")},
 		{place + "/e/taken/done", "land", "nothing", home, home, home, home, home},
 		{place + "/e/unknown/done", "land", "nothing", "nothing", "nothing", "nothing", "nothing", "nothing"},
 		{place + "/e/taken/done/state", gone, gone, `200 {"state":"complete","redirect":"` + place + `/e/taken/done"}`, "", "", "", ""},
@@ -157,7 +158,8 @@ func TestWhoSeesWhat(t *testing.T) {
 				k := h.order("order")
 				h.service.tokens["right"] = "order/1"
 				h.eid("running", "order/1", flow.View{State: flow.StatePending, Wait: waitingFor(providers.ModeOther)})
-				h.service.outcomes["running"], h.service.outcomes["taken"] = "", "signed"
+				h.eid("arriving", "order/1", flow.View{State: flow.StateComplete})
+				h.service.outcomes["running"], h.service.outcomes["arriving"], h.service.outcomes["taken"] = "", "", "signed"
 				session := map[string]string{"nobody": "", "wrong": "annan"}[who]
 				if who != "nobody" && who != "wrong" {
 					session = "ett"
@@ -487,7 +489,7 @@ func TestFiles(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"Intyg.PNG": "Intyg.PNG", "../../etc/passwd": "_.._etc_passwd.png", "a\"b": "a_b.png", "bild.jpg": "bild.jpg.png",
+		"": "fil.png", ". .": "fil.png", "Intyg.PNG": "Intyg.PNG", "../../etc/passwd": "_.._etc_passwd.png", "a\"b": "a_b.png", "bild.jpg": "bild.jpg.png",
 	} {
 		if got := fileName(name, "image/png"); got != want {
 			t.Errorf("%q is saved as %q, want %q", name, got, want)
@@ -763,4 +765,39 @@ func TestTimes(t *testing.T) {
 			t.Errorf("%s: %q, %q, %q", c.in, sv, en, left)
 		}
 	}
+}
+
+// FuzzAddresses: whatever an address holds, the answer is a page of ours, and
+// nobody learns anything by it.
+func FuzzAddresses(f *testing.F) {
+	for _, path := range []string{"demo/i/x", "demo/o/order/1", "demo/o/order/1/e/x/done", "demo/o/order/+1", "demo/o/../o/order/1", "demo//kod", "green/o/order/1/receipt.pdf", "demo/o/order/9999999999999999999", "demo/o/order/1/documents/-1"} {
+		f.Add(path)
+	}
+	h := newHouse(f)
+	h.order("order")
+	f.Fuzz(func(t *testing.T, path string) {
+		h.t = t
+		for _, who := range []string{"", "annan"} {
+			w := h.get(who, "/", func(r *http.Request) { r.URL = &url.URL{Path: "/signing/" + path} })
+			if w.Code != 200 && w.Code != 303 && w.Code != 301 && w.Code != 307 && w.Code != 308 && w.Code != 404 && w.Code != 405 {
+				t.Errorf("%q: %d", path, w.Code)
+			}
+			for _, s := range secrets {
+				if strings.Contains(w.Body.String(), s) {
+					t.Errorf("%q: %q learns %q", path, who, s)
+				}
+			}
+		}
+	})
+}
+
+func FuzzFileName(f *testing.F) {
+	f.Add("Intyg.pdf", "application/pdf")
+	f.Add("../x", "image/png")
+	f.Fuzz(func(t *testing.T, name, media string) {
+		got := fileName(name, media)
+		if got == "" || strings.ContainsAny(got, "/\\\r\n\"") || strings.HasPrefix(got, ".") {
+			t.Errorf("%q is saved as %q", name, got)
+		}
+	})
 }
