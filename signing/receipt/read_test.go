@@ -98,7 +98,7 @@ func TestCheckSeesThroughCompression(t *testing.T) {
 
 func TestCheckFindsEveryChange(t *testing.T) {
 	w := newWriter(t)
-	base := made(t, w, preschool(t))
+	base := made(t, w, twoPages(t))
 	if _, _, err := w.Check(rewrite(t, base, same)); err != nil {
 		t.Fatal(err)
 	}
