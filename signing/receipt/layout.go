@@ -39,6 +39,7 @@ type sheet struct {
 	k           *Kvittens
 	m           *signing.Manifest
 	attachments []Attachment // kvittens.json and all others
+	code        *code        // of the address where the receipt is verified
 	below       int          // where the heading of the section ends
 }
 

@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"sigill/signing/pdf"
 )
@@ -32,6 +33,7 @@ type Writer struct {
 	headAt           []int  // their offsets
 	swedish, english *words
 	pool             sync.Pool // of *work
+	lastCode         atomic.Pointer[code]
 }
 
 // The objects that are always the same.
@@ -119,7 +121,7 @@ func (w *Writer) Make(k Kvittens, files []File) ([]byte, error) {
 		return nil, &TooLarge{"bytes in " + KvittensName, MaxKvittens}
 	}
 
-	s := sheet{drawing: &job.drawing, w: w.swedish, k: &k, m: m}
+	s := sheet{drawing: &job.drawing, w: w.swedish, k: &k, m: m, code: w.code(k.VerifyURL)}
 	if k.Language == "en" {
 		s.w = w.english
 	}
