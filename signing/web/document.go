@@ -16,6 +16,7 @@ import (
 // document is one thing that is signed, as the review shows it.
 type document struct {
 	Name, Check, SHA256 string
+	Lang                string // what it is written in, where that is not the page's language
 	Text                string // plain text, shown as it is
 	Blocks              []block
 	Download, Kind      string // of a file
@@ -39,7 +40,7 @@ func (w *Web) documents(lang string, s seat, v orders.Visit) []document {
 			break // cannot be: the manifest is made of the documents
 		}
 		e := entries[i]
-		p := document{Name: e.Name, Check: signing.ShortDigest(e.SHA256), SHA256: e.SHA256}
+		p := document{Name: e.Name, Check: signing.ShortDigest(e.SHA256), SHA256: e.SHA256, Lang: other(lang, v)}
 		switch d.Kind {
 		case signing.KindText:
 			p.Text = d.Text
@@ -54,6 +55,15 @@ func (w *Web) documents(lang string, s seat, v orders.Visit) []document {
 		out = append(out, p)
 	}
 	return out
+}
+
+// other is the language that an order is written in, where it is not the page's:
+// readers that speak must know.
+func other(lang string, v orders.Visit) string {
+	if v.Order.Language == lang {
+		return ""
+	}
+	return v.Order.Language
 }
 
 // kind says in words what a file is.

@@ -19,15 +19,15 @@ func (w *Web) review(rw http.ResponseWriter, r *http.Request, s seat, v orders.V
 	look := lookOf(s, v)
 	return w.room.Render(rw, r, status, "review", look, page.Policy{}, func(lang string) any {
 		b := struct {
-			Client, Back, Title, Reference, Deadline, Left, Digest, Name string
-			Message                                                      []string
-			Refuse, Return, Note                                         string
-			Documents                                                    []document
-			Steps                                                        []step
-			Ways                                                         brokerweb.Ways
-			Person                                                       person
+			Client, Back, Title, Lang, Reference, Deadline, Left, Digest, Name string
+			Message                                                            []string
+			Refuse, Return, Note                                               string
+			Documents                                                          []document
+			Steps                                                              []step
+			Ways                                                               brokerweb.Ways
+			Person                                                             person
 		}{
-			Client: s.asked(lang, v), Back: look.NameIn(lang), Title: v.Order.Title, Reference: v.Order.Reference,
+			Client: s.asked(lang, v), Back: look.NameIn(lang), Title: v.Order.Title, Lang: other(lang, v), Reference: v.Order.Reference,
 			Deadline: w.when(lang, v.Order.Deadline), Left: w.left(lang, now, v.Order.Deadline),
 			Digest: signing.ShortDigest(hex.EncodeToString(v.Order.Digest[:])), Name: s.name,
 			Message: lines(v.Order.Message), Refuse: s.path() + "/refuse", Return: v.Order.ReturnURL,

@@ -226,8 +226,8 @@ func (w *Web) done(rw http.ResponseWriter, r *http.Request) error {
 		return nil
 	case "":
 		w.Pages.Reload(rw, r)
-		return w.room.Render(rw, r, http.StatusOK, "underway", look, page.Policy{}, func(string) any {
-			return struct{ Title, Self string }{v.Order.Title, s.eid(eid) + "/done"}
+		return w.room.Render(rw, r, http.StatusOK, "underway", look, page.Policy{}, func(lang string) any {
+			return struct{ Title, Lang, Self string }{v.Order.Title, other(lang, v), s.eid(eid) + "/done"}
 		})
 	}
 	reference := page.Reference(string(eid))

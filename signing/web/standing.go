@@ -80,14 +80,14 @@ func (w *Web) standing(rw http.ResponseWriter, r *http.Request, s seat, v orders
 	look := lookOf(s, v)
 	return w.room.Render(rw, r, http.StatusOK, "standing", look, page.Policy{}, func(lang string) any {
 		b := struct {
-			Client, Back, Title, Heading, Text, Next, Icon, Mark string
-			Self, State, Receipt, Return, List                   string
-			Moves                                                bool
-			Steps                                                []step
-			Documents                                            []document
-			Person                                               person
+			Client, Back, Title, Lang, Heading, Text, Next, Icon, Mark string
+			Self, State, Receipt, Return, List                         string
+			Moves                                                      bool
+			Steps                                                      []step
+			Documents                                                  []document
+			Person                                                     person
 		}{
-			Client: s.asked(lang, v), Back: look.NameIn(lang), Title: v.Order.Title, Heading: w.text(lang, "at."+string(at)), Self: s.path(), State: string(at),
+			Client: s.asked(lang, v), Back: look.NameIn(lang), Title: v.Order.Title, Lang: other(lang, v), Heading: w.text(lang, "at."+string(at)), Self: s.path(), State: string(at),
 			Return: v.Order.ReturnURL, List: orders.Room(s.client.ID), Moves: at.moves(), Steps: w.steps(lang, v, now), Person: s.person(),
 		}
 		b.Icon, b.Mark = at.icon()

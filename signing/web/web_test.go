@@ -403,7 +403,10 @@ func TestReviewShowsEverything(t *testing.T) {
 		t.Error("the buttons come before what is signed")
 	}
 	english := h.get("ett", "/signing/demo/o/order/1?lang=en").Body.String()
-	for _, want := range []string{"Friday 4 December 2026 at 23:59", "No answer", "Exempelbo Municipality"} {
+	if body := h.get("ett", "/signing/demo/o/order/1?lang=sv").Body.String(); strings.Contains(body, `<h1 lang`) {
+		t.Error("a page in one language names it twice")
+	}
+	for _, want := range []string{`<h1 lang="sv">`, `<h3 lang="sv">Villkor`, `class="content" lang="sv"`, `<p class="lines" lang="sv">`, "Friday 4 December 2026 at 23:59", "No answer", "Exempelbo Municipality"} {
 		if !strings.Contains(english, want) {
 			t.Errorf("the English page lacks %q", want)
 		}
