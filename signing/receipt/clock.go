@@ -2,12 +2,12 @@ package receipt
 
 import "time"
 
-// swedishTime is a time by Sweden's clocks, and its distance from UTC. It
+// SwedishTime is a time by Sweden's clocks, and its distance from UTC. It
 // follows the rule of directive 2000/84/EC, and no time zone database of the
 // machine, since a receipt must come out the same everywhere and for ever.
 // Summer time goes from 01:00 UTC on the last Sunday of March to 01:00 UTC on
 // the last Sunday of October.
-func swedishTime(t time.Time) (local time.Time, zone string) {
+func SwedishTime(t time.Time) (local time.Time, zone string) {
 	t = t.UTC()
 	begin, end := lastSunday(t.Year(), time.March), lastSunday(t.Year(), time.October)
 	if t.Before(begin) || !t.Before(end) {

@@ -14,7 +14,7 @@ func TestSwedishTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	check := func(t interface{ Errorf(string, ...any) }, at time.Time) {
-		local, zone := swedishTime(at)
+		local, zone := SwedishTime(at)
 		want := at.In(stockholm)
 		_, offset := want.Zone()
 		if local.Format(time.DateTime) != want.Format(time.DateTime) || (zone == "UTC+2") != (offset == 7200) {

@@ -118,10 +118,11 @@ func TestCheckFindsEveryChange(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				data[len(data)/2] ^= 1
 				if o.Dict["Filter"] == nil {
-					return pdf.Stream{Dict: o.Dict, Raw: append(data, ' ')}
+					return pdf.Stream{Dict: o.Dict, Raw: data}
 				}
-				return d.Stream(o.Dict, append(data, '\n'))
+				return d.Stream(o.Dict, data)
 			case pdf.Dict:
 				o["Lang"] = pdf.String("en-GB")
 				return o

@@ -99,7 +99,7 @@ func swedish() *words {
 		},
 		months: [12]string{"januari", "februari", "mars", "april", "maj", "juni", "juli", "augusti", "september", "oktober", "november", "december"},
 		time: func(w *words, t time.Time) string {
-			local, zone := swedishTime(t)
+			local, zone := SwedishTime(t)
 			return fmt.Sprintf("%d\u00a0%s %d kl.\u00a0%s, svensk tid (%s)", local.Day(), w.months[local.Month()-1], local.Year(), local.Format("15:04:05"), zone)
 		},
 		bytes: "%s byte",
@@ -159,7 +159,7 @@ func english() *words {
 		},
 		months: [12]string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
 		time: func(w *words, t time.Time) string {
-			local, zone := swedishTime(t)
+			local, zone := SwedishTime(t)
 			return fmt.Sprintf("%d\u00a0%s %d at %s, Swedish time (%s)", local.Day(), w.months[local.Month()-1], local.Year(), local.Format("15:04:05"), zone)
 		},
 		bytes: "%s bytes",
