@@ -3,6 +3,7 @@ package signing
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,6 +96,11 @@ func TestVisibleTextProperties(t *testing.T) {
 		}
 		if got[0] != strings.TrimSpace(map[bool]string{true: "# "}[second == 2]+w.heading) || !strings.HasPrefix(got[second], w.asker+": ") || !strings.Contains(got[second], markup.Escape(asker)) {
 			t.Fatalf("it begins with %q", got[:3])
+		}
+		for l := range strings.SplitSeq(m.Message, "\n") {
+			if l = strings.TrimSpace(l); l != "" && !slices.Contains(got, markup.Escape(l)) {
+				t.Fatalf("the message has lost %q", l)
+			}
 		}
 		end := len(got)
 		if whole {

@@ -440,6 +440,10 @@ func TestCheckSignatory(t *testing.T) {
 	if want := (Signatory{Number: number(t, 0), Name: "T", Email: "a@example.se", Invite: InviteEmail, Language: "en", State: Waiting}); !cmp.Equal(want, s, cmp.Comparer(func(a, b personnummer.Number) bool { return a == b })) {
 		t.Errorf("%+v", s)
 	}
+	_, err = CheckSignatory(WishedSignatory{Name: "T", Invite: InviteNone}, o, t0)
+	if fmt.Sprint(err) != "pnr is missing" {
+		t.Errorf("%v", err)
+	}
 	_, err = CheckSignatory(WishedSignatory{Number: "hemligt", Email: "hemligt", Phone: "hemligt", Invite: InviteSMS, Language: "hemska"}, o, t0)
 	if got := faultFields(err); got != "pnr email phone name language" || strings.Contains(err.Error(), "heml") {
 		t.Errorf("%v", err)
