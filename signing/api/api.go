@@ -92,10 +92,9 @@ const maxSmall = 64 << 10
 // handler answers for a client that has proved who it is.
 type handler func(w http.ResponseWriter, r *http.Request, c broker.Client) error
 
-// Routes adds the API. It reads no cookie, so it belongs outside the protection
-// of pages against other sites.
-func (a *API) Routes(mux *http.ServeMux) {
-	for pattern, methods := range map[string]map[string]handler{
+// operations are all that a client can do, by path and method.
+func (a *API) operations() map[string]map[string]handler {
+	return map[string]map[string]handler{
 		"/api/v1/orders":                      {"POST": a.create},
 		"/api/v1/orders/{id}":                 {"GET": a.get, "DELETE": a.remove},
 		"/api/v1/orders/{id}/documents":       {"PUT": a.change},
@@ -104,8 +103,14 @@ func (a *API) Routes(mux *http.ServeMux) {
 		"/api/v1/orders/{id}/cancel":          {"POST": a.cancel},
 		"/api/v1/orders/{id}/remind":          {"POST": a.remind},
 		"/api/v1/orders/{id}/signatories/{n}": {"PATCH": a.signatory},
-	} {
-		mux.Handle(pattern, a.serve(methods))
+	}
+}
+
+// Routes adds the API. It reads no cookie, so it belongs outside the protection
+// of pages against other sites.
+func (a *API) Routes(mux *http.ServeMux) {
+	for path, methods := range a.operations() {
+		mux.Handle(path, a.serve(methods))
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, &refusal{status: http.StatusNotFound, code: codeNotFound})
