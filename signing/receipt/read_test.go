@@ -144,6 +144,54 @@ func TestCheckFindsEveryChange(t *testing.T) {
 	}
 }
 
+func TestCheckFindsOtherKeysAndTrailers(t *testing.T) {
+	w := newWriter(t)
+	base := made(t, w, twoPages(t))
+	f, err := pdf.Parse(base, pdf.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mismatch *Mismatch
+	for number := 1; number <= len(f.Revisions[0].Objects); number++ {
+		if _, ok := f.Revisions[0].Objects[number].Object.(pdf.Stream); !ok {
+			continue
+		}
+		forged := rewrite(t, base, func(n int, o pdf.Object) pdf.Object {
+			if n == number {
+				s := o.(pdf.Stream)
+				s.Dict["Private"] = pdf.Int(1)
+			}
+			return o
+		})
+		if _, _, err := w.Check(forged); !errors.As(err, &mismatch) || mismatch.Object != number {
+			t.Errorf("stream %d with a key more: %v", number, err)
+		}
+	}
+	id := f.Revisions[0].Trailer.ID[0]
+	spelled := pdf.Append(nil, pdf.Array{id, id})
+	forged := bytes.Replace(base, spelled, pdf.Append(nil, pdf.Array{id[:15] + "\x00", id}), 1)
+	if _, _, err := w.Check(forged); !errors.As(err, &mismatch) || mismatch.Object != 0 {
+		t.Errorf("another identifier: %v", err)
+	}
+	// One object more, which the catalog knows of.
+	more := pdf.NewWriter()
+	for number := 1; number <= len(f.Revisions[0].Objects); number++ {
+		o := f.Revisions[0].Objects[number].Object
+		if d, ok := o.(pdf.Dict); ok && d["Type"] == pdf.Name("Catalog") {
+			d["Private"] = pdf.Ref(len(f.Revisions[0].Objects) + 1)
+		}
+		more.Put(more.Reserve(), o)
+	}
+	more.Add(pdf.Dict{"A": pdf.Int(1)})
+	forged, err = more.Finish(f.Revisions[0].Trailer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.Check(forged); !errors.As(err, &mismatch) {
+		t.Errorf("an object more: %v", err)
+	}
+}
+
 // forge replaces the attached kvittens.json.
 func forge(t testing.TB, base []byte, change func(text []byte) []byte) []byte {
 	return rewrite(t, base, func(_ int, o pdf.Object) pdf.Object {

@@ -115,6 +115,8 @@ func TestMakeRefusesWhatDoesNotFit(t *testing.T) {
 		"a document too many":      func(k *Kvittens, _ *[]File) { k.Documents = append(k.Documents, k.Documents[0]) },
 		"other documents":          func(k *Kvittens, _ *[]File) { k.Documents[0], k.Documents[1] = k.Documents[1], k.Documents[0] },
 		"other text":               func(k *Kvittens, _ *[]File) { s := *k.Documents[1].Text + " "; k.Documents[1].Text = &s },
+		"text of the same length":  func(k *Kvittens, _ *[]File) { s := "p" + (*k.Documents[1].Text)[1:]; k.Documents[1].Text = &s },
+		"file of the same length":  func(_ *Kvittens, f *[]File) { (*f)[0].Bytes = []byte("%PDF-1.4 not reallY\n") },
 		"no text":                  func(k *Kvittens, _ *[]File) { k.Documents[1].Text = nil },
 		"text and file":            func(k *Kvittens, _ *[]File) { k.Documents[1].Attachment = "hyresavtal.pdf" },
 		"other answer":             func(k *Kvittens, _ *[]File) { k.Documents[0].Content[1].Rows[0].Value = "x" },
