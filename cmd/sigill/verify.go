@@ -9,7 +9,11 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
+	"sigill/providers"
 	"sigill/signing/receipt"
 	"sigill/signing/trust"
 	"sigill/signing/verify"
@@ -25,11 +29,11 @@ e-ID signature in it. No database and no network is needed.
   --lang sv|en   the language of the report (default: that of the terminal)
 
 The exit code is 0 for a valid receipt, 1 for one that is not valid or of which that
-cannot be decided, 2 for a file that cannot be read as one.
+cannot be decided, 2 for a file that is none, or when nothing could be verified.
 `
 
 // maxReceipt is larger than any receipt that is made.
-const maxReceipt = 110 << 20
+const maxReceipt = receipt.MaxSize + receipt.MaxKvittens + 64<<20
 
 // verifyReceipt verifies one file.
 func verifyReceipt(_ context.Context, c *call) error {
@@ -47,10 +51,10 @@ func verifyReceipt(_ context.Context, c *call) error {
 	if *trustFile != "" {
 		data, err := os.ReadFile(*trustFile)
 		if err != nil {
-			return err
+			return unreadable{err}
 		}
 		if believed, err = trust.Parse(data); err != nil {
-			return err
+			return unreadable{err}
 		}
 	}
 	file, err := readReceipt(c.args[0])
@@ -59,20 +63,26 @@ func verifyReceipt(_ context.Context, c *call) error {
 	}
 	receipts, err := receipt.New()
 	if err != nil {
-		return err
+		return unreadable{err}
 	}
 	report := verify.New(believed, receipts).Verify(file, time.Now())
 	if *full {
 		report.Full()
 	}
 	if *asJSON {
-		e := json.NewEncoder(c.out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(report); err != nil {
-			return err
+		text, err := json.MarshalIndent(report, "", "  ")
+		if err != nil {
+			return unreadable{err}
 		}
+		fmt.Fprintf(c.out, "%s\n", visible(text))
 	} else {
 		fmt.Fprint(c.out, verify.In(*lang).Print(report))
+		if report.Verdict == verify.Indeterminate && *trustFile == "" {
+			fmt.Fprintln(c.out, providers.Text{
+				SV: "Ingen förtroendefil angavs. Utgivaren lägger ut sin; ange den med --trust FIL.",
+				EN: "No trust file was given. The issuer publishes its own; give it with --trust FILE.",
+			}.In(*lang))
+		}
 	}
 	switch report.Verdict {
 	case verify.Valid:
@@ -89,11 +99,32 @@ func readReceipt(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	tooLarge := fmt.Errorf("%s is too large for a receipt", name)
+	if info, err := f.Stat(); err == nil && info.Size() > maxReceipt {
+		return nil, tooLarge
+	}
 	b, err := io.ReadAll(io.LimitReader(f, maxReceipt+1))
 	if err == nil && len(b) > maxReceipt {
-		err = errors.New("the file is too large for a receipt")
+		err = tooLarge
 	}
 	return b, err
+}
+
+// visible writes whatever steers a terminal or cannot be seen as JSON can say it
+// otherwise.
+func visible(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || unicode.IsGraphic(r):
+			out = utf8.AppendRune(out, r)
+		default:
+			for _, unit := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+		}
+	}
+	return out
 }
 
 // terminalLanguage is what the terminal speaks, as far as it says.
@@ -112,7 +143,7 @@ func terminalLanguage() string {
 // errSaid ends a command with code 1 when everything has been said.
 var errSaid = errors.New("said")
 
-// unreadable ends a command with code 2: the file is not one to judge.
+// unreadable ends a command with code 2: there was nothing to judge.
 type unreadable struct{ err error }
 
 func (u unreadable) Error() string {

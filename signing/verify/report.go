@@ -78,10 +78,12 @@ const (
 
 // Seal is the seal that was found.
 type Seal struct {
-	Organisation string    `json:"organisation"`
-	Certificate  string    `json:"certificate"` // its subject
-	Level        string    `json:"level"`
-	ClaimedAt    time.Time `json:"claimed_at"` // by the sealer's own clock
+	Organisation  string    `json:"organisation"`
+	OrgIdentifier string    `json:"organisation_identifier,omitempty"`
+	Certificate   string    `json:"certificate"` // the common name of its subject
+	Issuer        string    `json:"issuer"`      // that of its issuer
+	Level         string    `json:"level"`
+	ClaimedAt     time.Time `json:"claimed_at"` // by the sealer's own clock
 }
 
 // Order is what was signed.
@@ -113,7 +115,8 @@ type Signature struct {
 	Level        string              `json:"level,omitempty"`
 	Policy       string              `json:"policy,omitempty"` // the issuer's word for the kind of e-ID
 	At           time.Time           `json:"at,omitzero"`      // by the issuer's clock
-	Text         string              `json:"text,omitempty"`
+	Text         string              `json:"text,omitempty"`   // that the app showed, as it was sent
+	Shown        string              `json:"-"`                // the same without marks of a format
 	Checks       []Check             `json:"checks"`
 }
 

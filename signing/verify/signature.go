@@ -18,6 +18,7 @@ type claim struct {
 	in       *read
 	who      signing.ManifestSignatory
 	proof    providers.Evidence
+	shown    string             // the text without marks of a format
 	identity providers.Identity // once the proof is verified
 	at       time.Time          // of the verification
 }
@@ -55,7 +56,7 @@ func (v *Verifier) signature(in *read, i int, at time.Time) (Signature, *fault) 
 	id := c.identity
 	s.Name, s.Number, s.Person = id.Name, id.Number, receipt.Mask(id.Number)
 	s.Provider, s.ProviderName, s.Level, s.Policy = providers.ID(c.Provider), c.ProviderName, c.Level, id.Policy
-	s.At, s.Text = id.At.UTC(), c.Text
+	s.At, s.Text, s.Shown = id.At.UTC(), c.Text, c.shown
 	return s, nil
 }
 
@@ -64,7 +65,11 @@ func (v *Verifier) signature(in *read, i int, at time.Time) (Signature, *fault) 
 func text(c *claim) error {
 	for _, lang := range []string{"sv", "en"} {
 		for _, whole := range []bool{false, true} {
-			if signing.VisibleText(c.in.k.ClientName, c.in.m, c.in.manifest, lang, providers.Markup(c.Markup), whole) == c.Text {
+			of := func(markup providers.Markup) string {
+				return signing.VisibleText(c.in.k.ClientName, c.in.m, c.in.manifest, lang, markup, whole)
+			}
+			if of(providers.Markup(c.Markup)) == c.Text {
+				c.shown = of(providers.Plain)
 				return nil
 			}
 		}

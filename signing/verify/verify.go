@@ -71,8 +71,10 @@ func (v *Verifier) Verify(file []byte, at time.Time) Report {
 		return r.ended(sealFault(file, err))
 	}
 	r.passed(CheckSeal)
+	certificate := in.seal.Certificate
 	r.Seal = &Seal{
-		Organisation: in.seal.Organisation, Certificate: in.seal.Certificate.Subject.String(), Level: pades.Level, ClaimedAt: in.seal.ClaimedAt,
+		Organisation: in.seal.Organisation, OrgIdentifier: in.seal.OrgIdentifier, Certificate: certificate.Subject.CommonName,
+		Issuer: certificate.Issuer.CommonName, Level: pades.Level, ClaimedAt: in.seal.ClaimedAt,
 	}
 
 	if in.k, in.files, err = v.receipts.Check(in.seal.Unsealed); err != nil {

@@ -1,10 +1,10 @@
 package verify
 
 import (
-	"fmt"
-	"strings"
 	"time"
-	"unicode"
+
+	"sigill/signing/pades"
+	"sigill/signing/receipt"
 )
 
 // Words are a report's in plain language, for pages and terminals alike.
@@ -20,20 +20,60 @@ func (w Words) pick(sv, en string) string {
 	return sv
 }
 
-// Verdict is the answer in one sentence.
+// Verdict is the answer in one or two sentences.
 func (w Words) Verdict(r Report) string {
 	switch r.Verdict {
 	case Valid:
 		if len(r.Signatures) == 0 {
-			return w.pick("Handlingen är äkta och har inte ändrats sedan den förseglades.", "The document is genuine and has not been changed since it was sealed.")
+			return w.pick("Handlingen är äkta. Den har inte ändrats sedan den förseglades.", "The document is genuine. It has not been changed since it was sealed.")
 		}
 		return w.pick("Kvittensen är äkta. Den har inte ändrats, och alla underskrifter stämmer.", "The receipt is genuine. It has not been changed, and every signature is good.")
 	case Indeterminate:
-		return w.pick("Det går inte att avgöra om filen är äkta. Vi hittade inget fel, men saknar något som behövs för att kontrollera den.", "It cannot be decided whether the file is genuine. No fault was found, but something needed to check it is missing.")
+		return w.pick("Det går inte att avgöra om kvittensen är äkta. Lita inte på den än.", "It cannot be decided whether the receipt is genuine. Do not rely on it yet.")
 	case Unreadable:
-		return w.pick("Filen är ingen kvittens som vi kan läsa.", "The file is not a receipt that we can read.")
+		return w.pick("Filen är ingen kvittens som går att kontrollera här.", "The file is not a receipt that can be verified here.")
 	}
-	return w.pick("Lita inte på filen. Den har ändrats, eller så stämmer inte en underskrift.", "Do not trust this file. It has been changed, or a signature is not good.")
+	return w.pick("Lita inte på filen.", "Do not trust this file.")
+}
+
+// Reason says why, in one sentence; empty for a valid one.
+func (w Words) Reason(r Report) string {
+	switch r.Code {
+	case "", string(pades.Unreadable):
+		return ""
+	case string(pades.NoSeal):
+		return w.pick("Den är inte förseglad, så vem som helst kan ha gjort den.", "It is not sealed, so anybody may have made it.")
+	case string(pades.FormatFailure), string(pades.HashFailure), string(pades.SigCryptoFailure):
+		return w.pick("Den har ändrats sedan den förseglades, eller så är förseglingen inte äkta.", "It has been changed since it was sealed, or the seal is not genuine.")
+	case NoChain:
+		if r.Seal == nil {
+			return w.pick("Förseglingen är gjord av någon som vi inte har skäl att lita på.", "The seal was made by somebody whom we have no reason to trust.")
+		}
+		return w.pick("En underskrift är gjord med en e-legitimation som vi inte känner.", "A signature was made with an e-ID that we do not know.")
+	case string(pades.NoSigningCertificateFound), string(pades.ChainConstraintsFailure), string(pades.CryptoConstraintsFailure):
+		return w.pick("Förseglingen är gjord av en annan utgivare än den väntade, eller med ett certifikat som inte är till för det.", "The seal was made by another issuer than the expected one, or with a certificate that is not for that.")
+	case string(pades.OutOfBoundsNoPOE):
+		return w.pick("Utgivarens certifikat gällde inte när förseglingen säger sig vara gjord.", "The issuer’s certificate was not valid when the seal claims to have been made.")
+	case string(pades.SigConstraintsFailure):
+		return w.pick("Förseglingen uppger en tid som inte har varit än. Går klockan rätt här?", "The seal claims a time that has not come yet. Is the clock right here?")
+	case UnknownLayout:
+		return w.pick("Kvittensen är av ett slag som den här versionen av programmet inte känner.", "The receipt is of a kind that this version of the program does not know.")
+	case ContentFailure:
+		return w.pick("Det som står på sidorna, handlingarna och bilagorna hör inte ihop.", "What stands on the pages, the documents and the attachments do not belong together.")
+	case SignatoryFailure:
+		return w.pick("Underskrifterna är inte en från var och en som skulle skriva under.", "The signatures are not one from each person who was to sign.")
+	case EvidenceFailure:
+		return w.pick("E-legitimationens bevis för en underskrift är inte äkta, eller gäller något annat.", "The e-ID’s proof of a signature is not genuine, or is for something else.")
+	case TextFailure:
+		return w.pick("Texten som skrevs under i appen stämmer inte med handlingarna.", "The text that was signed in the app does not agree with the documents.")
+	case PersonFailure:
+		return w.pick("En underskrift är gjord av en annan person än den som skulle skriva under.", "A signature was made by another person than the one who was to sign.")
+	case StatementFailure:
+		return w.pick("Kvittensen uppger något som bevisen inte visar.", "The receipt states something that the proofs do not show.")
+	case LevelNotConfirmed:
+		return w.pick("Kvittensen uppger en högre tillitsnivå än vad förtroendefilen ger stöd för.", "The receipt states a higher level of assurance than the trust file supports.")
+	}
+	return ""
 }
 
 // Advice says what to do about it; empty for a valid one.
@@ -42,32 +82,42 @@ func (w Words) Advice(r Report) string {
 	case Valid:
 		return ""
 	case Indeterminate:
-		return w.pick("Kontrollera den hos den som gav ut den, eller ange utgivarens fil med betrodda rötter.", "Check it with whoever issued it, or give the issuer's file of trusted roots.")
+		switch r.Code {
+		case UnknownLayout:
+			return w.pick("Kontrollera den med en nyare version, eller hos utgivaren.", "Verify it with a later version, or with its issuer.")
+		case string(pades.SigConstraintsFailure):
+			return ""
+		}
+		return w.pick("Kontrollera den hos utgivaren, eller med utgivarens förtroendefil.", "Verify it with its issuer, or with the issuer’s trust file.")
 	case Unreadable:
-		return w.pick("Välj den PDF-fil som du hämtade, så som den kom. En utskrift, en kopia eller en sparad sida går inte att kontrollera.", "Choose the PDF file that you downloaded, as it came. A print, a copy or a saved page cannot be checked.")
+		return w.pick("Välj den PDF-fil som du hämtade, så som den kom. En utskrift, en bild eller en omsparad kopia går inte att kontrollera.", "Choose the PDF file that you downloaded, as it came. A printout, a picture or a copy saved anew cannot be verified.")
 	}
-	return w.pick("Be den som skulle ha fått underskrifterna om originalet, eller hämta kvittensen på nytt.", "Ask whoever was to get the signatures for the original, or fetch the receipt again.")
+	return w.pick("Hämta kvittensen på nytt hos utgivaren, eller be avsändaren om filen så som den kom.", "Fetch the receipt again from its issuer, or ask the sender for the file as it came.")
 }
 
-// Check names what was looked at.
+// Check names what was looked at, as it is when it is right.
 func (w Words) Check(name string) string {
 	switch name {
 	case CheckSeal:
 		return w.pick("Förseglingen är hel och gjord av en betrodd utgivare", "The seal is unbroken and made by a trusted issuer")
 	case CheckReceipt:
 		return w.pick("Sidorna säger det som är förseglat, och inget är dolt", "The pages say what is sealed, and nothing is hidden")
+	case CheckSealer:
+		return w.pick("Den som står som utgivare är den som har förseglat", "The issuer on the pages is the one who sealed")
 	case CheckManifest:
-		return w.pick("Handlingarna är de som skrevs under", "The documents are those that were signed")
+		return w.pick("Handlingar och bilagor är de som hör till, och inga andra", "Documents and attachments are those that belong to it, and no others")
 	case CheckSignatories:
-		return w.pick("Alla som skulle skriva under har gjort det, en gång var", "Everybody who was to sign has done so, once each")
-	case CheckEvidence:
-		return w.pick("E-legitimationens eget bevis är äkta och gäller just dessa handlingar", "The e-ID's own proof is genuine and is for these very documents")
+		return w.pick("Var och en som skulle skriva under har gjort det, en gång och i sin tur", "Each person who was to sign has done so, once and in turn")
+	case CheckTimes:
+		return w.pick("Tiderna hänger ihop", "The times agree with each other")
 	case CheckText:
 		return w.pick("Texten i appen stämmer med handlingarna", "The text in the app agrees with the documents")
+	case CheckEvidence:
+		return w.pick("E-legitimationens eget bevis är äkta och gäller just detta", "The e-ID’s own proof is genuine and is for this very thing")
 	case CheckPerson:
 		return w.pick("Beviset är den persons som skulle skriva under", "The proof is that of the person who was to sign")
 	case CheckStatement:
-		return w.pick("Namn, e-legitimation, nivå och tid stämmer med beviset", "Name, e-ID, level and time agree with the proof")
+		return w.pick("Namn, e-legitimation, nivå och tid är bevisets", "Name, e-ID, level and time are the proof’s")
 	}
 	return name
 }
@@ -76,85 +126,15 @@ func (w Words) Check(name string) string {
 func (w Words) Level(level string) string {
 	switch level {
 	case "loa3":
-		return w.pick("tillitsnivå 3", "level of assurance 3")
+		return w.pick("tillitsnivå 3, från en tjänst som är godkänd", "level 3, from an approved service")
 	case "uncertified-loa3":
-		return w.pick("tillitsnivå 3 (e-legitimationens egen)", "level of assurance 3 (the e-ID's own)")
+		return w.pick("tillitsnivå 3, från en tjänst som inte själv är granskad", "level 3, from a service that is not itself approved")
 	}
 	return level
 }
 
-// Time is a moment, in UTC since a stranger's clock is not ours.
-func (w Words) Time(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" }
-
-// Print writes a report for a terminal.
-func (w Words) Print(r Report) string {
-	var b strings.Builder
-	line := func(format string, args ...any) { b.WriteString(printable(fmt.Sprintf(format, args...)) + "\n") }
-	checks := func(indent string, list []Check) {
-		for _, c := range list {
-			sign := w.pick("ja ", "yes")
-			if !c.Passed {
-				sign = w.pick("NEJ", "NO ")
-			}
-			line("%s[%s] %s", indent, sign, w.Check(c.Name))
-			if c.Problem != "" {
-				line("%s      %s", indent, c.Problem)
-			}
-		}
-	}
-	line("%s", w.Verdict(r))
-	if advice := w.Advice(r); advice != "" {
-		line("%s", advice)
-	}
-	if r.Code != "" {
-		line("%s: %s", w.pick("Orsak", "Reason"), r.Code)
-	}
-	line("")
-	checks("", r.Checks)
-	if r.Seal != nil {
-		line("")
-		line("%s", w.pick("Försegling", "Seal"))
-		line("  %s: %s", w.pick("Av", "By"), r.Seal.Organisation)
-		line("  %s: %s", w.pick("Certifikat", "Certificate"), r.Seal.Certificate)
-		line("  %s: %s", w.pick("Tid enligt den som förseglade", "Time according to the sealer"), w.Time(r.Seal.ClaimedAt))
-	}
-	if o := r.Order; o != nil {
-		line("")
-		line("%s", o.Title)
-		line("  %s: %s", w.pick("Begärd av", "Asked for by"), o.Client)
-		if o.Reference != "" {
-			line("  %s: %s", w.pick("Referens", "Reference"), o.Reference)
-		}
-		line("  %s: %s", w.pick("Ärende", "Order"), o.ID)
-		line("  %s: %s", w.pick("Färdig", "Completed"), w.Time(o.CompletedAt))
-		for i, name := range o.Names {
-			line("  %s %d: %s", w.pick("Handling", "Document"), i+1, name)
-		}
-		line("  SHA-256: %s", o.SHA256)
-	}
-	for _, s := range r.Signatures {
-		line("")
-		line("%s %d", w.pick("Underskrift", "Signature"), s.N)
-		if s.Person != "" {
-			line("  %s, %s", s.Name, s.Person)
-			line("  %s, %s", s.ProviderName, w.Level(s.Level))
-			line("  %s", w.Time(s.At))
-			line("  %s:", w.pick("I appen stod", "The app said"))
-			for text := range strings.SplitSeq(s.Text, "\n") {
-				line("    | %s", text)
-			}
-		}
-		checks("  ", s.Checks)
-	}
-	return b.String()
-}
-
-// printable keeps what a receipt says from steering the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
+// Time is a moment by Sweden's clocks, as on the pages of a receipt.
+func (w Words) Time(t time.Time) string {
+	local, zone := receipt.SwedishTime(t)
+	return local.Format("2006-01-02 15:04:05") + w.pick(" svensk tid (", " Swedish time (") + zone + ")"
 }
