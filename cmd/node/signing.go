@@ -30,6 +30,7 @@ import (
 	"sigill/signing/receipt"
 	"sigill/signing/verify"
 	signweb "sigill/signing/web"
+	"sigill/signing/web/check"
 )
 
 // room is the signing room of a node: orders, the outbox that sends and seals
@@ -85,7 +86,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 		Issuer: s.Issuer, Store: r.store, Audit: r.store, Keys: r.ring, Short: v.Short, Clients: clients,
 		Receipts: receipts, Sealer: sealer, Proofs: evidence.New(believed),
 		Offers: eids.offers, Provider: eids.find, Begin: begin, Verify: r.releasable,
-		VerifyURL: s.Issuer + "/verify", TrustSHA256: sum,
+		VerifyURL: s.Issuer + check.Path, TrustSHA256: sum,
 		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },
 		Mail:         mail, SMS: sms, Hook: hook(c.Now, s.LoopbackIssuer()),
 		Wake: func() { r.queue.Wake() }, Purge: r.store.Purge, Log: c.Log, Now: c.Now, Poll: c.Due,
@@ -128,6 +129,14 @@ func (r *room) routes(pages, machines *http.ServeMux, drawn *brokerweb.Pages, op
 		return nil, err
 	}
 	site.Routes(pages)
+	public, err := check.New(check.Config{
+		// A receipt is its documents and some proofs and pages.
+		Pages: drawn, Verifier: r.verifier, Largest: r.settings.Signing.Limits.MaxOrder + 8<<20, Now: r.now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	public.Routes(pages)
 	room, err := api.New(api.Config{
 		Issuer: r.settings.Issuer, Desk: r.service, Editor: r.service, Reader: r.service, Bearer: op.Bearer,
 		Limits: signing.Limits{File: int(r.settings.Signing.Limits.MaxFile), Order: int(r.settings.Signing.Limits.MaxOrder)}, Log: r.log,
