@@ -124,17 +124,35 @@ func subject(t *testing.T, s *Store, store storetest.Store) storetest.Subject {
 	return sub
 }
 
+// fresh gives files of empty databases. Their tables are made once.
+func fresh(t *testing.T) func(*testing.T) (file string) {
+	template := filepath.Join(t.TempDir(), "signing.db")
+	db, err := sqldb.Open(ctx, template, sqldb.CrashSafe)
+	check(t, err)
+	check(t, db.Migrate(ctx, time.Now(), Tables()...))
+	check(t, db.Close())
+	empty, err := os.ReadFile(template)
+	check(t, err)
+	return func(t *testing.T) string {
+		file := filepath.Join(t.TempDir(), "signing.db")
+		check(t, os.WriteFile(file, empty, 0o600))
+		return file
+	}
+}
+
 func TestOrders(t *testing.T) {
+	file := fresh(t)
 	storetest.Orders(t, func(t *testing.T) storetest.Subject {
-		s := open(t, filepath.Join(t.TempDir(), "signing.db"))
+		s := open(t, file(t))
 		return subject(t, s, s)
 	})
 }
 
 // Several processes on one file.
 func TestTwoOnOneFile(t *testing.T) {
-	storetest.Orders(t, func(t *testing.T) storetest.Subject {
-		file := filepath.Join(t.TempDir(), "signing.db")
+	file := fresh(t)
+	storetest.Together(t, func(t *testing.T) storetest.Subject {
+		file := file(t)
 		a, b := open(t, file), open(t, file)
 		return subject(t, a, &inTurn{stores: []*Store{a, b}})
 	})

@@ -436,7 +436,7 @@ func requests(t *testing.T, open func(*testing.T) Subject) {
 	})
 	t.Run("purge", func(t *testing.T) {
 		s := open(t).Store
-		const many = 450
+		const many = 220 // more than are forgotten at a time
 		for i := range many {
 			r := aRequest(fmt.Sprint("r", i))
 			r.Made = start.Add(time.Duration(i) * time.Minute)
@@ -457,9 +457,9 @@ func requests(t *testing.T, open func(*testing.T) Subject) {
 		if !known(0) {
 			t.Error("a request was forgotten before its time")
 		}
-		check(t, s.Purge(ctx, month.Add(420*time.Minute)))
+		check(t, s.Purge(ctx, month.Add(210*time.Minute)))
 		for i := range many {
-			if known(i) != (i > 420) {
+			if known(i) != (i > 210) {
 				t.Fatalf("request %d is known: %v", i, known(i))
 			}
 		}

@@ -114,7 +114,7 @@ func Orders(t *testing.T, open func(*testing.T) Subject) {
 	t.Run("lists", func(t *testing.T) { lists(t, open) })
 	t.Run("delete", func(t *testing.T) { deletion(t, open) })
 	t.Run("requests", func(t *testing.T) { requests(t, open) })
-	t.Run("together", func(t *testing.T) { together(t, open) })
+	t.Run("together", func(t *testing.T) { Together(t, open) })
 	t.Run("faults", func(t *testing.T) { faults(t, open) })
 }
 

@@ -13,7 +13,8 @@ import (
 	"sigill/signing/orders"
 )
 
-func together(t *testing.T, open func(*testing.T) Subject) {
+// Together is the concurrency part alone.
+func Together(t *testing.T, open func(*testing.T) Subject) {
 	t.Run("one version is updated once", func(t *testing.T) {
 		sub := open(t)
 		s := sub.Store
