@@ -134,6 +134,35 @@ func TestWitnesses(t *testing.T) {
 	}
 }
 
+func TestUnwrapAsks(t *testing.T) {
+	s := &Service{}
+	o := &signing.Order{ID: "id", Client: "kommun", State: signing.Open}
+	for name, row := range map[string]Row{"its row": {ID: "id", Client: "kommun"}, "another row": {ID: "other", Client: "kommun"}, "another client's": {ID: "id", Client: "other"}} {
+		for _, w := range []witness{sealing{}, owner{"other"}, signatory{n: 1}} {
+			if _, err := s.unwrap(row, o, w); err == nil || !strings.Contains(err.Error(), "may not open it") {
+				t.Errorf("%s, %T: %v", name, w, err)
+			}
+		}
+	}
+}
+
+func TestAlive(t *testing.T) {
+	for _, c := range []struct {
+		order signing.State
+		state signing.SignatoryState
+		want  bool
+	}{
+		{signing.Open, signing.Waiting, true}, {signing.Open, signing.Invited, true}, {signing.Open, signing.Opened, true}, {signing.Open, signing.DeliveryFailed, true},
+		{signing.Open, signing.Signed, false}, {signing.Open, signing.Replaced, false}, {signing.Sealing, signing.Signed, false}, {signing.Completed, signing.Signed, true},
+		{signing.Refused, signing.Declined, false}, {signing.Refused, signing.Invited, false}, {signing.Refused, signing.Signed, false},
+		{signing.Cancelled, signing.Invited, false}, {signing.Cancelled, signing.Opened, false}, {signing.Expired, signing.TooLate, false},
+	} {
+		if got := alive(&signing.Order{State: c.order}, &signing.Signatory{State: c.state}); got != c.want {
+			t.Errorf("%s, %s: %v", c.order, c.state, got)
+		}
+	}
+}
+
 func TestCodes(t *testing.T) {
 	for range 200 {
 		code := newCode()

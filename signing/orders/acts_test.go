@@ -50,10 +50,7 @@ func TestRefusedWishes(t *testing.T) {
 			}
 		}, []string{"documents"}},
 		"too many pages": {func(w *signing.Wish) {
-			w.Documents = nil
-			for i := range 4 {
-				w.Documents = append(w.Documents, signing.Document{Name: fmt.Sprint(i), Kind: signing.KindText, Text: strings.Repeat("rad\n", 1<<18-1)})
-			}
+			w.Documents = []signing.Document{{Name: "Lång", Kind: signing.KindText, Text: strings.Repeat("rad\n", 60000)}}
 		}, []string{"documents"}},
 	} {
 		w := wish()
@@ -160,6 +157,11 @@ func TestWhoMaySign(t *testing.T) {
 	}
 	b.settle(b.proof(b.sign(o, 1, one)))
 	b.is(try(1, b.guest(one), good), signing.ErrDone)
+	b.infos[1].TextLimit = 10 // since the order was made
+	if err := try(2, b.guest(two), good); !errors.As(err, &bad) {
+		t.Errorf("a text that is longer than the e-ID shows: %v", err)
+	}
+	b.infos[1].TextLimit = 30000
 	if v, err = b.service.Visit(ctx, "kommun", o.ID, 2, b.guest(two)); err != nil || len(v.Body.Documents) != 2 {
 		t.Errorf("at the turn: %v", err)
 	}
@@ -499,6 +501,10 @@ func TestRevise(t *testing.T) {
 	if _, err := b.service.Change(ctx, "kommun", o.ID, []signing.Document{{Name: "x"}}); faults(t, err)[0] != "documents[0]" {
 		t.Error(err)
 	}
+	b.infos[2].TextLimit = 10
+	if _, err := b.service.Change(ctx, "kommun", o.ID, []signing.Document{{Name: "x", Kind: signing.KindText, Text: "x"}}); faults(t, err)[0] != "documents" {
+		t.Error(err)
+	}
 	b.settle(b.proof(b.sign(o, 1, one)))
 	b.settle(b.proof(b.sign(o, 3, three)))
 	b.workAll()
@@ -533,6 +539,11 @@ func TestEnds(t *testing.T) {
 			b.is(b.service.Delete(ctx, "kommun", o.ID), orders.ErrStillOpen)
 			b.ok(end(b, o.ID))
 			b.state(o.ID, name)
+			for _, e := range b.store.pending {
+				if e.Kind == string(signing.SendInvitation) {
+					t.Errorf("%s still waits to be sent", e.ID)
+				}
+			}
 			b.workAll()
 			for _, m := range b.mails {
 				if m.Message.Subject == "Exempelby kommun ber om din underskrift" {
@@ -594,6 +605,12 @@ func TestReminders(t *testing.T) {
 		if got := count(); got != step.want {
 			t.Errorf("after %v: %d reminders", b.clock().Sub(o.Created), got)
 		}
+		row, err := b.store.Order(ctx, "kommun", o.ID)
+		b.ok(err)
+		b.ok(orders.Turn(b.service, ctx, row)) // as another node that looked it up before
+		if got := count(); got != step.want {
+			t.Errorf("what had been done was done again: %d reminders", got)
+		}
 	}
 	if first, second := link(b.mails[0].Message.Text), link(b.mails[1].Message.Text); first == second {
 		t.Error("a reminder has the token of the invitation")
@@ -620,6 +637,53 @@ func TestReminders(t *testing.T) {
 	}
 }
 
+// TestNoReminderTooLate: after the deadline nobody is asked any more.
+func TestNoReminderTooLate(t *testing.T) {
+	b := newBench(t)
+	w := wish()
+	w.Reminders, w.Deadline = []int{1}, b.clock().Add(48*time.Hour)
+	b.create(w)
+	b.workAll()
+	b.wait(48*time.Hour + time.Minute)
+	orders.Due(b.service, ctx)
+	orders.Due(b.service, ctx)
+	if b.workAll(); len(b.mails) != 1 {
+		t.Errorf("reminded after the deadline: %d", len(b.mails))
+	}
+}
+
+// TestReadingIsAnAct: once for each login and each revision.
+func TestReadingIsAnAct(t *testing.T) {
+	b := newBench(t)
+	o := b.create(wish())
+	g := b.guest(two)
+	read := func() (n int) {
+		for range 3 {
+			_, err := b.service.Visit(ctx, "kommun", o.ID, 2, g)
+			b.ok(err)
+		}
+		for _, e := range b.events(o.ID) {
+			if e == "read documents *" {
+				n++
+			}
+		}
+		return n
+	}
+	if n := read(); n != 1 {
+		t.Errorf("read %d times in one login", n)
+	}
+	b.wait(time.Minute)
+	g = b.guest(two)
+	if n := read(); n != 2 {
+		t.Errorf("read %d times in two", n)
+	}
+	_, err := b.service.Change(ctx, "kommun", o.ID, []signing.Document{{Name: "Ny", Kind: signing.KindText, Text: "ny"}})
+	b.ok(err)
+	if n := read(); n != 3 {
+		t.Errorf("read %d times after a change", n)
+	}
+}
+
 // TestCompletedIsKept: retention of completed orders is its own.
 func TestCompletedIsKept(t *testing.T) {
 	b := newBench(t)
@@ -639,6 +703,9 @@ func TestCompletedIsKept(t *testing.T) {
 	b.wait(2 * time.Hour)
 	orders.Due(b.service, ctx)
 	b.state(o.ID, signing.Completed)
+	if rows, err := b.store.Due(ctx, b.clock(), 10); err != nil || len(rows) != 0 {
+		t.Errorf("it stays due for ever: %d, %v", len(rows), err)
+	}
 	b.wait(365 * 24 * time.Hour)
 	orders.Due(b.service, ctx)
 	_, err := b.service.Order(ctx, "kommun", o.ID)
@@ -793,6 +860,40 @@ func TestSealing(t *testing.T) {
 	b.workAll()
 	if news := b.news(); completed != 1 || news[len(news)-1] != "order.completed" || len(news) != 4 {
 		t.Errorf("completed %d times, webhooks %v", completed, news)
+	}
+}
+
+// TestSealingAtOnce: several nodes may make the receipt; one is kept.
+func TestSealingAtOnce(t *testing.T) {
+	b := newBench(t)
+	w := wish()
+	w.Signatories = nil
+	o := b.create(w)
+	seal := b.service.Handlers()[orders.KindSeal].Do
+	entry := b.store.all[slices.IndexFunc(b.store.all, func(e outbox.Entry) bool { return e.Kind == orders.KindSeal })]
+	var group, all sync.WaitGroup
+	all.Add(3)
+	b.gate = func() {
+		all.Done()
+		all.Wait()
+	}
+	for range 3 {
+		group.Go(func() {
+			if err := seal(ctx, entry); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	b.state(o.ID, signing.Completed)
+	completed := 0
+	for _, e := range b.events(o.ID) {
+		if e == "order_completed" {
+			completed++
+		}
+	}
+	if completed != 1 || b.sealed != 3 {
+		t.Errorf("%d sealed, %d completed", b.sealed, completed)
 	}
 }
 

@@ -82,14 +82,11 @@ func (s *Service) turn(ctx context.Context, row Row) error {
 		case !a.now.Before(o.Deadline.Add(signing.Grace)):
 			a.note(audit.SigningExpired, nobody, "")
 			return a.planned(o.Expire(a.now))
-		case !a.now.Before(o.Deadline):
-			o.Reminded = a.now // too late for any
-			return nil
 		}
 		if next := o.NextReminder(); next.IsZero() || a.now.Before(next) {
 			return nil
 		}
-		// However many were missed, people get one.
+		// However many were missed, people get one; after the deadline none.
 		return a.planned(o.Remind(a.now))
 	})
 	if errors.Is(err, broker.ErrNotFound) {

@@ -68,6 +68,10 @@ func TestTwoSign(t *testing.T) {
 		}
 	}
 
+	telia := b.guest(two)
+	telia.Provider = providers.Telia // which the client does not offer
+	_, err := b.service.Visit(ctx, "kommun", o.ID, 2, telia)
+	b.is(err, orders.ErrLevel)
 	v, err := b.service.Visit(ctx, "kommun", o.ID, 2, b.guest(two))
 	b.ok(err)
 	if v.N != 2 || v.Asker != "Exempelby kommun" || len(v.Body.Documents) != 2 || v.Body.Documents[0].Content[1].Rows[0].Value != "Testbarn Hemlig" {
@@ -113,6 +117,10 @@ func TestTwoSign(t *testing.T) {
 	b.settle(b.proof(second))
 	b.settle(b.proof(second))
 	b.state(o.ID, signing.Sealing)
+	var ways int
+	if b.ok(b.db.Row(ctx, `SELECT count(*) FROM invitations`).Scan(&ways)); ways != 0 {
+		t.Errorf("%d ways in to what is signed", ways)
+	}
 	b.wait(time.Minute)
 	b.workAll()
 	b.state(o.ID, signing.Completed)

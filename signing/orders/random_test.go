@@ -221,6 +221,7 @@ func (l *life) end() signing.State {
 		l.wait(24 * time.Hour)
 		orders.Due(l.service, ctx)
 	}
+	l.workAll()
 	o := l.order(l.id)
 	if o.State == signing.Sealing {
 		l.t.Fatalf("still being sealed\n%s", l.log.String())
