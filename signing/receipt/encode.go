@@ -2,7 +2,6 @@ package receipt
 
 import (
 	"encoding/base64"
-	"errors"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -20,8 +19,6 @@ type encoder struct {
 	out []byte
 	bad bool // some text was not UTF-8
 }
-
-var errNotUTF8 = errors.New("receipt: text that is not UTF-8")
 
 func (e *encoder) raw(s string) { e.out = append(e.out, s...) }
 

@@ -98,7 +98,7 @@ func TestCheckSeesThroughCompression(t *testing.T) {
 
 func TestCheckFindsEveryChange(t *testing.T) {
 	w := newWriter(t)
-	base := made(t, w, twoPages(t))
+	base := made(t, w, threePages(t))
 	if _, _, err := w.Check(rewrite(t, base, same)); err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestCheckFindsEveryChange(t *testing.T) {
 
 func TestCheckFindsOtherKeysAndTrailers(t *testing.T) {
 	w := newWriter(t)
-	base := made(t, w, twoPages(t))
+	base := made(t, w, threePages(t))
 	f, err := pdf.Parse(base, pdf.DefaultLimits())
 	if err != nil {
 		t.Fatal(err)

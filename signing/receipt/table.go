@@ -79,7 +79,7 @@ func (g *grid) row(cells ...cell) {
 	height := g.set(cells)
 	if d.y+height > bottom && (height < (bottom-top)/3 || d.y+4*padding+3*bodyStyle.lead > bottom) {
 		g.turn()
-		height = g.set(cells) // the heading has used the room
+		g.set(cells) // again: the heading has used the room
 	}
 	d.open("TR", "")
 	g.cells = g.cells[:0]

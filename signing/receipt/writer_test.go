@@ -34,11 +34,11 @@ func TestGoldenReceipts(t *testing.T) {
 	}{
 		{"two guardians", preschool(t), "a22ba5a9ec9b540f95f10c10354a787664d020259b403a33f3567cb2a2efcdff"},
 		{"in English", english, "1c046c01bd6e8fb0db2f9ad2bc3eadbd7c20921ca6f2a048d6913b01177e782a"},
-		{"one signature", twoPages(t), "1e73f299b87e65375b10903e6fe2bc2f2d70adb1a30dbda4fcf31eba015027a6"},
+		{"one signature", threePages(t), "1e73f299b87e65375b10903e6fe2bc2f2d70adb1a30dbda4fcf31eba015027a6"},
 		{"sealed only", sealed, "62b44c9390f498ec299735b68eccb3ecdc029265432e90e7e9f8def8924f6cb6"},
 		{"sealed only, in English, no documents", sealedEnglish, "56e38a80ebc11bc204d9c3153b24bb860b31c168db505cedfc60e8576eea0a95"},
 		{"difficult", difficult(t), "ca53e3a06a114ef1886ed5fac708c0354c930554299730fbc4364a47378146ad"},
-		{"a hundred pages", hundredPages(t), "143270a659b6f46af3eb775e8bfc3542a3e83f956bf7908193108d47293f316e"},
+		{"a hundred pages", hundredPages(t), "5451b7aba457455cf8aaad5ae8ec0c33788a944c9193ba45250abc041071e288"},
 	} {
 		if got := graph(t, made(t, w, c.order)); got != c.want {
 			t.Errorf("%s: %s", c.name, got)
@@ -73,7 +73,7 @@ func TestSameInputSameBytes(t *testing.T) {
 
 func TestWriterIsSafeForConcurrentUse(t *testing.T) {
 	w := newWriter(t)
-	orders := []*order{preschool(t), twoPages(t), difficult(t)}
+	orders := []*order{preschool(t), threePages(t), difficult(t)}
 	var want [][]byte
 	for _, o := range orders {
 		want = append(want, made(t, newWriter(t), o)) // and o.k is whole
@@ -201,7 +201,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	// The writer is none the worse for it.
-	if !bytes.Equal(made(t, w, twoPages(t)), made(t, newWriter(t), twoPages(t))) {
+	if !bytes.Equal(made(t, w, threePages(t)), made(t, newWriter(t), threePages(t))) {
 		t.Error("other bytes after a refusal")
 	}
 }
