@@ -168,6 +168,8 @@ func (b *bench) failing(what string) error {
 
 // Client is orders.Clients.
 func (b *bench) Client(_ context.Context, id string) (broker.Client, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	c, ok := b.clients[id]
 	if !ok {
 		return c, broker.ErrNotFound
@@ -177,6 +179,15 @@ func (b *bench) Client(_ context.Context, id string) (broker.Client, error) {
 
 // txOf is a transaction, by a name that fits on a line.
 type txOf = sqldb.Tx
+
+// rename changes how a client calls itself.
+func (b *bench) rename(id, name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := b.clients[id]
+	c.AskingBody = name
+	b.clients[id] = c
+}
 
 type signer struct {
 	providers.Provider
