@@ -64,10 +64,12 @@ func TestRealReceipt(t *testing.T) {
 
 	people := sim.People()
 	for name, change := range map[string]func(*signing.Wish){
-		"two, Swedish":  func(*signing.Wish) {},
-		"sequential":    func(w *signing.Wish) { w.Sequence, w.Language = signing.Sequential, "en" },
-		"nobody":        func(w *signing.Wish) { w.Signatories = nil },
-		"odd texts":     func(w *signing.Wish) { w.Title, w.Message = `# *Stjärna* + 1 \ 2 <b> "x" 🙂`, "rad 1\n\n  - rad 2 | x\n" },
+		"two, Swedish": func(*signing.Wish) {},
+		"sequential":   func(w *signing.Wish) { w.Sequence, w.Language = signing.Sequential, "en" },
+		"nobody":       func(w *signing.Wish) { w.Signatories = nil },
+		"odd texts": func(w *signing.Wish) {
+			w.Title, w.Message = `# *Stjärna* + 1 \ 2 <b> "x" 🙂`, "rad 1\n\n  - rad 2 | x\n"
+		},
 		"after changes": func(w *signing.Wish) { w.Reference = "change" },
 	} {
 		w := wish()
