@@ -93,6 +93,11 @@ func (g *grid) row(cells ...cell) {
 	}
 	d.close()
 	for !g.draw(true) && !d.tooLarge {
+		if g.head == nil {
+			g.turn()
+			continue
+		}
+		// The headings need the room in which the rest of the row is kept.
 		at := append([]int(nil), d.cells...)
 		lines := append([]line(nil), d.lines...)
 		g.turn()
