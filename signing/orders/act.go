@@ -21,7 +21,7 @@ type act struct {
 	s       *Service
 	now     time.Time
 	row     Row
-	client  broker.Client // filled in where a rule asks about it
+	rebound bool // row.Body is another one than was loaded
 	effects []signing.Effect
 	change  Change // all but Row and what the effects become
 }
@@ -143,6 +143,9 @@ func (a *act) finish() (Change, error) {
 		return Change{}, err
 	}
 	c.Row = a.row
+	if !a.rebound {
+		c.Row.Body = nil
+	}
 	return c, nil
 }
 

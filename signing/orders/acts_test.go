@@ -701,13 +701,17 @@ func TestCompletedIsKept(t *testing.T) {
 	b.config.Keep.Completed = 3 * 365 * 24 * time.Hour // since then longer
 	b.again()
 	b.wait(2 * time.Hour)
+	b.ok(orders.Purge(b.service, ctx))
 	orders.Due(b.service, ctx)
 	b.state(o.ID, signing.Completed)
 	if rows, err := b.store.Due(ctx, b.clock(), 10); err != nil || len(rows) != 0 {
 		t.Errorf("it stays due for ever: %d, %v", len(rows), err)
 	}
-	b.wait(365 * 24 * time.Hour)
+	b.config.Keep.Completed = 24 * time.Hour // and now shorter
+	b.again()
+	b.wait(90 * 24 * time.Hour)
 	orders.Due(b.service, ctx)
+	b.ok(orders.Purge(b.service, ctx))
 	_, err := b.service.Order(ctx, "kommun", o.ID)
 	b.is(err, broker.ErrNotFound)
 }

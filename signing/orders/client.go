@@ -223,6 +223,7 @@ func (s *Service) revise(ctx context.Context, client, id string, do func(*act, *
 		if a.row.Body, err = k.sealBody(a.Order.Revision, b); err != nil {
 			return err
 		}
+		a.rebound = true
 		a.note(audit.SigningChanged, nobody, "")
 		return nil
 	})

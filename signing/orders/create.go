@@ -57,6 +57,7 @@ func (s *Service) Create(ctx context.Context, c broker.Client, w signing.Wish, k
 	if a.row.Body, err = k.sealBody(a.Order.Revision, b); err != nil {
 		return signing.Order{}, false, err
 	}
+	a.rebound = true
 	a.change.Persons = s.persons(&a.Order)
 	a.effects = a.Order.Begin(now)
 	a.note(audit.SigningCreated, personnummer.Number{}, "")

@@ -23,9 +23,9 @@ func (s *Service) Run(ctx context.Context) error {
 	var purged time.Time
 	for {
 		s.due(ctx)
-		if now := s.now(); s.Purge != nil && now.Sub(purged) >= purgeEvery {
+		if now := s.now(); now.Sub(purged) >= purgeEvery {
 			purged = now
-			if err := s.Purge(ctx, now); err != nil && ctx.Err() == nil {
+			if err := s.purge(ctx, now); err != nil && ctx.Err() == nil {
 				s.Log.ErrorContext(ctx, "orders: store not purged", "error", err)
 			}
 		}
@@ -38,6 +38,24 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-pause.C:
 		}
 	}
+}
+
+// purge erases what has been over for longer than anything is kept, whatever it
+// was to be erased by, and what the store itself need not keep.
+func (s *Service) purge(ctx context.Context, now time.Time) error {
+	rows, err := s.Store.Ended(ctx, now.Add(-max(s.Keep.Completed, s.Keep.Other)), handful)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if err := s.turn(ctx, row); err != nil {
+			return err
+		}
+	}
+	if s.Purge == nil {
+		return nil
+	}
+	return s.Purge(ctx, now)
 }
 
 // due does what is due now.

@@ -69,25 +69,35 @@ func (s *Service) ByToken(ctx context.Context, client, token string, g Guest) (i
 func (s *Service) invited(ctx context.Context, client string, hash []byte, g Guest) (string, int, error) {
 	id, n, err := s.Store.Invitation(ctx, client, hash)
 	if err != nil {
-		return "", 0, err
+		return "", 0, s.refused(ctx, client, "", g, err)
 	}
 	a, err := s.load(ctx, client, id)
 	if err != nil {
-		return "", 0, err
+		return "", 0, s.refused(ctx, client, "", g, err)
 	}
 	sig, err := s.guest(ctx, &a.Order, n, g)
 	if err == nil && !alive(&a.Order, sig) {
 		err = broker.ErrNotFound
 	}
-	if errors.Is(err, broker.ErrNotFound) {
-		if err := s.Audit.Record(ctx, s.event(audit.SigningInvitationRefused, a.now, client, id, g.Number, "")); err != nil {
-			return "", 0, err
-		}
-	}
 	if err != nil {
-		return "", 0, err
+		return "", 0, s.refused(ctx, client, id, g, err)
 	}
 	return id, n, nil
+}
+
+// refused notes that somebody came to what is not theirs, or not there: either
+// way, so that not even the time it takes tells them apart.
+func (s *Service) refused(ctx context.Context, client, id string, g Guest, err error) error {
+	if !errors.Is(err, broker.ErrNotFound) {
+		return err
+	}
+	if _, known := s.Clients.Client(ctx, client); known != nil {
+		client = "" // it may be anything
+	}
+	if err := s.Audit.Record(ctx, s.event(audit.SigningInvitationRefused, s.now(), client, id, g.Number, "")); err != nil {
+		return err
+	}
+	return broker.ErrNotFound
 }
 
 // alive tells whether ways in to a signatory still lead there. When an order is
@@ -231,7 +241,9 @@ func shown(o signing.Order, n int) signing.Order {
 // receipt, or gone.
 func (s *Service) Visit(ctx context.Context, client, id string, n int, g Guest) (Visit, error) {
 	var v Visit
+	there := ""
 	_, err := s.act(ctx, client, id, func(a *act) error {
+		there = id
 		sig, err := s.guest(ctx, &a.Order, n, g)
 		if err != nil {
 			return err
@@ -265,7 +277,7 @@ func (s *Service) Visit(ctx context.Context, client, id string, n int, g Guest) 
 		return nil
 	})
 	if err != nil {
-		return Visit{}, err
+		return Visit{}, s.refused(ctx, client, there, g, err)
 	}
 	return v, nil
 }

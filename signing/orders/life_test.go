@@ -187,7 +187,7 @@ func TestTwoSign(t *testing.T) {
 	if len(b.mails) != 2 || !strings.Contains(b.mails[1].Message.Text, orders.SignPath("kommun", o.ID, 2)) {
 		t.Errorf("%d mails", len(b.mails))
 	}
-	want := []string{"order_created", "invitation_refused *", "invitation_refused *", "order_opened *", "read documents *", "read document 2 *",
+	want := []string{"order_created", "invitation_refused *", "invitation_refused *", "invitation_refused *", "invitation_refused *", "invitation_refused *", "order_opened *", "read documents *", "read document 2 *",
 		"signature_begun *", "order_signed *", "signature_begun *", "order_signed *", "order_completed", "read receipt", "read receipt *", "read evidence"}
 	got := slices.DeleteFunc(b.events(o.ID), func(s string) bool { return s == "invitation_refused" })
 	if diff := cmp.Diff(want, got); diff != "" {

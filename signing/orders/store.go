@@ -20,7 +20,9 @@ type Row struct {
 	Version    int64
 	Head       []byte // signing.Order, sealed under the client's key
 	Key        []byte // the order's own key, sealed under the client's; nil once it is destroyed
-	Body       []byte // signing.Body, sealed under the order's key; nil once that is destroyed
+	// Body is signing.Body, sealed under the order's key, and gone with it. In a
+	// Change nil means: as before, as long as there is a Key.
+	Body []byte
 }
 
 // Part is one of an order's larger pieces: "file/1", "evidence/2", "receipt".
