@@ -4,9 +4,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# Programs that judge us from outside. Exact versions of npm packages stand in
-# cmd/judges/package.json.
-DEBIAN := chromium fonts-liberation zbar-tools apache2 libapache2-mod-auth-openidc xmlsec1 openssl
+# Programs that judge us from outside. Exact versions of packages of npm, PyPI and
+# Maven stand in cmd/judges: package.json, pyhanko.txt, verapdf/pom.xml.
+DEBIAN := chromium fonts-liberation zbar-tools apache2 libapache2-mod-auth-openidc xmlsec1 openssl qpdf poppler-utils mupdf-tools
 JUDGES := ./cmd/judges
 # Everything but the judges, which are not built with the race detector: their
 # browser protocol is large, and what they judge is built with it.
@@ -34,14 +34,25 @@ deps-system:
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 $(DEBIAN)
 
-# npm packages, into an ignored folder; any user. No lock file, since it would
-# name where this machine downloads from: package.json pins every package.
-deps-user: .deps/installed
+# Packages of npm, PyPI and Maven, into an ignored folder; any user. No lock files,
+# since they would name where this machine downloads from: every package that is
+# named is pinned.
+deps-user: .deps/npm .deps/pypi .deps/maven
 
-.deps/installed: cmd/judges/package.json
+.deps/npm: cmd/judges/package.json
 	@mkdir -p .deps
 	cp cmd/judges/package.json .deps/package.json
 	cd .deps && npm install --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
+.deps/pypi: cmd/judges/pyhanko.txt
+	@rm -rf .deps/python && mkdir -p .deps
+	python3 -m pip install --quiet --no-deps --only-binary :all: --disable-pip-version-check --root-user-action=ignore --target .deps/python -r $<
+	@touch $@
+
+.deps/maven: cmd/judges/verapdf/pom.xml
+	@rm -rf .deps/java && mkdir -p .deps
+	mvn -q -B -f $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DoutputDirectory=$(CURDIR)/.deps/java
 	@touch $@
 
 # What is missing of both, as far as this user may install it. Never a failure
@@ -50,8 +61,8 @@ deps-missing:
 	@if ! dpkg-query -W -f '$${db:Status-Abbrev}\n' $(DEBIAN) 2>/dev/null | grep -c '^ii' | grep -qx $(words $(DEBIAN)); then \
 		if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory deps-system || true; \
 		else echo 'some Debian packages are missing; as root: make deps-system'; fi; fi
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory deps-user || true; \
-		else echo 'npm is missing'; fi
+	@for program in npm python3 mvn; do command -v $$program >/dev/null || echo "$$program is missing"; done
+	@$(MAKE) --no-print-directory -k deps-user || true
 
 # A run begins with empty logs, since the last step searches them for personal
 # numbers. What lint or the fuzzers find does not keep the tests from running.
