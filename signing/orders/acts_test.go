@@ -212,6 +212,24 @@ func TestDoubleClick(t *testing.T) {
 	if len(b.begun) != n+1 {
 		t.Error("after one that did not begin, the next is taken for a second click")
 	}
+	// Nor is one that could not be stored.
+	b.wait(time.Minute)
+	for _, after := range []bool{false, true} {
+		b.store.cut = func(a bool) error {
+			if a == after {
+				return errCut
+			}
+			return nil
+		}
+		_, err := b.service.Sign(ctx, "kommun", o.ID, 1, b.guest(one), start)
+		b.is(err, errCut)
+		b.store.cut = nil
+	}
+	n = len(b.begun)
+	click(start)
+	if len(b.begun) != n+1 {
+		t.Error("after a power cut, the next is taken for a second click")
+	}
 	// Many at once.
 	b.wait(time.Minute)
 	n = len(b.begun)

@@ -93,8 +93,14 @@ func (s *Service) Sign(ctx context.Context, client, id string, n int, g Guest, s
 		a.noteEID(audit.SigningBegun, sig.Number, "", string(eid), info.ID, info.Instance)
 		return nil
 	})
-	if err != nil || eid != begin.ID {
-		return eid, err
+	if err != nil {
+		if begin.ID != "" {
+			s.mayClickAgain(ctx, begin)
+		}
+		return "", err
+	}
+	if eid != begin.ID {
+		return eid, nil
 	}
 	if err := s.Begin(ctx, begin); err != nil {
 		s.mayClickAgain(ctx, begin)
