@@ -539,7 +539,7 @@ func TestEnds(t *testing.T) {
 		},
 		signing.Expired: func(b *bench, id string) error {
 			b.wait(30*24*time.Hour + signing.Grace)
-			orders.Due(b.service, ctx)
+			orders.Due(ctx, b.service)
 			return nil
 		},
 	} {
@@ -593,10 +593,10 @@ func TestEnds(t *testing.T) {
 			_, err = b.service.Remind(ctx, "kommun", o.ID)
 			b.is(err, signing.ErrOver)
 			b.wait(89 * 24 * time.Hour)
-			orders.Due(b.service, ctx)
+			orders.Due(ctx, b.service)
 			b.state(o.ID, name)
 			b.wait(2 * 24 * time.Hour)
-			orders.Due(b.service, ctx)
+			orders.Due(ctx, b.service)
 			_, err = b.service.Order(ctx, "kommun", o.ID)
 			b.is(err, broker.ErrNotFound)
 		})
@@ -611,8 +611,8 @@ func TestReminders(t *testing.T) {
 	o := b.create(w)
 	b.workAll()
 	count := func() int {
-		orders.Due(b.service, ctx)
-		orders.Due(b.service, ctx)
+		orders.Due(ctx, b.service)
+		orders.Due(ctx, b.service)
 		b.workAll()
 		return len(b.mails) - 1
 	}
@@ -625,7 +625,7 @@ func TestReminders(t *testing.T) {
 		}
 		row, err := b.store.Order(ctx, "kommun", o.ID)
 		b.ok(err)
-		b.ok(orders.Turn(b.service, ctx, row)) // as another node that looked it up before
+		b.ok(orders.Turn(ctx, b.service, row)) // as another node that looked it up before
 		if got := count(); got != step.want {
 			t.Errorf("what had been done was done again: %d reminders", got)
 		}
@@ -663,8 +663,8 @@ func TestNoReminderTooLate(t *testing.T) {
 	b.create(w)
 	b.workAll()
 	b.wait(48*time.Hour + time.Minute)
-	orders.Due(b.service, ctx)
-	orders.Due(b.service, ctx)
+	orders.Due(ctx, b.service)
+	orders.Due(ctx, b.service)
 	if b.workAll(); len(b.mails) != 1 {
 		t.Errorf("reminded after the deadline: %d", len(b.mails))
 	}
@@ -714,13 +714,13 @@ func TestCompletedIsKept(t *testing.T) {
 		t.Error("sealed alone, and no time")
 	}
 	b.wait(2*365*24*time.Hour - time.Hour)
-	orders.Due(b.service, ctx)
+	orders.Due(ctx, b.service)
 	b.state(o.ID, signing.Completed)
 	b.config.Keep.Completed = 3 * 365 * 24 * time.Hour // since then longer
 	b.again()
 	b.wait(2 * time.Hour)
-	b.ok(orders.Purge(b.service, ctx))
-	orders.Due(b.service, ctx)
+	b.ok(orders.Purge(ctx, b.service))
+	orders.Due(ctx, b.service)
 	b.state(o.ID, signing.Completed)
 	if rows, err := b.store.Due(ctx, b.clock(), 10); err != nil || len(rows) != 0 {
 		t.Errorf("it stays due for ever: %d, %v", len(rows), err)
@@ -728,8 +728,8 @@ func TestCompletedIsKept(t *testing.T) {
 	b.config.Keep.Completed = 24 * time.Hour // and now shorter
 	b.again()
 	b.wait(90 * 24 * time.Hour)
-	orders.Due(b.service, ctx)
-	b.ok(orders.Purge(b.service, ctx))
+	orders.Due(ctx, b.service)
+	b.ok(orders.Purge(ctx, b.service))
 	_, err := b.service.Order(ctx, "kommun", o.ID)
 	b.is(err, broker.ErrNotFound)
 }
@@ -975,7 +975,7 @@ func TestAtOnce(t *testing.T) {
 				}
 			})
 		}
-		group.Go(func() { orders.Due(b.service, ctx) })
+		group.Go(func() { orders.Due(ctx, b.service) })
 	}
 	group.Wait()
 	b.state(o.ID, signing.Sealing)

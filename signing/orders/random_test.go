@@ -106,7 +106,7 @@ func (l *life) step() {
 	case k < 84:
 		l.wait(time.Duration(l.r.IntN(12)) * time.Hour)
 	case k < 88:
-		orders.Due(l.service, ctx)
+		orders.Due(ctx, l.service)
 	case k < 91:
 		_, err = l.service.Change(ctx, "kommun", l.id, []signing.Document{{Name: "Ny", Kind: signing.KindText, Text: fmt.Sprint(l.r.Int())}})
 	case k < 93:
@@ -219,7 +219,7 @@ func (l *life) end() signing.State {
 	for range 3 {
 		l.workAll()
 		l.wait(24 * time.Hour)
-		orders.Due(l.service, ctx)
+		orders.Due(ctx, l.service)
 	}
 	l.workAll()
 	o := l.order(l.id)
@@ -228,7 +228,7 @@ func (l *life) end() signing.State {
 	}
 	if o.State == signing.Open {
 		l.wait(o.Deadline.Sub(l.clock()) + signing.Grace)
-		orders.Due(l.service, ctx)
+		orders.Due(ctx, l.service)
 		l.workAll()
 		o = l.order(l.id)
 	}
