@@ -64,8 +64,10 @@ func Open(ctx context.Context, path string, d Durability) (*DB, error) {
 	}
 	db := &DB{reads: map[string]*sql.Stmt{}}
 	var err error
+	// What is removed is overwritten where that costs no further write: keys that
+	// are destroyed are small, and what large pages held under them is then noise.
 	if db.writers, err = sql.Open("sqlite", dsn(path,
-		"journal_mode(WAL)", "synchronous("+string(d)+")", "foreign_keys(1)", "wal_autocheckpoint(4000)", "journal_size_limit(33554432)")); err != nil {
+		"journal_mode(WAL)", "synchronous("+string(d)+")", "foreign_keys(1)", "secure_delete(FAST)", "wal_autocheckpoint(4000)", "journal_size_limit(33554432)")); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	db.writers.SetMaxOpenConns(1)
