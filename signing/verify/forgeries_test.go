@@ -336,6 +336,11 @@ func insides() []inside {
 		{"a document that is not a source", no, verify.ContentFailure, verify.CheckManifest, func(t *testing.T, _ *genuine, d *verifytest.Draft) {
 			d.Named(t, "handling-3.pdf").Relationship = "Alternative"
 		}, nil},
+		{"no document at all", no, verify.ContentFailure, verify.CheckManifest, nil, func(t *testing.T, g *genuine) []byte {
+			d := g.NewDraft().Signatory(t, one)
+			d.Kvittens.Documents = []receipt.Document{}
+			return d.Sign(t).Sealed(t)
+		}},
 		{"two documents of one file", no, verify.ContentFailure, verify.CheckManifest, nil, resigned(func(t *testing.T, d *verifytest.Draft) {
 			d.Manifest.Documents = append(d.Manifest.Documents, d.Manifest.Documents[2])
 			d.Kvittens.Documents = append(d.Kvittens.Documents, d.Kvittens.Documents[2])

@@ -39,8 +39,9 @@ const (
 // In a Valid one each person's name, number, e-ID, level, time and text are
 // proven by the e-ID; the order, its title, message, reference, documents and
 // signatories by every signature. The sealer alone vouches for the rest: the
-// client's name where nobody signed, when the order was made, and the time of
-// the seal.
+// client's name where nobody signed, when the order was made, whether BankID was
+// begun as Mobilt BankID (where the policy does not tell), and the time of the
+// seal. Nothing tells whether the seal's certificate was revoked then.
 type Report struct {
 	Verdict Verdict `json:"verdict"`
 	// Code says why not: empty when Valid. It is that of the worst thing found.

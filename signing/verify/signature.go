@@ -20,7 +20,7 @@ type claim struct {
 	proof    providers.Evidence
 	shown    string             // the text without marks of a format
 	identity providers.Identity // once the proof is verified
-	at       time.Time          // of the verification
+	at       time.Time          // nothing that was proven later is believed
 }
 
 // signature verifies one e-ID signature against what the receipt says of it, and
@@ -28,6 +28,11 @@ type claim struct {
 // can be judged without it.
 func (v *Verifier) signature(in *read, i int, at time.Time) (Signature, *fault) {
 	c := &claim{Signature: in.k.Signatures[i], in: in, who: in.m.Signatories[i], at: at}
+	// A clock that is slow by less than a seal may be ahead of it makes no forgery
+	// of a fresh receipt.
+	if sealed := in.seal.ClaimedAt; sealed.After(at) {
+		c.at = sealed
+	}
 	s := Signature{N: c.Signatory, Checks: []Check{}}
 	for _, step := range []struct {
 		check, code string
@@ -61,7 +66,8 @@ func (v *Verifier) signature(in *read, i int, at time.Time) (Signature, *fault) 
 }
 
 // text: the text is one that VisibleText makes of the manifest. Whether it was
-// shown is the proof's to say.
+// shown is the proof's to say, and so is whether the manifest's digest was signed
+// with it where the text has not the whole of it.
 func text(c *claim) error {
 	for _, lang := range []string{"sv", "en"} {
 		for _, whole := range []bool{false, true} {

@@ -168,6 +168,9 @@ func (v *Verifier) manifest(in *read) error {
 	if _, in.manifest, err = in.m.Encode(); err != nil {
 		return err
 	}
+	if len(in.m.Documents) == 0 {
+		return errors.New("there is no document")
+	}
 	if url := in.k.VerifyURL; url != "" && !strings.HasPrefix(url, in.m.Issuer+"/") {
 		return errors.New("the address for verification is not the issuer's")
 	}
