@@ -18,6 +18,7 @@ type person struct {
 	Number string   `json:"pnr"`
 	Name   string   `json:"name"`
 	Flags  []string `json:"flags"`
+	place  int      // in the list
 }
 
 // call makes one call; into may be nil.
@@ -57,6 +58,9 @@ func (c control) persons(t testing.TB) []person {
 	var list []person
 	if err := c.call("GET", "persons", nil, &list); err != nil {
 		t.Fatal(err)
+	}
+	for i := range list {
+		list[i].place = i
 	}
 	return list
 }

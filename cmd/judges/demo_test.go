@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -18,8 +20,11 @@ const (
 
 // A demo is a running cmd/demo.
 type demo struct {
-	data  string
-	phone control
+	data   string
+	phone  control
+	late   order        // signed by nobody until its time is out
+	used   atomic.Int32 // persons who were asked to sign something
+	sigill sync.Once    // the production program is built
 }
 
 // Further clients of the demo: one that turns people away, for the page that
@@ -76,6 +81,7 @@ func startDemo(t *testing.T) *demo {
 func TestDemo(t *testing.T) {
 	judged(t)
 	d := startDemo(t)
+	d.late = d.beginLate(t)
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *demo)
@@ -93,6 +99,7 @@ func TestDemo(t *testing.T) {
 		{"Chromium/Language", testLanguage},
 		{"Chromium/Refusals", testRefusals},
 		{"Chromium/Logout", testLogout},
+		{"Signing", testSigning},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, d) })
 	}

@@ -149,29 +149,31 @@ func (t *together) blank(w http.ResponseWriter, r *http.Request) {
 }
 
 func (t *together) showBlank(w http.ResponseWriter, r *http.Request, status int, l look, f form, mistakes []mistake) {
-	v := blankView{look: l, Form: f, Mistakes: mistakes, Mine: t.sentBy(maker(r))}
+	v := blankView{look: l, Form: f, Mistakes: mistakes, Mine: t.sentBy(l, maker(r))}
 	t.app.render(w, status, "blank", v)
 }
 
 // sentBy lists the cases of a browser, the newest first.
-func (t *together) sentBy(owner string) []line {
+func (t *together) sentBy(l look, owner string) []line {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	keys := slices.SortedFunc(maps.Keys(t.cases), func(a, b string) int { return t.cases[b].sent.Compare(t.cases[a].sent) })
 	var out []line
 	for _, key := range keys {
 		if e := t.cases[key]; e.owner == owner {
-			out = append(out, line{"/sign/" + key, e.title, reference(key) + ", " + t.when(e.sent)})
+			out = append(out, line{"/sign/" + key, e.title, reference(key) + ", " + t.when(l)(e.sent)})
 		}
 	}
 	return out
 }
 
-func (t *together) when(at time.Time) string {
-	if at.IsZero() {
-		return ""
+// when says a time the way people do.
+func (t *together) when(l look) func(time.Time) string {
+	return func(at time.Time) string {
+		at = at.In(t.zone)
+		month := [...]string{"januari", "februari", "mars", "april", "maj", "juni", "juli", "augusti", "september", "oktober", "november", "december"}[at.Month()-1]
+		return l.T(at.Format("2 ")+month+at.Format(" 2006 kl. 15.04"), at.Format("2 January 2006 at 15:04"))
 	}
-	return at.In(t.zone).Format("2006-01-02 15:04")
 }
 
 // send makes an order of the form.
@@ -261,7 +263,7 @@ type statusView struct {
 	look
 	Self, Title, Reference, State, Lead, Deadline, Note string
 	Steps                                               []step
-	Open, Done                                          bool
+	Open, Moves, Done                                   bool // Moves: more will happen
 	Events                                              []told
 	Issuer                                              string
 }
@@ -282,11 +284,11 @@ func (t *together) status(w http.ResponseWriter, r *http.Request, l look, e erra
 		return
 	}
 	v := statusView{
-		look: l, Self: "/sign/" + r.PathValue("key"), Title: o.Title, Reference: o.Reference, Deadline: t.when(o.Deadline), State: o.State,
-		Open: o.State == "open", Done: o.State == "completed", Note: l.note(r.URL.Query().Get("note")), Lead: l.lead(o, t.when), Issuer: t.app.Issuer,
+		look: l, Self: "/sign/" + r.PathValue("key"), Title: o.Title, Reference: o.Reference, Deadline: t.when(l)(o.Deadline), State: o.State,
+		Open: o.State == "open", Moves: o.State == "open" || o.State == "sealing", Done: o.State == "completed", Note: l.note(r.URL.Query().Get("note")), Lead: l.lead(o, t.when(l)), Issuer: t.app.Issuer,
 	}
 	for _, s := range o.Signatories {
-		v.Steps = append(v.Steps, l.step(o, s, t.when))
+		v.Steps = append(v.Steps, l.step(o, s, t.when(l)))
 	}
 	for _, e := range t.hooks.of(o.ID) {
 		v.Events = append(v.Events, told{e.At.In(t.zone).Format("15:04:05"), e.Type, e.ID})
