@@ -40,7 +40,9 @@ type Config struct {
 	Clients string // file with further clients
 	// FreePorts listens on ports that are free, for tests.
 	FreePorts bool
-	Limits    flow.Limits // of the broker, for tests
+	Limits    flow.Limits   // of the broker, for tests
+	Due       time.Duration // how often signing orders are looked through, for tests
+	Now       func() time.Time
 	Simulator func(*testidp.Config)
 	Log       *slog.Logger // default: DATA/sigill.log, and what is wrong to Err
 	Out, Err  io.Writer    // for people; default: nobody
@@ -69,6 +71,9 @@ func Run(ctx context.Context, c Config) error {
 	}
 	if c.Err == nil {
 		c.Err = io.Discard
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	release, err := prepare(c)
 	if err != nil {
@@ -149,7 +154,7 @@ func openLog(c Config) (*slog.Logger, func(), error) {
 }
 
 func startSimulators(ctx context.Context, c Config, log *slog.Logger) (*testidp.Server, error) {
-	s := testidp.Config{Log: slog.New(slog.NewMultiHandler(log.Handler(), progress{c.Out}))}
+	s := testidp.Config{Now: c.Now, Log: slog.New(slog.NewMultiHandler(log.Handler(), progress{c.Out}))}
 	if c.FreePorts {
 		s.Listen, s.BankIDListen = "localhost:0", "localhost:0"
 	}
@@ -235,7 +240,7 @@ func compose(ctx context.Context, c Config, l listeners, simulators *testidp.Ser
 			return nil, nil, err
 		}
 	}
-	if err := makeSigning(c.Data, material, time.Now()); err != nil {
+	if err := makeSigning(c.Data, material, c.Now()); err != nil {
 		return nil, nil, err
 	}
 	text, err := installation(at, material, simulators.MailAddress(), simulators.ElksURL()+"/a1/sms", sweden, appKey)
@@ -258,7 +263,7 @@ func compose(ctx context.Context, c Config, l listeners, simulators *testidp.Ser
 		settings.Clients = append(settings.Clients, more...)
 	}
 	broker, err := node.New(ctx, node.Config{
-		Settings: settings, Listener: l.broker, AdminListener: l.admin, Limits: c.Limits, Log: log,
+		Settings: settings, Listener: l.broker, AdminListener: l.admin, Limits: c.Limits, Due: c.Due, Now: c.Now, Log: log,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -274,7 +279,7 @@ func compose(ctx context.Context, c Config, l listeners, simulators *testidp.Ser
 	app, err := exampleapp.New(exampleapp.Config{
 		Issuer: at.Issuer, BaseURL: at.App, ClientID: "demo-app", KeyID: appKey.KID, Key: signer,
 		Scopes: []string{"https://id.oidc.se/scope/naturalPersonInfo", "https://id.oidc.se/scope/naturalPersonNumber"},
-		Phone:  simulators.URL() + "/", Log: log,
+		Phone:  simulators.URL() + "/", Now: c.Now, Log: log,
 		Signing: exampleapp.Signing{
 			ClientID: "demo-signer", Secret: "demo-signer-secret", WebhookSecret: string(hook), People: signers(simulators.People()),
 		},
