@@ -754,8 +754,8 @@ func TestPanic(t *testing.T) {
 			case 1:
 				panic("secret of " + e.ID)
 			case 2:
-				var none map[string]int
-				none["x"] = 1
+				var none []int
+				none[len(e.ID)] = 1
 			}
 			return nil
 		})})
