@@ -305,6 +305,12 @@ func insides() []inside {
 		{"another name of the e-ID", no, verify.StatementFailure, verify.CheckStatement, signature(func(s *receipt.Signature) { s.ProviderName = "BankID på kort" }), nil},
 		{"a level that is none", no, verify.StatementFailure, verify.CheckStatement, signature(func(s *receipt.Signature) { s.Level = "loa4" }), nil},
 		{"a higher level", maybe, verify.LevelNotConfirmed, verify.CheckStatement, signature(func(s *receipt.Signature) { s.Level = "loa3" }), nil},
+		{"a higher level, and another name for the other", no, verify.StatementFailure, verify.CheckStatement, kvittens(func(k *receipt.Kvittens) {
+			k.Signatures[0].Level, k.Signatures[1].Name = "loa3", "Testperson Tre"
+		}), nil},
+		{"another name, and another text for the other", no, verify.StatementFailure, verify.CheckStatement, kvittens(func(k *receipt.Kvittens) {
+			k.Signatures[0].Name, k.Signatures[1].Text = "Testperson Tre", "Jag godkänner."
+		}), nil},
 		{"another policy", no, verify.StatementFailure, verify.CheckStatement, signature(func(s *receipt.Signature) { s.Policy = "1.2.3.4.10" }), nil},
 		{"another time", no, verify.StatementFailure, verify.CheckStatement, signature(func(s *receipt.Signature) { s.At = s.At.Add(-time.Second) }), nil},
 		{"begun after it was signed", no, verify.StatementFailure, verify.CheckTimes, signature(func(s *receipt.Signature) { s.Started = s.At.Add(time.Hour) }), nil},
@@ -366,6 +372,9 @@ func insides() []inside {
 		}, nil},
 		{"the revocation answer that of another proof", no, verify.EvidenceFailure, verify.CheckEvidence, func(t *testing.T, _ *genuine, d *verifytest.Draft) {
 			d.Named(t, "signatur-2-ocsp.der").Bytes = d.Named(t, "signatur-1-ocsp.der").Bytes
+		}, nil},
+		{"the relationship of a proof's part altered", no, verify.EvidenceFailure, verify.CheckEvidence, func(t *testing.T, _ *genuine, d *verifytest.Draft) {
+			d.Named(t, "signatur-2.xml").Relationship = "Supplement"
 		}, nil},
 		{"the type of a proof's part altered", no, verify.EvidenceFailure, verify.CheckEvidence, func(t *testing.T, _ *genuine, d *verifytest.Draft) {
 			d.Named(t, "signatur-2.xml").Type = "text/html"
@@ -649,6 +658,7 @@ func TestNotAReceipt(t *testing.T) {
 		{"all but the last byte", sealed[:len(sealed)-1], verify.Invalid, pades.FormatFailure},
 		{"one and a line break", append(slices.Clone(sealed), '\n'), verify.Invalid, pades.FormatFailure},
 		{"a line break and one", append([]byte{'\n'}, sealed...), verify.Invalid, pades.FormatFailure},
+		{"a line break and the beginning of one", append([]byte{'\n'}, sealed[:200]...), verify.Invalid, pades.FormatFailure},
 		{"two", append(slices.Clone(sealed), sealed...), verify.Invalid, pades.FormatFailure},
 		{"one in base64", []byte(base64.StdEncoding.EncodeToString(sealed)), verify.Unreadable, pades.Unreadable},
 		{"one whose first byte was changed", append([]byte{'&'}, sealed[1:]...), verify.Invalid, pades.FormatFailure},
