@@ -202,8 +202,12 @@ func (t *together) send(w http.ResponseWriter, r *http.Request) {
 	t.mu.Lock()
 	before, sent := t.cases[f.Key]
 	t.mu.Unlock()
-	if sent && before.owner == owner { // pressed twice
+	switch {
+	case sent && before.owner == owner: // pressed twice
 		http.Redirect(w, r, "/sign/"+f.Key, http.StatusSeeOther)
+		return
+	case sent:
+		t.sentBefore(w, l)
 		return
 	}
 	o, err := t.desk.create(r.Context(), f.wish(l, t.app.BaseURL, t.app.Now()), f.Key)
@@ -213,7 +217,7 @@ func (t *together) send(w http.ResponseWriter, r *http.Request) {
 		t.showBlank(w, r, http.StatusUnprocessableEntity, l, f, l.mistakes(no))
 		return
 	case errors.As(err, &no) && no.Code == "idempotency_mismatch":
-		t.tell(w, l, http.StatusConflict, l.T("Det här formuläret är redan skickat. Börja på ett nytt.", "This form has been sent already. Start a new one."))
+		t.sentBefore(w, l)
 		return
 	case err != nil:
 		t.app.Log.Error("example application: order", "error", err)
@@ -228,6 +232,10 @@ func (t *together) send(w http.ResponseWriter, r *http.Request) {
 	t.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{Name: makerCook, Value: owner, Path: "/sign/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, "/sign/"+f.Key, http.StatusSeeOther)
+}
+
+func (t *together) sentBefore(w http.ResponseWriter, l look) {
+	t.tell(w, l, http.StatusConflict, l.T("Det här formuläret är redan skickat. Börja på ett nytt.", "This form has been sent already. Start a new one."))
 }
 
 // owned lets only the browser that sent an order in.
