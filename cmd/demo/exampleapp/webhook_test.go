@@ -92,7 +92,7 @@ func TestTake(t *testing.T) {
 		want     int
 	}{
 		{"a", signed, 'k', 204}, {"a", signed, 'k', 204}, {"b", signed, 'x', 401}, {"c", other, 'k', 204},
-		{"d", "no JSON", 'k', 400}, {"e", strings.Repeat(" ", mostHook+1), 'k', 413},
+		{"", signed, 'k', 401}, {"d", "no JSON", 'k', 400}, {"e", strings.Repeat(" ", mostHook+1), 'k', 413},
 	} {
 		if got := post(c.id, c.body, c.key); got != c.want {
 			t.Errorf("%d: %d, want %d", i, got, c.want)
