@@ -122,13 +122,13 @@ func (w Words) Check(name string) string {
 	return name
 }
 
-// Level is a level of assurance.
+// Level is a level of assurance, as on the pages of a receipt.
 func (w Words) Level(level string) string {
 	switch level {
 	case "loa3":
-		return w.pick("tillitsnivå 3, från en tjänst som är godkänd", "level 3, from an approved service")
+		return w.pick("tillitsnivå 3", "level of assurance 3")
 	case "uncertified-loa3":
-		return w.pick("tillitsnivå 3, från en tjänst som inte själv är granskad", "level 3, from a service that is not itself approved")
+		return w.pick("tillitsnivå 3 (e-legitimationens egen; tjänsten är inte själv granskad)", "level of assurance 3 (the e-ID’s own; the service is not itself certified)")
 	}
 	return level
 }
