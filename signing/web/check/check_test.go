@@ -32,7 +32,7 @@ func (v *verdicts) Verify(file []byte, at time.Time) verify.Report {
 		r.Seal = &verify.Seal{Organisation: "Exempelby kommun", Certificate: "Exempelby Seal", ClaimedAt: at}
 		r.Order = &verify.Order{ID: "o1", Client: "Exempelby kommun", Title: "Ansökan <b>om</b> plats", Reference: "F-1", CompletedAt: at, SHA256: strings.Repeat("ab", 32), Names: []string{"Ansökan", "Bilaga"}}
 		r.Signatures = []verify.Signature{
-			{N: 1, Name: "Testperson Ett", Person: "19900101-****", ProviderName: "Mobilt BankID", Level: "loa3", At: at, Text: "# Underskrift\n\nrad", Checks: r.Checks},
+			{N: 1, Name: "Testperson Ett", Person: "19900101-****", ProviderName: "Mobilt BankID", Level: "loa3", At: at, Shown: "Underskrift\n\nrad", Checks: r.Checks},
 			{N: 2, Checks: []verify.Check{{Name: verify.CheckEvidence, Problem: "no"}}},
 		}
 	}

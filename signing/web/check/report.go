@@ -8,7 +8,7 @@ import (
 
 // answer is what the page shows of a report.
 type answer struct {
-	Self, Sign, Icon, Verdict, Advice, Code string
+	Self, Sign, Icon, Verdict, Reason, Advice, Code string
 	Checks                                  []row
 	Seal                                    []fact
 	Title                                   string
@@ -28,7 +28,7 @@ type signature struct {
 // shown puts a report in the words of a language.
 func shown(r verify.Report, lang string) answer {
 	w := verify.In(lang)
-	a := answer{Self: Path, Verdict: w.Verdict(r), Advice: w.Advice(r), Code: r.Code, Checks: rows(w, r.Checks)}
+	a := answer{Self: Path, Verdict: w.Verdict(r), Reason: w.Reason(r), Advice: w.Advice(r), Code: r.Code, Checks: rows(w, r.Checks)}
 	switch r.Verdict {
 	case verify.Valid:
 		a.Icon = "check"
@@ -63,7 +63,7 @@ func shown(r verify.Report, lang string) answer {
 		a.Order = append(a.Order, fact{label("Order-id", "Order id"), o.ID}, fact{label("Kontrollsumma för allt (SHA-256)", "Checksum of everything (SHA-256)"), o.SHA256})
 	}
 	for _, s := range r.Signatures {
-		shown := signature{Name: s.Name, Person: s.Person, EID: s.ProviderName, Text: s.Text, Checks: rows(w, s.Checks)}
+		shown := signature{Name: s.Name, Person: s.Person, EID: s.ProviderName, Text: s.Shown, Checks: rows(w, s.Checks)}
 		if s.Person != "" {
 			shown.Level, shown.At = w.Level(s.Level), w.Time(s.At)
 		}
