@@ -72,11 +72,12 @@ const (
 
 // premisesWish says how premises differ from others.
 type premisesWish struct {
-	process bool   // the broker is the production program
-	log     string // name of its log
-	more    string // lines of configuration
-	signing string // lines of configuration of the signing room
-	simple  bool   // no mail server and no SMS gateway
+	process bool             // the broker is the production program
+	log     string           // name of its log
+	more    string           // lines of configuration
+	signing string           // lines of configuration of the signing room
+	simple  bool             // no mail server and no SMS gateway
+	before  func(dir string) // called before the broker starts first
 	tune    func(*node.Config)
 }
 
@@ -152,6 +153,9 @@ signing:
 %[11]s%[12]sclients:
 %[13]s`, p.issuer, port, admin, rates(w.more), testidp.RPCertificateFile, testidp.RPKeyFile, m.BankIDURL, testidp.TLSRootFile, testidp.SignatureRootFile,
 		m.AppURL, ways, w.signing, clients.String()))
+	if w.before != nil {
+		w.before(p.dir)
+	}
 	if w.process {
 		p.processes = build(t, "sigill")
 		p.serve(w.log)
@@ -410,6 +414,19 @@ func (p *premises) call(client, method, path string, body any, headers ...string
 		p.t.Fatal(err)
 	}
 	return a
+}
+
+// placeOf is a signatory's place in an order of the asker's.
+func (p *premises) placeOf(order string, n int) string {
+	return fmt.Sprintf("%s/signing/%s/o/%s/%d", p.issuer, asker, order, n)
+}
+
+// audited lets the program itself verify what it wrote.
+func (p *premises) audited() {
+	p.t.Helper()
+	if text, err := exec.Command(p.processes, "audit", "verify", "--config", filepath.Join(p.dir, "sigill.yaml")).CombinedOutput(); err != nil {
+		p.t.Errorf("the audit does not verify: %v\n%s", err, text)
+	}
 }
 
 // An apiOrder is what the API tells of an order.

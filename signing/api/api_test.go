@@ -355,7 +355,7 @@ func TestSizes(t *testing.T) {
 	r.Header.Set("Idempotency-Key", "k")
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
-	if w.Code != 413 || endless.read > 4<<20 {
+	if w.Code != 413 || endless.read > 6<<20 {
 		t.Errorf("%d after %d bytes", w.Code, endless.read)
 	}
 	// One that breaks off is nobody's order.

@@ -23,9 +23,16 @@ func read(w http.ResponseWriter, r *http.Request, most int64, into any) ([]byte,
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: codeBody, detail: "send application/json"}
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	if r.ContentLength > most && r.Header.Get("Expect") != "" {
+		return nil, &refusal{status: http.StatusRequestEntityTooLarge, code: codeTooLarge} // before it is sent
+	}
+	body := r.Body
+	raw, err := io.ReadAll(http.MaxBytesReader(w, body, most))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
+		// Who is still sending when we hang up hears no answer. Who sends without
+		// end has to.
+		_, _ = io.Copy(io.Discard, io.LimitReader(body, most))
 		return nil, &refusal{status: http.StatusRequestEntityTooLarge, code: codeTooLarge}
 	}
 	if err != nil {
