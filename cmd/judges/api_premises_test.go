@@ -267,11 +267,12 @@ func (p *premises) run(w premisesWish) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()
+	t := p.t
 	p.stop = sync.OnceFunc(func() {
 		http.DefaultClient.CloseIdleConnections()
 		stop()
 		if err := <-ended; err != nil {
-			p.t.Errorf("node: %v", err)
+			t.Errorf("node: %v", err)
 		}
 		log.Close()
 	})

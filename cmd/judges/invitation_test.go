@@ -82,7 +82,7 @@ func (x *abused) at(n int) string {
 	return fmt.Sprintf("%s/signing/%s/o/%s/%d", x.issuer, asker, x.o.ID, n)
 }
 
-// false gives an address that looks the same and leads to nothing.
+// guessed gives an address that looks the same and leads to nothing.
 func guessed(address string) string {
 	parts := strings.Split(address, "/")
 	for i, part := range parts {
@@ -243,6 +243,9 @@ func testStrangers(t *testing.T, p *premises) {
 			is := g.raw(probe.method, probe.address, probe.form)
 			would := g.raw(probe.method, guessed(probe.address), probe.form)
 			asked += 2
+			if is[0] < '2' || is[0] > '5' {
+				t.Fatalf("%s %s: %s", probe.method, probe.address, is)
+			}
 			if is != would {
 				t.Errorf("%s sees a difference at %s %s:\n%s", name, probe.method, names.ReplaceAllString(probe.address, "/$1/NAME"), cmp.Diff(would, is))
 			}
@@ -254,6 +257,12 @@ func testStrangers(t *testing.T, p *premises) {
 		}
 	}
 	x.untouched("strangers")
+	// Whose it is sees the difference, or nothing was compared.
+	for _, address := range []string{x.link, x.at(2), x.at(2) + "/documents/2", x.at(2) + "/e/" + eid} {
+		if owner.raw("GET", address, nil) == owner.raw("GET", guessed(address), nil) {
+			t.Errorf("whose it is sees no difference at %s", names.ReplaceAllString(address, "/$1/NAME"))
+		}
+	}
 	t.Logf("%d answers compared", asked)
 	// The owner of the link goes on as if nothing had been.
 	to, _, err := owner.proves(wait)

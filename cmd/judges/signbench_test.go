@@ -197,13 +197,10 @@ func pagesOf(b *testing.B, file []byte) int {
 		b.Fatal(err)
 	}
 	n := 0
-	for _, r := range f.Revisions {
-		for _, o := range r.Objects {
-			if d, ok := o.Object.(pdf.Dict); ok && d["Type"] == pdf.Name("Page") {
-				n++
-			}
+	for _, o := range f.Revisions[0].Objects { // the seal writes a page again
+		if d, ok := o.Object.(pdf.Dict); ok && d["Type"] == pdf.Name("Page") {
+			n++
 		}
-		break // later revisions write pages again
 	}
 	return n
 }
