@@ -226,6 +226,23 @@ func (w *walker) page(t testing.TB, address string, names ...string) (int, strin
 	return at.status, at.body
 }
 
+// judgeInBoth judges a page in one language and then in the other.
+func (x *tab) judgeInBoth(name string) {
+	x.t.Helper()
+	for range languages {
+		x.judge(name)
+		x.lang = map[string]string{"sv": "en", "en": "sv"}[x.lang]
+		x.speak()
+	}
+}
+
+// uploads gives a file to a page that asks for one.
+func (x *tab) uploads(name string, content []byte) {
+	x.t.Helper()
+	x.attach("input[type=file]", name, content)
+	x.click("main form button")
+}
+
 // fill types into a field what is to stand there.
 func (x *tab) fill(css, text string) {
 	x.t.Helper()

@@ -105,6 +105,25 @@ func testSigned(t *testing.T, d *demo, b *chromium, s *signer) {
 			}
 			d.accepted(t, file, title, one, two)
 
+			// A stranger is told the same, and of a changed file something else.
+			v := b.somebody(t, lang)
+			v.visit(issuer + "/verify")
+			v.speak()
+			v.judge("verify")
+			v.uploads("kvittens.pdf", file)
+			v.until("a report", "document.querySelectorAll('section.doc').length === 2 && !document.querySelector('.sign.warn, .sign.bad')")
+			v.judge("verify-valid")
+			v.holds(title, one.Name, two.Name)
+			if text := value[string](v, "document.body.innerText"); strings.Contains(text, one.Number[8:]) {
+				t.Error("a number stands open")
+			}
+			if lang == "sv" {
+				v.visit(issuer + "/verify")
+				v.uploads("kvittens.pdf", bytes.Replace(file, []byte("Subtype"), []byte("Subtupe"), 1))
+				v.has(".sign.bad, .sign.warn")
+				v.judge("verify-changed")
+			}
+
 			// The message about the receipt leads there too, after login.
 			done := d.phone.await(t, two, by, map[string]string{"sv": "skrivit under", "en": "has signed"}[lang])
 			z := b.somebody(t, lang)
@@ -124,73 +143,66 @@ func testSigned(t *testing.T, d *demo, b *chromium, s *signer) {
 // testSignedWithoutScript is the same story for a person whose browser runs no
 // script, and whose message holds a code and no link.
 func testSignedWithoutScript(t *testing.T, d *demo, b *chromium, s *signer) {
-	for _, lang := range languages {
-		t.Run(lang, func(t *testing.T) {
-			t.Parallel()
-			one, two := d.nobodyYet(t), d.nobodyYet(t)
-			title := map[string]string{"sv": "Ansökan utan script", "en": "Application without script"}[lang]
-			o := s.order(lang, title, nil, one.by("code"), two.by("none"))
-			for _, channel := range []string{"email", "sms"} {
-				m := d.phone.await(t, one, channel, codeWord[lang])
-				if len(m.Links) > 0 || !strings.Contains(m.Text, "localhost:8080/signing/demo-signer") {
-					t.Errorf("the %s with a code has links %q, or does not say where to go", channel, m.Links)
-				}
-			}
-			x := b.somebody(t, lang).withoutScript()
-			x.visit(signingRoom)
-			x.judge("noscript-sign-land-list")
-			x.click(toLogin)
-			x.at(issuer + "/login/")
-			x.click(withQR)
-			x.provenBy(d, one)
-			x.at(signingRoom)
-			x.until("a list", "document.querySelector("+quote(leave)+")")
-			x.judge("noscript-sign-list")
-			x.holds(title)
-			x.visit(signingRoom + "kod")
-			x.has(codeField)
-			x.judge("noscript-sign-code")
-			x.fill(codeField, "BCDF 2345")
-			x.key(kb.Enter)
-			x.has(`[aria-invalid=true]`)
-			x.judgeExpecting("noscript-sign-code-wrong", "422")
-			m := d.phone.await(t, one, "sms", codeWord[lang])
-			x.fill(codeField, m.code(t))
-			x.key(kb.Enter)
-			x.has("#sign")
-			x.click(withQR)
-			x.has("iframe")
-			x.until("a QR code in the frame", "document.querySelector('iframe').contentDocument?.querySelector('svg')")
-			x.judge("noscript-sign-wait")
-			x.provenBy(d, one)
-			x.stands("word that others have not signed")
-
-			y := b.somebody(t, lang).withoutScript().onPhone()
-			y.visit(o.Signatories[1].SignURL)
-			y.click(toLogin)
-			y.at(issuer + "/login/")
-			y.byApp(two.short())
-			y.click(approve)
-			y.goOn()
-			y.has("#sign")
-			y.byApp(two.short())
-			y.click(approve)
-			y.goOn()
-			y.has(toReceipt)
-			d.accepted(t, y.fetches(), title, one, two)
-
-			// A new code leads to the receipt.
-			m = d.phone.await(t, one, "sms", map[string]string{"sv": "Klart", "en": "Done"}[lang])
-			x.visit(signingRoom + "kod")
-			x.fill(codeField, m.code(t))
-			x.key(kb.Enter)
-			x.has(toReceipt)
-			s.told(o.ID, "signatory.signed 1", "signatory.signed 2", "order.sealing", "order.completed")
-		})
+	one, two := d.nobodyYet(t), d.nobodyYet(t)
+	const title, askCode = "Ansökan utan script", "skriv koden"
+	o := s.order("sv", title, nil, one.by("code"), two.by("none"))
+	for _, channel := range []string{"email", "sms"} {
+		m := d.phone.await(t, one, channel, askCode)
+		if len(m.Links) > 0 || !strings.Contains(m.Text, "localhost:8080/signing/demo-signer") {
+			t.Errorf("the %s with a code has links %q, or does not say where to go", channel, m.Links)
+		}
 	}
-}
+	x := b.somebody(t, "sv").withoutScript()
+	x.visit(signingRoom)
+	x.judgeInBoth("noscript-sign-land-list")
+	x.click(toLogin)
+	x.at(issuer + "/login/")
+	x.click(withQR)
+	x.provenBy(d, one)
+	x.at(signingRoom)
+	x.until("a list", "document.querySelector("+quote(leave)+")")
+	x.judgeInBoth("noscript-sign-list")
+	x.holds(title)
+	x.visit(signingRoom + "kod")
+	x.has(codeField)
+	x.judgeInBoth("noscript-sign-code")
+	x.fill(codeField, "BCDF 2345")
+	x.key(kb.Enter)
+	x.has(`[aria-invalid=true]`)
+	x.judgeExpecting("noscript-sign-code-wrong", "422")
+	m := d.phone.await(t, one, "sms", askCode)
+	x.fill(codeField, m.code(t))
+	x.key(kb.Enter)
+	x.has("#sign")
+	x.click(withQR)
+	x.has("iframe")
+	x.until("a QR code in the frame", "document.querySelector('iframe').contentDocument?.querySelector('svg')")
+	x.judgeInBoth("noscript-sign-wait")
+	x.provenBy(d, one)
+	x.stands("word that others have not signed")
 
-var codeWord = map[string]string{"sv": "skriv koden", "en": "type the code"}
+	y := b.somebody(t, "sv").withoutScript().onPhone()
+	y.visit(o.Signatories[1].SignURL)
+	y.click(toLogin)
+	y.at(issuer + "/login/")
+	y.byApp(two.short())
+	y.click(approve)
+	y.goOn()
+	y.has("#sign")
+	y.byApp(two.short())
+	y.click(approve)
+	y.goOn()
+	y.has(toReceipt)
+	d.accepted(t, y.fetches(), title, one, two)
+
+	// A new code leads to the receipt.
+	m = d.phone.await(t, one, "sms", "Klart")
+	x.visit(signingRoom + "kod")
+	x.fill(codeField, m.code(t))
+	x.key(kb.Enter)
+	x.has(toReceipt)
+	s.told(o.ID, "signatory.signed 1", "signatory.signed 2", "order.sealing", "order.completed")
+}
 
 // testSignedByKeyboard reads and signs with Tab and Enter alone.
 func testSignedByKeyboard(t *testing.T, d *demo, b *chromium, s *signer) {
@@ -242,16 +254,13 @@ func testInTurn(t *testing.T, d *demo, b *chromium, s *signer) {
 		}
 		if i == 0 {
 			// Whoever guesses the address sees nothing of it before.
-			for _, lang := range languages {
-				z := b.somebody(t, lang)
-				z.visit(signingRoom + "o/" + o.ID + "/3")
-				z.logsIn(d, people[2])
-				z.stands("word that it is not yet time")
-				z.speak()
-				z.judge("sign-not-yet")
-				if text := value[string](z, "document.body.innerText"); strings.Contains(text, "Testbarn") {
-					t.Error("it can be read out of turn")
-				}
+			z := b.somebody(t, "sv")
+			z.visit(signingRoom + "o/" + o.ID + "/3")
+			z.logsIn(d, people[2])
+			z.stands("word that it is not yet time")
+			z.judgeInBoth("sign-not-yet")
+			if text := value[string](z, "document.body.innerText"); strings.Contains(text, "Testbarn") {
+				t.Error("it can be read out of turn")
 			}
 		}
 		x := b.somebody(t, "sv")
@@ -267,97 +276,88 @@ func testInTurn(t *testing.T, d *demo, b *chromium, s *signer) {
 // testDeclined: one says no and why; whoever had signed hears that it came to
 // nothing.
 func testDeclined(t *testing.T, d *demo, b *chromium, s *signer) {
-	for _, lang := range languages {
-		t.Run(lang, func(t *testing.T) {
-			t.Parallel()
-			one, two := d.nobodyYet(t), d.nobodyYet(t)
-			title := map[string]string{"sv": "Det som inte blev av", "en": "What came to nothing"}[lang]
-			o := s.order(lang, title, nil, one.by("email"), two.by("none"))
-			link := d.phone.await(t, one, "email", title).link(t)
-			y := b.somebody(t, lang)
-			y.visit(link)
-			y.logsIn(d, one)
-			y.signs(d, one)
+	one, two := d.nobodyYet(t), d.nobodyYet(t)
+	const title = "What came to nothing"
+	o := s.order("en", title, nil, one.by("email"), two.by("none"))
+	link := d.phone.await(t, one, "email", title).link(t)
+	y := b.somebody(t, "en")
+	y.visit(link)
+	y.logsIn(d, one)
+	y.signs(d, one)
 
-			x := b.somebody(t, lang).onPhone()
-			x.visit(o.Signatories[1].SignURL)
-			x.logsIn(d, two)
-			x.click(toRefuse)
-			x.has(reason)
-			x.judge("mobile-sign-refuse")
-			x.fill(reason, "Jag känner inte till det här. <b>")
-			x.click(sayNo)
-			x.stands("word of the refusal")
-			x.judge("mobile-sign-declined")
+	x := b.somebody(t, "en").onPhone()
+	x.visit(o.Signatories[1].SignURL)
+	x.logsIn(d, two)
+	x.click(toRefuse)
+	x.has(reason)
+	x.judgeInBoth("mobile-sign-refuse")
+	x.fill(reason, "Jag känner inte till det här. <b>")
+	x.click(sayNo)
+	x.stands("word of the refusal")
+	x.judgeInBoth("mobile-sign-declined")
 
-			if got := s.get(o.ID); got.State != "refused" || got.Signatories[1].State != "refused" || got.Signatories[1].Reason != "Jag känner inte till det här. <b>" {
-				t.Errorf("the order is %+v", got)
-			}
-			s.told(o.ID, "signatory.signed 1", "order.refused 2")
-			m := d.phone.await(t, one, "email", map[string]string{"sv": "tackat nej", "en": "has said no"}[lang])
-			if strings.Contains(m.Text, "känner inte till") || !strings.Contains(m.Text, title) {
-				t.Errorf("the message says %s", m.Text)
-			}
-			y.visit(signingRoom + "o/" + o.ID + "/1")
-			y.stands("word of the refusal")
-			y.judge("sign-refused")
-			if text := value[string](y, "document.body.innerText"); strings.Contains(text, "känner inte till") {
-				t.Error("the reason is shown to others than the client")
-			}
-			y.visit(link)
-			y.has("h1")
-			y.judgeExpecting("sign-nothing", "404")
-			if status, _ := s.call("GET", "/"+o.ID+"/documents/1", nil, nil); status != http.StatusNotFound {
-				t.Errorf("there is a receipt of what was refused: %d", status)
-			}
-		})
+	if got := s.get(o.ID); got.State != "refused" || got.Signatories[1].State != "refused" || got.Signatories[1].Reason != "Jag känner inte till det här. <b>" {
+		t.Errorf("the order is %+v", got)
+	}
+	s.told(o.ID, "signatory.signed 1", "order.refused 2")
+	m := d.phone.await(t, one, "email", "has said no")
+	if strings.Contains(m.Text, "känner inte till") || !strings.Contains(m.Text, title) {
+		t.Errorf("the message says %s", m.Text)
+	}
+	y.visit(signingRoom + "o/" + o.ID + "/1")
+	y.stands("word of the refusal")
+	y.judgeInBoth("sign-refused")
+	if text := value[string](y, "document.body.innerText"); strings.Contains(text, "känner inte till") {
+		t.Error("the reason is shown to others than the client")
+	}
+	y.visit(link)
+	y.has("h1")
+	y.judgeExpecting("sign-nothing", "404")
+	if status, _ := s.call("GET", "/"+o.ID+"/documents/1", nil, nil); status != http.StatusNotFound {
+		t.Errorf("there is a receipt of what was refused: %d", status)
 	}
 }
 
 // testWrongPerson: whoever opens an invitation that is another's learns nothing,
 // not even that there is one, and uses nothing up.
 func testWrongPerson(t *testing.T, d *demo, b *chromium, s *signer) {
-	for _, lang := range languages {
-		t.Run(lang, func(t *testing.T) {
-			t.Parallel()
-			one, other := d.nobodyYet(t), d.nobodyYet(t)
-			o := s.order(lang, "Bara för en", nil, one.by("both"))
-			link := d.phone.await(t, one, "email", "Bara för en").link(t)
-			token := link[strings.LastIndex(link, "/")+1:]
-			falseToken, falseID := strings.Repeat("A", len(token)), strings.Repeat("B", len(o.ID))
-			place, falsePlace := signingRoom+"o/"+o.ID, signingRoom+"o/"+falseID
-			pairs := []string{link, signingRoom + "i/" + falseToken, place + "/1", falsePlace + "/1", place + "/2", falsePlace + "/2"}
-			for _, below := range []string{"/refuse", "/state", "/receipt.pdf", "/documents/3"} {
-				pairs = append(pairs, place+"/1"+below, falsePlace+"/1"+below)
-			}
-
-			x := b.somebody(t, lang)
-			x.visit(link)
-			same := func(when string, w *walker) {
-				t.Helper()
-				for i := 0; i < len(pairs); i += 2 {
-					status, page := w.page(t, pairs[i], token, o.ID)
-					if falseStatus, falsePage := w.page(t, pairs[i+1], falseToken, falseID); status != falseStatus || page != falsePage {
-						t.Errorf("%s, %s differs from a false one: %d, %d\n%s\n%s", when, pairs[i], status, falseStatus, page, falsePage)
-					}
-				}
-			}
-			same("before login", x.walker(issuer))
-			x.logsIn(d, other)
-			x.has(`input[name=as]`)
-			x.judgeExpecting("sign-nothing-other", "404")
-			same("as another person", x.walker(issuer))
-
-			// It is a shared computer: the right person takes the other's place.
-			x.click(`form:has(input[name=as]) button`)
-			x.at(issuer + "/login/")
-			x.click(withQR)
-			x.provenBy(d, one)
-			x.has("#sign")
-			x.signs(d, one)
-			s.told(o.ID, "signatory.signed 1", "order.sealing", "order.completed")
-		})
+	one, other := d.nobodyYet(t), d.nobodyYet(t)
+	o := s.order("sv", "Bara för en", nil, one.by("both"))
+	link := d.phone.await(t, one, "email", "Bara för en").link(t)
+	token := link[strings.LastIndex(link, "/")+1:]
+	falseToken, falseID := strings.Repeat("A", len(token)), strings.Repeat("B", len(o.ID))
+	place, falsePlace := signingRoom+"o/"+o.ID, signingRoom+"o/"+falseID
+	pairs := []string{link, signingRoom + "i/" + falseToken, place + "/1", falsePlace + "/1", place + "/2", falsePlace + "/2"}
+	for _, below := range []string{"/refuse", "/state", "/receipt.pdf", "/documents/3"} {
+		pairs = append(pairs, place+"/1"+below, falsePlace+"/1"+below)
 	}
+
+	x := b.somebody(t, "sv")
+	x.visit(link)
+	same := func(when string, w *walker) {
+		t.Helper()
+		for i := 0; i < len(pairs); i += 2 {
+			status, page := w.page(t, pairs[i], token, o.ID)
+			if falseStatus, falsePage := w.page(t, pairs[i+1], falseToken, falseID); status != falseStatus || page != falsePage {
+				t.Errorf("%s, %s differs from a false one: %d, %d\n%s\n%s", when, pairs[i], status, falseStatus, page, falsePage)
+			}
+		}
+	}
+	same("before login", x.walker(issuer))
+	x.logsIn(d, other)
+	x.has(`input[name=as]`)
+	x.expect("status of 404")
+	x.judgeInBoth("sign-nothing-other")
+	same("as another person", x.walker(issuer))
+
+	// It is a shared computer: the right person takes the other's place.
+	x.click(`form:has(input[name=as]) button`)
+	x.at(issuer + "/login/")
+	x.click(withQR)
+	x.provenBy(d, one)
+	x.has("#sign")
+	x.signs(d, one)
+	s.told(o.ID, "signatory.signed 1", "order.sealing", "order.completed")
 }
 
 // testLinks: scanners open links, and people open them again.
@@ -399,17 +399,14 @@ func testLinks(t *testing.T, d *demo, b *chromium, s *signer) {
 	// Cancelled before the second has come.
 	s.call("POST", "/"+o.ID+"/cancel", nil, nil)
 	s.told(o.ID, "signatory.signed 1", "order.cancelled")
-	for _, lang := range languages {
-		y := b.somebody(t, lang)
-		y.visit(second)
-		y.logsIn(d, two)
-		y.has(`input[name=as]`)
-		y.expect("status of 404")
-		y.visit(signingRoom + "o/" + o.ID + "/2")
-		y.stands("word that it is cancelled")
-		y.speak()
-		y.judge("sign-cancelled")
-	}
+	y := b.somebody(t, "sv")
+	y.visit(second)
+	y.logsIn(d, two)
+	y.has(`input[name=as]`)
+	y.expect("status of 404")
+	y.visit(signingRoom + "o/" + o.ID + "/2")
+	y.stands("word that it is cancelled")
+	y.judgeInBoth("sign-cancelled")
 	d.phone.await(t, two, "email", "har avbrutit underskriften")
 }
 
@@ -429,14 +426,11 @@ func testLate(t *testing.T, d *demo, b *chromium, s *signer) {
 	for d.late.Deadline.After(time.Now()) {
 		time.Sleep(100 * time.Millisecond)
 	}
-	for _, lang := range languages {
-		x := b.somebody(t, lang)
-		x.visit(d.late.Signatories[0].SignURL)
-		x.logsIn(d, one)
-		x.stands("word that the time is out")
-		x.speak()
-		x.judge("sign-expired")
-		x.visit(d.late.Signatories[0].SignURL + "/refuse")
-		x.stands("word that the time is out")
-	}
+	x := b.somebody(t, "sv")
+	x.visit(d.late.Signatories[0].SignURL)
+	x.logsIn(d, one)
+	x.stands("word that the time is out")
+	x.judgeInBoth("sign-expired")
+	x.visit(d.late.Signatories[0].SignURL + "/refuse")
+	x.stands("word that the time is out")
 }
