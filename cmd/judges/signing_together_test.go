@@ -72,7 +72,7 @@ func testTogether(t *testing.T, d *demo, b *chromium, _ *signer) {
 			y.logsIn(d, two)
 			y.has("#sign")
 			y.signs(d, two)
-			x.until("the receipt", "document.querySelector('a[href$=\"/kvitto.pdf\"]') || (location.href = "+quote(at)+", false)")
+			x.until("the receipt", "document.querySelector('a[href$=\"/kvittens.pdf\"]') || (location.href = "+quote(at)+", false)")
 			x.told(at, "signatory.signed", "signatory.signed", "order.sealing", "order.completed")
 			x.judge("app-together-completed")
 			x.onPhone()

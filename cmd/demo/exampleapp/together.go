@@ -70,7 +70,7 @@ func (t *together) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /sign/{key}", t.owned(t.status))
 	mux.HandleFunc("POST /sign/{key}/remind", t.owned(t.act("remind", "reminded")))
 	mux.HandleFunc("POST /sign/{key}/cancel", t.owned(t.act("cancel", "cancelled")))
-	mux.HandleFunc("GET /sign/{key}/kvitto.pdf", t.owned(t.receipt))
+	mux.HandleFunc("GET /sign/{key}/kvittens.pdf", t.owned(t.receipt))
 	mux.HandleFunc("GET /sign/{key}/back", t.back)
 }
 
@@ -387,7 +387,7 @@ func (l look) lead(o order, when func(time.Time) string) string {
 		}
 		return l.T("Väntar på fler underskrifter.", "Waiting for more signatures.")
 	case "sealing":
-		return l.T("Alla har skrivit under. Kvittot görs i ordning.", "Everybody has signed. The receipt is being made.")
+		return l.T("Alla har skrivit under. Kvittensen görs i ordning.", "Everybody has signed. The receipt is being made.")
 	case "completed":
 		return l.T("Alla har skrivit under. Klart ", "Everybody has signed. Completed ") + when(o.CompletedAt) + "."
 	case "refused":

@@ -206,7 +206,7 @@ func TestTogether(t *testing.T) {
 	if status, _, page := post(x, path+"/remind"); status != 200 || !strings.Contains(page, "för kort tid sedan") {
 		t.Errorf("%d %s", status, page)
 	}
-	if status, _, _ := x.get(path + "/kvitto.pdf"); status != 404 {
+	if status, _, _ := x.get(path + "/kvittens.pdf"); status != 404 {
 		t.Errorf("a receipt before its time: %d", status)
 	}
 	if _, at, _ := x.get(path + "/back"); at != path {
@@ -316,9 +316,9 @@ func TestStates(t *testing.T) {
 	_, path, _ := x.sends(nil, nil)
 	for _, c := range []struct{ state, signatory, says, not string }{
 		{"open", "waiting", "Väntar på sin tur", "localhost:8080/x"},
-		{"open", "opened", "Har öppnat (SMS kom inte fram)", "kvitto.pdf"},
-		{"open", "delivery failed", "gick inte att skicka", "kvitto.pdf"},
-		{"sealing", "signed", "Kvittot görs i ordning", "/cancel"},
+		{"open", "opened", "Har öppnat (SMS kom inte fram)", "kvittens.pdf"},
+		{"open", "delivery failed", "gick inte att skicka", "kvittens.pdf"},
+		{"sealing", "signed", "Kvittensen görs i ordning", "/cancel"},
 		{"completed", "signed", "Klart 3 maj 2026 kl. 14.00", "/cancel"},
 		{"refused", "refused", "Har tackat nej: ”Nej”", "/cancel"},
 		{"expired", "expired", "Alla hann inte skriva under i tid", "localhost:8080/x"},
