@@ -79,9 +79,11 @@ type suite struct {
 	longest    int // bytes of a signature
 }
 
-var errWeakKey = errors.New("a seal's key is ECDSA on P-256 or P-384, or RSA of 3072 to 8192 bits")
+var errWeakKey = errors.New("a key of a seal or its issuers is ECDSA on P-256 or P-384, or RSA of 3072 to 8192 bits with an exponent up to 65537")
 
-// suiteOf is the list of what is allowed.
+// suiteOf is the list of what is allowed, for the seal's key and for those above
+// it. It also bounds what a signature costs to check: whoever sends a file in
+// chooses the keys in it.
 func suiteOf(key crypto.PublicKey) (suite, error) {
 	switch key := key.(type) {
 	case *ecdsa.PublicKey:
@@ -95,7 +97,7 @@ func suiteOf(key crypto.PublicKey) (suite, error) {
 			return s, nil
 		}
 	case *rsa.PublicKey:
-		if bits := key.N.BitLen(); bits >= 3072 && bits <= 8192 {
+		if bits := key.N.BitLen(); bits >= 3072 && bits <= 8192 && key.E <= 65537 {
 			return suite{
 				identifier: pkix.AlgorithmIdentifier{Algorithm: oidSHA256WithRSA(), Parameters: asn1.NullRawValue},
 				algorithm:  x509.SHA256WithRSA,
@@ -122,6 +124,9 @@ func newSigner(certificate *x509.Certificate, chain []*x509.Certificate) (*signe
 	}
 	raw := [][]byte{certificate.Raw}
 	for _, c := range chain {
+		if _, err := suiteOf(c.PublicKey); err != nil {
+			return nil, err
+		}
 		raw = append(raw, c.Raw)
 	}
 	slices.SortFunc(raw, bytes.Compare)

@@ -5,10 +5,12 @@ import (
 	"crypto"
 	"crypto/elliptic"
 	"errors"
+	"strings"
 	"testing"
 
 	"sigill/signing/pades"
 	"sigill/signing/pades/padestest"
+	"sigill/signing/pdf"
 )
 
 func TestForgeries(t *testing.T) {
@@ -60,5 +62,30 @@ func TestForgeries(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// TestFewRevisions: each revision of a file costs a walk through all of it, so
+// that a small file of many would keep a verifier busy.
+func TestFewRevisions(t *testing.T) {
+	file := padestest.Unsealed(t)
+	for range 9 {
+		f, err := pdf.Parse(file, pdf.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := f.Update()
+		catalog, _ := f.Dict(0, f.Revisions[0].Trailer.Root)
+		u.Put(f.Revisions[0].Trailer.Root, catalog)
+		more, err := u.Finish(pdf.Trailer{ID: f.Revisions[0].Trailer.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file = append(file, more...)
+	}
+	_, err := pades.Verify(file, trust(padestest.NewPKI(t)), noon())
+	refusal(t, err, pades.FormatFailure)
+	if err == nil || !strings.Contains(err.Error(), "more than 3 revisions") {
+		t.Error(err)
 	}
 }

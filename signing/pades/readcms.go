@@ -42,6 +42,12 @@ func readCMS(der []byte) (*sealCMS, error) {
 	if len(parsed.Signers) != 1 || len(parsed.Certificates) > maxChain {
 		return nil, refuse(FormatFailure, rule, "a CMS with %d signers and %d certificates", len(parsed.Signers), len(parsed.Certificates))
 	}
+	// Before any signature is checked, whoever's it is.
+	for _, c := range parsed.Certificates {
+		if _, err := suiteOf(c.PublicKey); err != nil {
+			return nil, refuse(CryptoConstraintsFailure, rule, "%w", err)
+		}
+	}
 	c := &sealCMS{certificate: parsed.GetOnlySigner()}
 	if c.certificate == nil {
 		return nil, refuse(NoSigningCertificateFound, rule, "the signer's certificate is not in the seal")
@@ -61,9 +67,6 @@ func readCMS(der []byte) (*sealCMS, error) {
 	}
 	if hash := sha256.Sum256(c.certificate.Raw); !bytes.Equal(hash[:], named.Certs[0].CertHash) {
 		return nil, refuse(NoSigningCertificateFound, rule, "the seal names another certificate than its signer's")
-	}
-	if _, err := suiteOf(c.certificate.PublicKey); err != nil {
-		return nil, refuse(CryptoConstraintsFailure, rule, "%w", err)
 	}
 
 	s, err := newSigner(c.certificate, c.others)

@@ -36,7 +36,15 @@ const (
 	clockSkew = 5 * time.Minute
 )
 
-func limits() pdf.Limits { return pdf.DefaultLimits() }
+// maxRevisions is one more than a sealed file has, so that the refusal can say
+// what happened. Timestamps and long-term validation will need more.
+const maxRevisions = 3
+
+func limits() pdf.Limits {
+	l := pdf.DefaultLimits()
+	l.Revisions = maxRevisions
+	return l
+}
 
 // Verify says whether the file has exactly one seal, covers all of it, and was
 // made by someone the trust allows. Every error is a *Refused. Where its code is

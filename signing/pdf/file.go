@@ -118,24 +118,9 @@ func ValueSpan(dict []byte, key Name) (start, end int, ok bool) {
 // gaps, that each of them can be reached from the trailer, and that each
 // reference finds its object.
 func Parse(file []byte, limits Limits) (*File, error) {
-	r := reader{
-		parser: parser{buf: file, depth: limits.Depth, values: limits.Values},
-		file:   &File{Bytes: file},
-		limits: limits,
-	}
-	if len(file) > limits.FileSize {
-		return nil, r.fail("the file is larger than %d bytes", limits.FileSize)
-	}
-	if !r.take(Header) {
-		return nil, r.fail("the file does not begin as our files do")
-	}
-	for first := true; first || r.pos < len(file); first = false {
-		if len(r.file.Revisions) >= limits.Revisions {
-			return nil, r.fail("more than %d revisions", limits.Revisions)
-		}
-		if err := r.revision(); err != nil {
-			return nil, err
-		}
+	r := newReader(file, limits)
+	if err := r.read(); err != nil {
+		return nil, err
 	}
 	return r.file, nil
 }
@@ -146,8 +131,36 @@ type reader struct {
 	file    *File
 	limits  Limits
 	objects int
-	entries []entry // of the revision
+	current []*Indirect // as of the last revision, by number
+	steps   int         // of reach, in all revisions together
+	entries []entry     // of the revision
 	scratch []byte
+}
+
+func newReader(file []byte, limits Limits) *reader {
+	return &reader{
+		parser: parser{buf: file, depth: limits.Depth, values: limits.Values},
+		file:   &File{Bytes: file},
+		limits: limits,
+	}
+}
+
+func (r *reader) read() error {
+	if len(r.buf) > r.limits.FileSize {
+		return r.fail("the file is larger than %d bytes", r.limits.FileSize)
+	}
+	if !r.take(Header) {
+		return r.fail("the file does not begin as our files do")
+	}
+	for first := true; first || r.pos < len(r.buf); first = false {
+		if len(r.file.Revisions) >= r.limits.Revisions {
+			return r.fail("more than %d revisions", r.limits.Revisions)
+		}
+		if err := r.revision(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *reader) revision() error {
@@ -300,27 +313,50 @@ func (r *reader) trailer(rev *Revision) error {
 	return nil
 }
 
-// reach walks from the last revision's trailer through the file.
+// reach walks from the last revision's trailer through the file, each object
+// and each reference once.
 func (r *reader) reach() error {
-	last := len(r.file.Revisions) - 1
-	rev := r.file.Revisions[last]
-	seen := make([]bool, rev.Size)
-	todo := []int{int(rev.Trailer.Root)}
-	if rev.Trailer.Info != 0 {
-		todo = append(todo, int(rev.Trailer.Info))
+	rev := r.file.Revisions[len(r.file.Revisions)-1]
+	for len(r.current) < rev.Size {
+		r.current = append(r.current, nil)
 	}
-	for len(todo) > 0 {
-		number := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		o, ok := r.file.Get(last, Ref(number))
-		if !ok {
-			return &SyntaxError{rev.Xref, fmt.Sprintf("a reference to object %d, which is not there", number)}
-		}
-		if !seen[number] {
-			seen[number] = true
-			for _, ref := range o.refs {
+	for number, o := range rev.Objects {
+		r.current[number] = o
+	}
+	// Every revision is walked anew, so a small one can cost as much as all those
+	// before it. A few may.
+	most := 4 * (r.limits.Values + r.limits.Objects)
+	r.steps += rev.Size
+	seen := make([]bool, rev.Size)
+	todo := []int{}
+	follow := func(refs ...Ref) error {
+		r.steps += len(refs)
+		for _, ref := range refs {
+			if int(ref) >= len(seen) {
+				return &SyntaxError{rev.Xref, fmt.Sprintf("a reference to object %d, which is not there", ref)}
+			}
+			if !seen[ref] {
+				seen[ref] = true
 				todo = append(todo, int(ref))
 			}
+		}
+		if r.steps > most {
+			return &SyntaxError{rev.Xref, "too many revisions of too many objects"}
+		}
+		return nil
+	}
+	roots := []Ref{rev.Trailer.Root}
+	if rev.Trailer.Info != 0 {
+		roots = append(roots, rev.Trailer.Info)
+	}
+	if err := follow(roots...); err != nil {
+		return err
+	}
+	for len(todo) > 0 {
+		o := r.current[todo[len(todo)-1]]
+		todo = todo[:len(todo)-1]
+		if err := follow(o.refs...); err != nil {
+			return err
 		}
 	}
 	for number := 1; number < rev.Size; number++ {

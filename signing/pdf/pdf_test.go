@@ -302,6 +302,54 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestReachIsLinear: however often an object is referred to, and however many
+// revisions there are, a walk takes each reference once, and a limit holds for
+// all walks together.
+func TestReachIsLinear(t *testing.T) {
+	const refs = 2000
+	w := NewWriter()
+	root, popular, changing := w.Reserve(), w.Reserve(), w.Reserve()
+	list := Array{changing}
+	for range refs - 1 {
+		list = append(list, popular)
+	}
+	w.Put(root, Dict{"A": list})
+	w.Put(popular, Dict{"A": root})
+	w.Put(changing, Dict{})
+	id := String(strings.Repeat("\x01", 16))
+	file, err := w.Finish(Trailer{Root: root, ID: [2]String{id, id}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const revisions = 100
+	for range revisions - 1 {
+		f, err := Parse(file, DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := f.Update()
+		u.Put(changing, Dict{})
+		more, err := u.Finish(Trailer{ID: [2]String{1: id}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		file = append(file, more...)
+	}
+	r := newReader(file, DefaultLimits())
+	if err := r.read(); err != nil {
+		t.Fatal(err)
+	}
+	// In each: four numbers (0 to 3), the root, the list, and one back to it.
+	if want := revisions * (4 + 1 + refs + 1); r.steps != want {
+		t.Errorf("%d steps, want %d", r.steps, want)
+	}
+	limits := DefaultLimits()
+	limits.Values, limits.Objects = 10*refs, 1000
+	if _, err := Parse(file, limits); err == nil || !strings.Contains(err.Error(), "too many revisions") {
+		t.Errorf("%d steps where there may be %d: %v", r.steps, 4*(limits.Values+limits.Objects), err)
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	var deflater Deflater
 	good := deflater.Stream(Dict{"K": Int(1)}, bytes.Repeat([]byte("a"), 1<<20))

@@ -2,10 +2,12 @@ package padestest
 
 import (
 	"crypto"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -92,6 +94,16 @@ func Impostures(t testing.TB, sealed []byte, p *PKI) []Forgery {
 	add("with a short RSA key", pades.CryptoConstraintsFailure, 4, by(weak, p.Issue(t, weak, Leaf{})))
 	p521 := NewKey(t, elliptic.P521())
 	add("with a curve that is not allowed", pades.CryptoConstraintsFailure, 4, by(p521, p.Issue(t, p521, Leaf{})))
+	for name, public := range map[string]crypto.PublicKey{
+		"an enormous key":       &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int).Lsh(big.NewInt(1), 20_000), 0, 1), E: 65537},
+		"an enormous exponent":  &rsa.PublicKey{N: new(big.Int).SetBit(new(big.Int).Lsh(big.NewInt(1), 4095), 0, 1), E: 1<<31 - 1},
+		"a short RSA key":       weak.Public(),
+		"a curve not allowed":   p521.Public(),
+		"a key of another sort": ed25519.PublicKey(make([]byte, ed25519.PublicKeySize)),
+	} {
+		above := issue(t, authority("Test Seal Issuer", 2), p.Root, public, p.rootKey)
+		add("below an issuer with "+name, pades.CryptoConstraintsFailure, 4, by(key, []*x509.Certificate{genuine[0], above}))
+	}
 
 	// What is signed, and how it is written.
 	add("over another file", pades.HashFailure, 4, with(func(c *CMS) { c.Digest = make([]byte, 32) }))
