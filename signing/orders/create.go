@@ -26,10 +26,17 @@ func (s *Service) Create(ctx context.Context, c broker.Client, w signing.Wish, k
 	now := s.now()
 	numberKey := make([]byte, 32)
 	rand.Read(numberKey)
+	request := Request{Client: c.ID, Body: body[:], Made: now}
 	if key == "" {
-		key = "none " + broker.NewSecret()
+		request.Key = digest("none " + broker.NewSecret())
+	} else {
+		request.Key = digest(key)
+		// Before anything is checked: what could be asked for then may be past now.
+		earlier, err := s.Store.Requested(ctx, request)
+		if err != nil || earlier != "" {
+			return s.replay(ctx, c, earlier, err)
+		}
 	}
-	request := Request{Client: c.ID, Key: digest(key), Body: body[:], Made: now}
 	o, b, err := signing.New(w, signing.Origin{
 		ID: broker.NewID(), Client: c.ID, Issuer: s.Issuer, NumberKey: numberKey,
 		URL: func(u string) string { return s.addressProblem(c, u) },
@@ -66,17 +73,23 @@ func (s *Service) Create(ctx context.Context, c broker.Client, w signing.Wish, k
 		return signing.Order{}, false, err
 	}
 	earlier, err := s.Store.Create(ctx, change, request)
-	switch {
-	case errors.Is(err, broker.ErrConflict):
-		return signing.Order{}, false, ErrMismatch
-	case err != nil:
-		return signing.Order{}, false, err
-	case earlier != "":
-		o, err = s.Order(ctx, c.ID, earlier)
-		return o, true, err
+	if err != nil || earlier != "" {
+		return s.replay(ctx, c, earlier, err)
 	}
 	s.Wake()
 	return a.Order, false, nil
+}
+
+// replay answers a request that was made before.
+func (s *Service) replay(ctx context.Context, c broker.Client, earlier string, err error) (signing.Order, bool, error) {
+	if errors.Is(err, broker.ErrConflict) {
+		return signing.Order{}, false, ErrMismatch
+	}
+	if err != nil {
+		return signing.Order{}, false, err
+	}
+	o, err := s.Order(ctx, c.ID, earlier)
+	return o, true, err
 }
 
 func digest(text string) []byte {

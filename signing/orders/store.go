@@ -77,6 +77,9 @@ type Store interface {
 	// written and earlier is its order; broker.ErrConflict when that request
 	// had another body.
 	Create(ctx context.Context, c Change, r Request) (earlier string, err error)
+	// Requested finds the order that a request made before, like Create: empty when
+	// there is none.
+	Requested(ctx context.Context, r Request) (earlier string, err error)
 	Order(ctx context.Context, client, id string) (Row, error)
 	Part(ctx context.Context, id, name string) ([]byte, error)
 	Update(ctx context.Context, c Change) error

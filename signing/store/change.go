@@ -24,7 +24,7 @@ func (s *Store) Create(ctx context.Context, c orders.Change, r orders.Request) (
 		return "", errors.New("create order: no id, or no request of its client")
 	}
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if earlier, err = made(tx, r); err != nil || earlier != "" {
+		if earlier, err = made(tx.Row, r); err != nil || earlier != "" {
 			return err
 		}
 		n, err := tx.Exec(`INSERT INTO orders (id, client, state, created, due, ended, version, sealkey, head)
@@ -53,10 +53,15 @@ func (s *Store) Create(ctx context.Context, c orders.Change, r orders.Request) (
 	return earlier, nil
 }
 
+// Requested finds the order of an earlier request; see orders.Store.
+func (s *Store) Requested(ctx context.Context, r orders.Request) (earlier string, err error) {
+	return made(func(query string, args ...any) sqldb.Row { return s.db.Row(ctx, query, args...) }, r)
+}
+
 // made finds the order of an earlier request.
-func made(tx *sqldb.Tx, r orders.Request) (id string, err error) {
+func made(row func(query string, args ...any) sqldb.Row, r orders.Request) (id string, err error) {
 	var body []byte
-	err = tx.Row(`SELECT order_id, body FROM requests WHERE client = $1 AND idem = $2`, r.Client, r.Key).Scan(&id, &body)
+	err = row(`SELECT order_id, body FROM requests WHERE client = $1 AND idem = $2`, r.Client, r.Key).Scan(&id, &body)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", nil

@@ -176,6 +176,10 @@ func (s *inTurn) Create(ctx context.Context, c orders.Change, r orders.Request) 
 	return s.next().Create(ctx, c, r)
 }
 
+func (s *inTurn) Requested(ctx context.Context, r orders.Request) (string, error) {
+	return s.next().Requested(ctx, r)
+}
+
 func (s *inTurn) Order(ctx context.Context, client, id string) (orders.Row, error) {
 	return s.next().Order(ctx, client, id)
 }

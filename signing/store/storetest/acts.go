@@ -418,18 +418,25 @@ func requests(t *testing.T, open func(*testing.T) Subject) {
 		s := sub.Store
 		add(t, s, aChange("a"))
 		before := sub.Dump(t)
-		earlier, err := s.Create(ctx, aChange("b"), aRequest("a"))
-		check(t, err)
-		same(t, "earlier", "a", earlier)
-		r := aRequest("a")
-		r.Body = []byte("another")
-		earlier, err = s.Create(ctx, aChange("b"), r)
-		refused(t, err, broker.ErrConflict, "another body")
-		same(t, "earlier", "", earlier)
+		asked := func(r orders.Request) (string, error) { return s.Requested(ctx, r) }
+		made := func(r orders.Request) (string, error) { return s.Create(ctx, aChange("b"), r) }
+		for _, ask := range []func(orders.Request) (string, error){asked, made} {
+			earlier, err := ask(aRequest("a"))
+			check(t, err)
+			same(t, "earlier", "a", earlier)
+			r := aRequest("a")
+			r.Body = []byte("another")
+			earlier, err = ask(r)
+			refused(t, err, broker.ErrConflict, "another body")
+			same(t, "earlier", "", earlier)
+		}
 		same(t, "rows", before, sub.Dump(t))
 		// Another client's key is another.
 		c, r := aChange("b"), aRequest("a")
 		c.Row.Client, r.Client = "other", "other"
+		earlier, err := asked(r)
+		check(t, err)
+		same(t, "earlier", "", earlier)
 		earlier, err = s.Create(ctx, c, r)
 		check(t, err)
 		same(t, "earlier", "", earlier)
