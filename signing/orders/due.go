@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	handful    = 100       // orders looked up at a time
-	purgeEvery = time.Hour // for what nobody asks for any more
+	handful    = 100            // orders looked up at a time
+	purgeEvery = time.Hour      // for what nobody asks for any more
+	lastNews   = 24 * time.Hour // how long after the deadline an e-ID order's end is waited for
 )
 
 // Run does what is due by the clock until ctx ends: reminders, ends of orders
@@ -98,6 +99,15 @@ func (s *Service) turn(ctx context.Context, row Row) error {
 		case o.State != signing.Open:
 			return nil
 		case !a.now.Before(o.Deadline.Add(signing.Grace)):
+			// Whoever began in time may have signed in time, also when we hear of it
+			// late: nodes that were down learn of the time before they learn of that.
+			if a.now.Before(o.Deadline.Add(lastNews)) {
+				if some, err := s.Store.Underway(ctx, o.ID, o.Deadline); err != nil {
+					return err
+				} else if some {
+					return errNothing
+				}
+			}
 			a.note(audit.SigningExpired, nobody, "")
 			return a.planned(o.Expire(a.now))
 		}

@@ -90,6 +90,9 @@ type Store interface {
 	Invitation(ctx context.Context, client string, hash []byte) (id string, n int, err error)
 	// Attempt finds an e-ID order; id is the order it was for.
 	Attempt(ctx context.Context, eidOrder string) (id string, a Attempt, err error)
+	// Underway tells whether an e-ID order that was begun for an order before a
+	// time has no outcome.
+	Underway(ctx context.Context, id string, before time.Time) (bool, error)
 	// Awaiting lists open orders of a client in which a person is an active
 	// signatory, newest first.
 	Awaiting(ctx context.Context, client string, person []byte, limit int) ([]Row, error)

@@ -20,8 +20,9 @@ const (
 		WHERE o.id = $1 AND o.client = $2`
 	awaitingQuery = `SELECT ` + listed + ` FROM persons p JOIN orders o ON o.id = p.order_id
 		WHERE p.client = $1 AND p.person = $2 ORDER BY p.created DESC, p.order_id DESC LIMIT $3`
-	dueQuery   = `SELECT ` + listed + ` FROM orders o WHERE o.due <= $1 ORDER BY o.due, o.id LIMIT $2`
-	endedQuery = `SELECT ` + listed + ` FROM orders o WHERE o.ended < $1 ORDER BY o.ended, o.id LIMIT $2`
+	underwayQuery = `SELECT EXISTS (SELECT 1 FROM attempts WHERE order_id = $1 AND outcome = '' AND made < $2)`
+	dueQuery      = `SELECT ` + listed + ` FROM orders o WHERE o.due <= $1 ORDER BY o.due, o.id LIMIT $2`
+	endedQuery    = `SELECT ` + listed + ` FROM orders o WHERE o.ended < $1 ORDER BY o.ended, o.id LIMIT $2`
 )
 
 // Order reads one, with its body; see orders.Store.
@@ -49,6 +50,12 @@ func (s *Store) Attempt(ctx context.Context, eidOrder string) (id string, a orde
 	err = s.db.Row(ctx, `SELECT order_id, eid_order, n, outcome, made FROM attempts WHERE eid_order = $1`, eidOrder).
 		Scan(&id, &a.EIDOrder, &a.N, &a.Outcome, sqldb.IntoTime(&a.Made))
 	return id, a, found(err, "find attempt")
+}
+
+// Underway tells whether there are any; see orders.Store.
+func (s *Store) Underway(ctx context.Context, id string, before time.Time) (some bool, err error) {
+	err = s.db.Row(ctx, underwayQuery, id, before.UnixMilli()).Scan(&some)
+	return some, found(err, "find attempts")
 }
 
 // Awaiting lists a person's open orders, newest first, without bodies; see

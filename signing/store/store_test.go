@@ -202,6 +202,10 @@ func (s *inTurn) Attempt(ctx context.Context, eidOrder string) (string, orders.A
 	return s.next().Attempt(ctx, eidOrder)
 }
 
+func (s *inTurn) Underway(ctx context.Context, id string, before time.Time) (bool, error) {
+	return s.next().Underway(ctx, id, before)
+}
+
 func (s *inTurn) Awaiting(ctx context.Context, client string, person []byte, limit int) ([]orders.Row, error) {
 	return s.next().Awaiting(ctx, client, person, limit)
 }
@@ -299,6 +303,7 @@ func TestPlans(t *testing.T) {
 		"awaiting":    {awaitingQuery, []any{"c", []byte("p"), 1}, []string{"SEARCH p USING COVERING INDEX persons_newest", "SEARCH o USING INDEX"}},
 		"due":         {dueQuery, []any{1, 1}, []string{"SEARCH o USING INDEX orders_due"}},
 		"ended":       {endedQuery, []any{1, 1}, []string{"SEARCH o USING INDEX orders_ended"}},
+		"underway":    {underwayQuery, []any{"a", 1}, []string{"attempts_order"}},
 		"old request": {`SELECT EXISTS (SELECT 1 FROM requests WHERE made <= $1)`, []any{1}, []string{"requests_made"}},
 	} {
 		rows, err := s.db.Rows(ctx, `EXPLAIN QUERY PLAN `+c.query, c.args...)

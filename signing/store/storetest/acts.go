@@ -238,6 +238,18 @@ func update(t *testing.T, open func(*testing.T) Subject) {
 		check(t, write(orders.Attempt{EIDOrder: "eid of a", N: 1, Made: start}))
 		check(t, write(orders.Attempt{EIDOrder: "eid of a", N: 1, Outcome: "outdated", Made: start}))
 		sameAttempt(t, s, "a", want)
+		underway := func(id string, before time.Time, want bool) {
+			t.Helper()
+			got, err := s.Underway(ctx, id, before)
+			check(t, err)
+			same(t, "underway", want, got)
+		}
+		underway("a", start.Add(time.Hour), false)
+		check(t, write(orders.Attempt{EIDOrder: "open", N: 2, Made: start}))
+		underway("a", start, false)
+		underway("a", start.Add(time.Millisecond), true)
+		underway("other", start.Add(time.Millisecond), true)
+		underway("none", start.Add(time.Millisecond), false)
 		late := orders.Attempt{EIDOrder: "late", N: 2, Outcome: "timed out", Made: start}
 		check(t, write(late))
 		sameAttempt(t, s, "a", late)

@@ -1,0 +1,59 @@
+package orders_test
+
+import (
+	"testing"
+	"time"
+
+	"sigill/broker/flow"
+	"sigill/providers"
+	"sigill/signing"
+	"sigill/signing/orders"
+)
+
+// TestDown: nobody ran while the time of an order went out. Whoever had begun to
+// sign in time is waited for, for a day.
+func TestDown(t *testing.T) {
+	failed := func(s flow.Settled) flow.Settled {
+		s.Done, s.Failed = nil, &providers.Failed{Reason: providers.Cancelled}
+		return s
+	}
+	for name, c := range map[string]struct {
+		down time.Duration // after the deadline
+		told func(flow.Settled) flow.Settled
+		want signing.State // when it has been told
+	}{
+		"signed in time":    {21 * time.Minute, func(s flow.Settled) flow.Settled { return s }, signing.Sealing},
+		"signed, hours ago": {23 * time.Hour, func(s flow.Settled) flow.Settled { return s }, signing.Sealing},
+		"a day and more":    {24 * time.Hour, func(s flow.Settled) flow.Settled { return s }, signing.Expired},
+		"not signed":        {time.Hour, failed, signing.Expired},
+		"signed too late": {time.Hour, func(s flow.Settled) flow.Settled {
+			s.Done.Identity.At = s.Done.Identity.At.Add(30 * time.Minute)
+			return s
+		}, signing.Expired},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			w := wish()
+			w.Signatories, w.Deadline = w.Signatories[:1], b.clock().Add(time.Hour)
+			o := b.create(w)
+			b.wait(58 * time.Minute)
+			proof := c.told(b.proof(b.sign(o, 1, one)))
+			b.wait(o.Deadline.Add(c.down).Sub(b.clock()))
+			b.again()
+			orders.Due(ctx, b.service)
+			if state := b.order(o.ID).State; (state == signing.Open) != (c.down < 24*time.Hour) {
+				t.Errorf("before it is told the order is %s", state)
+			}
+			b.settle(proof)
+			orders.Due(ctx, b.service)
+			b.state(o.ID, c.want)
+		})
+	}
+	// Whoever begins after the deadline is not waited for, nor is who signed.
+	b := newBench(t)
+	o := b.create(wish())
+	b.settle(b.proof(b.sign(o, 1, one)))
+	b.wait(o.Deadline.Add(signing.Grace).Sub(b.clock()))
+	orders.Due(ctx, b.service)
+	b.state(o.ID, signing.Expired)
+}
