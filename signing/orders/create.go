@@ -196,24 +196,44 @@ func textFault(asker string, b signing.Body, digest [32]byte, info providers.Inf
 	return []signing.Fault{{Field: field, Problem: fmt.Sprintf("make a text of %d bytes to sign; %s shows at most %d", len(longest), info.ID.Name(), info.TextLimit)}}, longest
 }
 
-// trial draws a receipt as large as the real one may become, so that no order
-// ends in one that cannot be made.
+// What a signature may take in a receipt at most: longer names, and more files,
+// than any e-ID gives, and a page to spare, since neighbours that stand elsewhere
+// break pages elsewhere.
+const (
+	longestName  = 200
+	largestProof = 64 << 10 // bytes of the evidence, and of each of its parts
+	mostParts    = 3
+	sparePage    = 60 // lines
+)
+
+// trial draws a receipt that is larger than the real one can become, so that no
+// order ends in one that cannot be made.
 func (s *Service) trial(h head, b signing.Body, shown string) error {
-	m := b.Manifest
-	m.Signatories = []signing.ManifestSignatory{}
-	documents := slices.Clone(b.Documents)
-	if n := len(h.Order.Signatories); n > 0 {
-		d := signing.Document{Name: "signatures", Kind: signing.KindText, Type: signing.TextType,
-			Text: strings.Repeat(shown+strings.Repeat("\n.", 30)+"\n", n)}
-		entry, err := d.Entry()
-		if err != nil {
-			return err
-		}
-		documents, m.Documents = append(documents, d), append(slices.Clone(m.Documents), entry)
-	}
-	k, files, err := s.record(h, signing.Body{Manifest: m, Documents: documents}, h.Order.Created)
+	k, files, err := s.record(h, b, h.Order.Created)
 	if err != nil {
 		return err
+	}
+	proof := make([]byte, largestProof)
+	for _, sig := range h.Order.Signatories {
+		if !sig.Active() {
+			continue
+		}
+		wide := func(n int) string { return strings.Repeat("W", n) }
+		v := receipt.Signature{
+			Signatory: sig.N, Name: wide(longestName), Masked: receipt.Mask(sig.Number), Provider: wide(20), ProviderName: wide(40),
+			Level: receipt.LevelName(providers.LevelUncertified3), Policy: wide(100), Started: h.Order.Created, At: h.Order.Created,
+			Text: shown + strings.Repeat("\n"+wide(10), sparePage), Markup: string(providers.SimpleMarkdownV1),
+			EIDOrder: wide(40), Transaction: wide(100), EvidenceType: "application/" + wide(60), Parts: []string{},
+		}
+		for i := range 1 + mostParts {
+			f := receipt.File{Name: fmt.Sprintf("signatur-%d-%d-%s", sig.N, i, wide(20)), Type: v.EvidenceType, Relationship: "Supplement", Bytes: proof}
+			if files = append(files, f); i == 0 {
+				v.Evidence = f.Name
+			} else {
+				v.Parts = append(v.Parts, f.Name)
+			}
+		}
+		k.Signatures = append(k.Signatures, v)
 	}
 	_, err = s.Receipts.Make(k, files)
 	var large *receipt.TooLarge

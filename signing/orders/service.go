@@ -15,6 +15,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"time"
@@ -154,6 +155,9 @@ func New(c Config) (*Service, error) {
 	if c.Store == nil || c.Audit == nil || c.Keys == nil || c.Short == nil || c.Clients == nil || c.Receipts == nil || c.Sealer == nil ||
 		c.Proofs == nil || c.Offers == nil || c.Provider == nil || c.Begin == nil || c.Verify == nil || c.PersonDigest == nil {
 		return nil, errors.New("orders: incomplete configuration")
+	}
+	if c.Limits.Order > receipt.MaxSize {
+		return nil, fmt.Errorf("orders: documents of %d bytes in an order, and a receipt holds %d", c.Limits.Order, receipt.MaxSize)
 	}
 	issuer, err := url.Parse(c.Issuer)
 	if err != nil || issuer.Host == "" {
