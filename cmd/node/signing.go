@@ -38,7 +38,7 @@ import (
 type room struct {
 	*archive
 	service   *orders.Service
-	queue     *outbox.Queue
+	queues    queues
 	verifier  *verify.Verifier
 	published []byte // the trust file
 	settings  config.Config
@@ -89,7 +89,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 		VerifyURL: s.Issuer + check.Path, TrustSHA256: sum,
 		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },
 		Mail:         mail, SMS: sms, Hook: hook(c.Now, s.LoopbackIssuer()),
-		Wake: func() { r.queue.Wake() }, Purge: r.store.Purge, Log: c.Log, Now: c.Now, Poll: c.Due,
+		Wake: func() { r.queues.wake() }, Purge: r.store.Purge, Log: c.Log, Now: c.Now, Poll: c.Due,
 		Limits: signing.Limits{
 			Documents: l.MaxDocuments, Signatories: l.MaxSignatories, File: int(l.MaxFile), Order: int(l.MaxOrder),
 			DefaultDeadline: l.DefaultDeadline, MaxDeadline: l.MaxDeadline,
@@ -98,9 +98,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 	if err != nil {
 		return r, err
 	}
-	r.queue, err = outbox.New(outbox.Config{
-		DB: r.db, Node: id, Handlers: r.service.Handlers(), Now: c.Now, Log: c.Log,
-	})
+	r.queues, err = newQueues(r.db, id, r.service.Handlers(), c.Now, c.Log)
 	return r, err
 }
 
@@ -115,7 +113,7 @@ func (r *room) releasable(_ context.Context, file []byte) error {
 // works are what ends before the archive's own duties: their last acts are
 // audited.
 func (r *room) works() []func(context.Context) error {
-	return []func(context.Context) error{r.service.Run, r.queue.Run}
+	return append(r.queues.works(), r.service.Run)
 }
 
 // routes adds the pages to those behind the protection against other sites, and

@@ -161,8 +161,11 @@ func (a *act) planNews(c *Change, e signing.Effect) error {
 		return fmt.Errorf("order %s: %w", a.Order.ID, err)
 	}
 	a.Counter++
-	// In one stream, so that they come in the order of what they tell.
-	entry := outbox.Entry{ID: fmt.Sprintf("evt_%s-%d", a.Order.ID, a.Counter), Kind: KindWebhook, Stream: a.Order.ID}
+	// In one stream, so that they come in the order of what they tell, and each
+	// client's in a lane, so that one who does not answer holds up nobody else.
+	entry := outbox.Entry{
+		ID: fmt.Sprintf("evt_%s-%d", a.Order.ID, a.Counter), Kind: KindWebhook, Stream: a.Order.ID, Lane: KindWebhook + " " + a.Order.Client,
+	}
 	return a.enqueue(c, entry, news{URL: a.Order.Callback, At: a.now, Body: body})
 }
 

@@ -54,7 +54,7 @@ func (q *Queue) List(ctx context.Context, f Filter) ([]Item, error) {
 			where += fmt.Sprintf(` AND %s = $%d`, c.column, len(args))
 		}
 	}
-	rows, err := q.DB.Rows(ctx, `SELECT seq, id, kind, ref, stream, state, created, due, next, attempts, node, claim, error, ended
+	rows, err := q.DB.Rows(ctx, `SELECT seq, id, kind, ref, stream, lane, state, created, due, next, attempts, node, claim, error, ended
 		FROM outbox WHERE `+where+` ORDER BY seq LIMIT $2`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("outbox: %w", err)
@@ -65,7 +65,7 @@ func (q *Queue) List(ctx context.Context, f Filter) ([]Item, error) {
 	for rows.Next() {
 		var i Item
 		var claim string
-		if err := rows.Scan(&i.Seq, &i.ID, &i.Kind, &i.Ref, &i.Stream, &i.State, sqldb.IntoTime(&i.Created), sqldb.IntoTime(&i.Due),
+		if err := rows.Scan(&i.Seq, &i.ID, &i.Kind, &i.Ref, &i.Stream, &i.Lane, &i.State, sqldb.IntoTime(&i.Created), sqldb.IntoTime(&i.Due),
 			sqldb.IntoTime(&i.Next), &i.Attempts, &i.Node, &claim, &i.Error, sqldb.IntoTime(&i.Ended)); err != nil {
 			return nil, fmt.Errorf("outbox: %w", err)
 		}
@@ -75,13 +75,17 @@ func (q *Queue) List(ctx context.Context, f Filter) ([]Item, error) {
 	return list, rows.Err()
 }
 
-// Pending tells how much is due and not done, and how long the oldest of it has
-// been due.
+// Pending tells how much of the queue's kinds, or of all where it has none, is
+// due and not done, and how long the oldest of it has been due.
 func (q *Queue) Pending(ctx context.Context) (count int, oldest time.Duration, err error) {
 	now := q.Now()
+	where, args := `ended IS NULL AND due <= $1`, []any{now.UnixMilli()}
+	if len(q.kinds) > 0 {
+		where += ` AND kind IN (` + placeholders(2, len(q.kinds)) + `)`
+		args = append(args, texts(q.kinds)...)
+	}
 	var due time.Time
-	if err := q.DB.Row(ctx, `SELECT count(*), min(due) FROM outbox WHERE ended IS NULL AND due <= $1`,
-		now.UnixMilli()).Scan(&count, sqldb.IntoTime(&due)); err != nil {
+	if err := q.DB.Row(ctx, `SELECT count(*), min(due) FROM outbox WHERE `+where, args...).Scan(&count, sqldb.IntoTime(&due)); err != nil {
 		return 0, 0, fmt.Errorf("outbox: %w", err)
 	}
 	if count > 0 {

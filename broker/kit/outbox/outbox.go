@@ -39,6 +39,10 @@ type Entry struct {
 	// time, in the order they came, and a failing one holds up those behind it
 	// until it is given up.
 	Stream string
+	// Lane, if not empty, is a place where only one thing is done at a time, such
+	// as a receiver: others go on meanwhile, in any order, and whoever is slow
+	// there keeps one worker busy and not all.
+	Lane string
 	// Payload is the handler's alone, and sealed by whoever made it. It is erased
 	// as soon as the entry is done or dropped.
 	Payload []byte
@@ -63,9 +67,9 @@ func Insert(tx *sqldb.Tx, e Entry) error {
 	if e.Due.IsZero() {
 		e.Due = e.Created
 	}
-	if _, err := tx.Exec(`INSERT INTO outbox (id, kind, ref, stream, payload, state, created, due, next, attempts, node, claim, error)
-		VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $7, $7, 0, '', '', '') ON CONFLICT DO NOTHING`,
-		e.ID, e.Kind, e.Ref, e.Stream, e.Payload, e.Created.UnixMilli(), e.Due.UnixMilli()); err != nil {
+	if _, err := tx.Exec(`INSERT INTO outbox (id, kind, ref, stream, lane, payload, state, created, due, next, attempts, node, claim, error)
+		VALUES ($1, $2, $3, $4, $5, $6, 'waiting', $7, $8, $8, 0, '', '', '') ON CONFLICT DO NOTHING`,
+		e.ID, e.Kind, e.Ref, e.Stream, e.Lane, e.Payload, e.Created.UnixMilli(), e.Due.UnixMilli()); err != nil {
 		return fmt.Errorf("outbox: %w", err)
 	}
 	return nil

@@ -689,6 +689,70 @@ func TestStream(t *testing.T) {
 	})
 }
 
+// TestLane: a receiver that takes its time has one of the workers, whatever waits
+// for it, and the rest of the world goes on.
+func TestLane(t *testing.T) {
+	in(t, func(b *bench) {
+		under := 0
+		q := b.queue(Config{Handlers: handlers(func(_ context.Context, e Entry) error {
+			if e.Lane != "slow" {
+				return b.do(ctx, e)
+			}
+			b.mu.Lock()
+			if under++; under > 1 {
+				b.Error("two at a time")
+			}
+			b.mu.Unlock()
+			time.Sleep(15 * time.Second)
+			b.mu.Lock()
+			under--
+			b.mu.Unlock()
+			b.note("%s", e.ID)
+			return errors.New("no answer")
+		})})
+		var list []Entry
+		for i := range 100 {
+			e := b.entry(fmt.Sprint("slow", i))
+			e.Lane = "slow"
+			list = append(list, e)
+		}
+		for _, id := range []string{"x1", "x2"} {
+			e := b.entry(id)
+			e.Lane = "x"
+			list = append(list, e)
+		}
+		b.insert(append(list, b.entry("alone"))...)
+		defer b.run(q)()
+		after(3 * q.Poll)
+		b.wantTold("alone", "x1", "x2")
+		after(15 * time.Second)
+		b.wantTold("slow0")
+		after(15 * time.Second)
+		b.wantTold("slow1") // which has waited longer than slow0's next try
+	})
+}
+
+// TestLaneOfTheDead: what a process held when it died is under way until its
+// lease ends, for its lane as well.
+func TestLaneOfTheDead(t *testing.T) {
+	in(t, func(b *bench) {
+		one, two := b.entry("one"), b.entry("two")
+		one.Lane, two.Lane = "x", "x"
+		b.insert(one)
+		dead := b.queue(Config{Node: "dead", Handlers: handlers(b.do)})
+		if list, err := dead.claim(ctx, 1); err != nil || len(list) != 1 {
+			t.Fatal(list, err)
+		}
+		b.insert(two)
+		q := b.queue(Config{Node: "alive", Handlers: handlers(b.do)})
+		defer b.run(q)()
+		after(q.Lease - q.Poll)
+		b.wantTold()
+		after(3 * q.Poll)
+		b.wantTold("two", "one")
+	})
+}
+
 func TestCancel(t *testing.T) {
 	in(t, func(b *bench) {
 		q := b.queue(Config{Workers: 10, Handlers: map[string]Handler{"mail": {Do: func(_ context.Context, e Entry) error {
@@ -930,6 +994,10 @@ func TestOperate(t *testing.T) {
 	now = now.Add(90 * time.Second)
 	if n, age, err := q.Pending(ctx); n != 2 || age != 90*time.Second || err != nil {
 		t.Error(n, age, err)
+	}
+	fax := b.queue(Config{Handlers: map[string]Handler{"fax": {Do: b.do}}})
+	if n, _, err := fax.Pending(ctx); n != 0 || err != nil {
+		t.Error("another queue's:", n, err)
 	}
 	list, err := q.claim(ctx, 1)
 	check(t, err)

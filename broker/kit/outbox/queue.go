@@ -194,15 +194,22 @@ type claimed struct {
 }
 
 // ready tells which rows may be claimed; $1 is the time, the kinds come last. Of a
-// stream that is the first row, unless one that was dropped is still under way.
+// stream that is the first row, unless one that was dropped is still under way;
+// of a lane it is any, unless one is under way.
 // PostgreSQL hands out seq before the commit: entries of one stream are in order
 // when their transactions are, as those that lock the same order row.
 func (q *Queue) ready(firstKind int) string {
 	return `ended IS NULL AND next <= $1 AND kind IN (` + placeholders(firstKind, len(q.kinds)) + `)
 		AND (stream = '' OR state <> 'waiting' OR NOT EXISTS (SELECT 1 FROM outbox e
 			WHERE e.stream <> '' AND e.stream = outbox.stream AND e.seq < outbox.seq
-			AND (e.state = 'waiting' OR (e.state = 'dropped' AND e.next > $1))))`
+			AND (e.state = 'waiting' OR (e.state = 'dropped' AND e.next > $1))))
+		AND (lane = '' OR NOT EXISTS (SELECT 1 FROM outbox e
+			WHERE e.lane <> '' AND e.lane = outbox.lane AND e.claim <> '' AND e.next > $1))`
 }
+
+// lookahead is how many rows are looked at for each that is wanted, since of a
+// lane only one is taken. Its others stand in the way of nobody the next time.
+const lookahead = 16
 
 func (q *Queue) claim(ctx context.Context, n int) ([]claimed, error) {
 	if len(q.kinds) == 0 {
@@ -221,16 +228,19 @@ func (q *Queue) claim(ctx context.Context, n int) ([]claimed, error) {
 	err := q.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		list = nil
 		rows, err := tx.Rows(`UPDATE outbox SET node = $2, claim = $3, next = $4, attempts = attempts + 1
-			WHERE id IN (SELECT id FROM outbox WHERE `+q.ready(6)+` ORDER BY next, seq LIMIT $5)
-			RETURNING seq, id, kind, ref, stream, payload, state, created, due, attempts, error`,
-			append([]any{now.UnixMilli(), q.Node, token, until.UnixMilli(), n}, kinds...)...)
+			WHERE id IN (SELECT id FROM (SELECT id, next, seq,
+					row_number() OVER (PARTITION BY CASE lane WHEN '' THEN id ELSE lane END ORDER BY next, seq) AS nth
+				FROM (SELECT id, lane, next, seq FROM outbox WHERE `+q.ready(7)+` ORDER BY next, seq LIMIT $6) AS ready) AS apart
+				WHERE nth = 1 ORDER BY next, seq LIMIT $5)
+			RETURNING seq, id, kind, ref, stream, lane, payload, state, created, due, attempts, error`,
+			append([]any{now.UnixMilli(), q.Node, token, until.UnixMilli(), n, n * lookahead}, kinds...)...)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
 			c := claimed{claim: token, until: until}
-			if err := rows.Scan(&c.seq, &c.ID, &c.Kind, &c.Ref, &c.Stream, &c.Payload, &c.state,
+			if err := rows.Scan(&c.seq, &c.ID, &c.Kind, &c.Ref, &c.Stream, &c.Lane, &c.Payload, &c.state,
 				sqldb.IntoTime(&c.Created), sqldb.IntoTime(&c.Due), &c.Attempts, &c.error); err != nil {
 				return err
 			}
