@@ -43,19 +43,21 @@ type Way struct {
 // Ways is what the list of ways shows: forms that post to Action.
 type Ways struct {
 	Action string
+	Digest string // of what the page shows and the choice is about; may be empty
 	List   []Way
 }
 
 // Ways gives the ways that a page of r offers, those first that suit the device.
 func (p *Pages) Ways(r *http.Request, lang, action string, ids []providers.ID, infos []providers.Info) Ways {
-	return Ways{action, p.ways(lang, ids, infos, handheld(r.UserAgent()), p.Cookies.Get(r, choiceCookie))}
+	return Ways{Action: action, List: p.ways(lang, ids, infos, handheld(r.UserAgent()), p.Cookies.Get(r, choiceCookie))}
 }
 
 // Chosen reads what the person chose from the list of ways. Only what is offered
 // counts, whatever the page showed. The browser is made to remember the choice,
-// and whether it runs scripts.
-func (p *Pages) Chosen(w http.ResponseWriter, r *http.Request, ids []providers.ID, infos []providers.Info) (Choice, providers.Info, error) {
-	form, err := page.Form(r, "provider", "device", "script")
+// and whether it runs scripts. The form may hold other fields besides, each
+// once; they are in r.PostForm then.
+func (p *Pages) Chosen(w http.ResponseWriter, r *http.Request, ids []providers.ID, infos []providers.Info, besides ...string) (Choice, providers.Info, error) {
+	form, err := page.Form(r, append([]string{"provider", "device", "script"}, besides...)...)
 	if err != nil {
 		return Choice{}, providers.Info{}, err
 	}

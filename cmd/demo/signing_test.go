@@ -60,7 +60,12 @@ func asks(t *testing.T, r Running, method, path, key string, body any) signed {
 // proves chooses Mobilt BankID on a page that offers it, and approves.
 func (v *visitor) proves(r Running, page visited, p persons.Person) visited {
 	v.t.Helper()
-	wait := v.post(page.url, url.Values{"provider": {"mbankid"}, "device": {"other"}})
+	form := url.Values{"provider": {"mbankid"}, "device": {"other"}}
+	if _, rest, signs := strings.Cut(page.body, `name="digest" value="`); signs {
+		digest, _, _ := strings.Cut(rest, `"`)
+		form.Set("digest", digest) // of what was shown
+	}
+	wait := v.post(page.url, form)
 	if wait.status != http.StatusOK {
 		v.t.Fatalf("waiting page: %d at %s\n%s", wait.status, wait.url, wait.body)
 	}

@@ -88,7 +88,7 @@ func TestWholeDigest(t *testing.T) {
 	o := b.create(wish())
 	g := b.guest(one)
 	g.Provider = providers.Freja
-	eid, err := b.service.Sign(ctx, "kommun", o.ID, 1, g, orders.Start{Provider: providers.Freja, Mode: providers.ModeOther, Browser: "x", Language: "en"})
+	eid, err := b.service.Sign(ctx, "kommun", o.ID, 1, g, orders.Start{Digest: o.Digest, Provider: providers.Freja, Mode: providers.ModeOther, Browser: "x", Language: "en"})
 	b.ok(err)
 	f := b.begun[eid]
 	if !strings.Contains(f.Request.Text, fmt.Sprintf("Checksum of everything: %x", o.Digest)) || f.Request.Markup != providers.Plain {
@@ -102,7 +102,7 @@ func TestWhoMaySign(t *testing.T) {
 	w.Sequence = signing.Sequential
 	w.Providers = []providers.ID{providers.MBankID}
 	o := b.create(w)
-	good := orders.Start{Provider: providers.MBankID, Mode: providers.ModeOther, Browser: "x"}
+	good := orders.Start{Digest: o.Digest, Provider: providers.MBankID, Mode: providers.ModeOther, Browser: "x"}
 	try := func(n int, g orders.Guest, s orders.Start) error {
 		_, err := b.service.Sign(ctx, "kommun", o.ID, n, g, s)
 		return err
@@ -133,11 +133,12 @@ func TestWhoMaySign(t *testing.T) {
 		{Provider: providers.BankID, Mode: providers.ModeThis, Browser: "x"}, {Provider: providers.Telia, Mode: providers.ModeOther, Browser: "x"},
 		{Provider: providers.MBankID, Mode: providers.ModePhone, Browser: "x"},
 	} {
+		s.Digest = o.Digest
 		if err := try(1, b.guest(one), s); !errors.As(err, &bad) {
 			t.Errorf("%s by %s: %v", s.Provider, s.Mode, err)
 		}
 	}
-	if try(1, b.guest(one), orders.Start{Provider: providers.MBankID, Mode: providers.ModeOther}) == nil {
+	if try(1, b.guest(one), orders.Start{Digest: o.Digest, Provider: providers.MBankID, Mode: providers.ModeOther}) == nil {
 		t.Error("signed without a browser")
 	}
 	// Person two waits: there is nothing to see yet.
@@ -172,7 +173,7 @@ func TestWhoMaySign(t *testing.T) {
 func TestDoubleClick(t *testing.T) {
 	b := newBench(t)
 	o := b.create(wish())
-	start := orders.Start{Provider: providers.MBankID, Mode: providers.ModeOther, Browser: "x"}
+	start := orders.Start{Digest: o.Digest, Provider: providers.MBankID, Mode: providers.ModeOther, Browser: "x"}
 	click := func(s orders.Start) broker.OrderID {
 		t.Helper()
 		eid, err := b.service.Sign(ctx, "kommun", o.ID, 1, b.guest(one), s)

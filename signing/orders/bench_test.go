@@ -427,7 +427,7 @@ func (b *bench) create(w signing.Wish) signing.Order {
 func (b *bench) sign(o signing.Order, n int, digits string) broker.OrderID {
 	b.t.Helper()
 	b.wait(4 * time.Second) // no double click
-	eid, err := b.service.Sign(ctx, "kommun", o.ID, n, b.guest(digits), orders.Start{Provider: providers.MBankID, Mode: providers.ModeOther, Browser: "browser " + digits})
+	eid, err := b.service.Sign(ctx, "kommun", o.ID, n, b.guest(digits), orders.Start{Digest: b.order(o.ID).Digest, Provider: providers.MBankID, Mode: providers.ModeOther, Browser: "browser " + digits})
 	b.ok(err)
 	return eid
 }

@@ -282,6 +282,19 @@ func (s *Service) Visit(ctx context.Context, client, id string, n int, g Guest) 
 	return v, nil
 }
 
+// Glance is Visit for what shows nothing that is to be signed: without Body, and
+// nothing counts as opened or read.
+func (s *Service) Glance(ctx context.Context, client, id string, n int, g Guest) (Visit, error) {
+	a, err := s.load(ctx, client, id)
+	if err != nil {
+		return Visit{}, s.refused(ctx, client, "", g, err)
+	}
+	if _, err := s.guest(ctx, &a.Order, n, g); err != nil {
+		return Visit{}, s.refused(ctx, client, id, g, err)
+	}
+	return Visit{Order: shown(a.Order, n), N: n, Asker: a.Asker}, nil
+}
+
 // File gives a document's bytes, for download; i counts from 0.
 func (s *Service) File(ctx context.Context, client, id string, n int, g Guest, i int) (signing.Document, error) {
 	var d signing.Document

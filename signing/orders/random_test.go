@@ -87,7 +87,7 @@ func (l *life) step() {
 	case k < 30:
 		l.wait(4 * time.Second)
 		var eid broker.OrderID
-		eid, err = l.service.Sign(ctx, "kommun", l.id, n, g, orders.Start{Provider: providers.MBankID, Mode: providers.ModeOther, Browser: l.people[n-1]})
+		eid, err = l.service.Sign(ctx, "kommun", l.id, n, g, orders.Start{Digest: l.order(l.id).Digest, Provider: providers.MBankID, Mode: providers.ModeOther, Browser: l.people[n-1]})
 		if err == nil {
 			s := l.proof(eid)
 			if l.r.IntN(6) == 0 {

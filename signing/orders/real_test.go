@@ -89,7 +89,7 @@ func TestRealReceipt(t *testing.T) {
 		}
 		for _, s := range o.Signatories {
 			g := orders.Guest{Number: s.Number, Provider: providers.MBankID, Level: providers.LevelUncertified3, AuthTime: time.Now()}
-			eid, err := b.service.Sign(ctx, "kommun", o.ID, s.N, g, orders.Start{Provider: providers.MBankID, Mode: providers.ModeOther, Browser: "x", Language: []string{"sv", "en"}[s.N%2]})
+			eid, err := b.service.Sign(ctx, "kommun", o.ID, s.N, g, orders.Start{Digest: o.Digest, Provider: providers.MBankID, Mode: providers.ModeOther, Browser: "x", Language: []string{"sv", "en"}[s.N%2]})
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}

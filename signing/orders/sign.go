@@ -1,8 +1,10 @@
 package orders
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"slices"
@@ -18,8 +20,15 @@ import (
 	"sigill/signing"
 )
 
-// Start is how a guest wishes to sign.
+// Start is what a guest wishes to sign, and how.
 type Start struct {
+	// Digest is of what the guest was shown. Only that can be signed: when it is
+	// not what the order holds now, or is missing, the answer is
+	// signing.ErrOutdated.
+	Digest [32]byte
+	// Again, instead of Digest, is an e-ID order of this guest's that came to
+	// nothing: the same content is asked for once more.
+	Again    broker.OrderID
 	Provider providers.ID
 	Mode     providers.Mode
 	Device   providers.Device
@@ -55,6 +64,13 @@ func (s *Service) Sign(ctx context.Context, client, id string, n int, g Guest, s
 		}
 		if err := a.Order.MaySign(n, a.now); err != nil {
 			return err
+		}
+		// What is signed is what was shown, also when the client changes it between
+		// the page and the button.
+		if read, err := s.read(ctx, ref(id, n), start); err != nil {
+			return err
+		} else if subtle.ConstantTimeCompare(read[:], a.Order.Digest[:]) == 0 {
+			return signing.ErrOutdated
 		}
 		info, err := s.chosen(c, &a.Order, start)
 		if err != nil {
@@ -102,11 +118,34 @@ func (s *Service) Sign(ctx context.Context, client, id string, n int, g Guest, s
 	if eid != begin.ID {
 		return eid, nil
 	}
-	if err := s.Begin(ctx, begin); err != nil {
+	err = s.Short.Put(ctx, kindRead, string(eid), append([]byte(begin.Ref), begin.Request.Binding...), s.Now().Add(s.LoginAge))
+	if err == nil {
+		err = s.Begin(ctx, begin)
+	}
+	if err != nil {
 		s.mayClickAgain(ctx, begin)
 		return "", err
 	}
 	return eid, nil
+}
+
+// kindRead remembers what an e-ID order was for, for as long as its guest's login
+// may last.
+const kindRead = "signing read"
+
+// read gives the digest of what a guest was shown; none when that is not known.
+func (s *Service) read(ctx context.Context, ref string, start Start) (digest [32]byte, err error) {
+	if start.Again == "" {
+		return start.Digest, nil
+	}
+	raw, _, err := s.Short.Get(ctx, kindRead, string(start.Again))
+	if errors.Is(err, broker.ErrNotFound) {
+		return digest, nil
+	}
+	if binding, ok := bytes.CutPrefix(raw, []byte(ref)); ok && err == nil {
+		digest, _ = readBinding(binding)
+	}
+	return digest, err
 }
 
 // chosen finds the e-ID that a guest wishes to sign with.

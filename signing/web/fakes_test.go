@@ -126,6 +126,18 @@ func (f *fakeService) Visit(_ context.Context, client, id string, n int, g order
 	return v, nil
 }
 
+func (f *fakeService) Glance(_ context.Context, client, id string, n int, g orders.Guest) (orders.Visit, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k, err := f.find(client, id, n, g)
+	if err != nil {
+		return orders.Visit{}, err
+	}
+	v := orders.Visit{Order: k.Order, N: n, Asker: "Exempelbo kommun, barn och utbildning"}
+	v.Order.Signatories = slices.Clone(k.Signatories)
+	return v, nil
+}
+
 func (f *fakeService) File(_ context.Context, client, id string, n int, g orders.Guest, i int) (signing.Document, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -160,6 +172,9 @@ func (f *fakeService) Sign(_ context.Context, client, id string, n int, g orders
 	k, err := f.find(client, id, n, g)
 	if err == nil {
 		err = k.MaySign(n, f.now())
+	}
+	if err == nil && s.Again == "" && s.Digest != k.Digest {
+		err = signing.ErrOutdated
 	}
 	if err == nil {
 		err = f.signErr

@@ -59,14 +59,19 @@ func (w *Web) barred(rw http.ResponseWriter, r *http.Request, s seat, err error)
 	return false, err
 }
 
-// enter reads the address and shows the order to whoever is its signatory. done
+// enter reads the address and finds the order for whoever is its signatory. done
 // means that everybody else has had an answer.
 func (w *Web) enter(rw http.ResponseWriter, r *http.Request) (s seat, v orders.Visit, done bool, err error) {
+	return w.come(rw, r, w.Service.Glance)
+}
+
+// come is enter by one of the service's ways to look at an order.
+func (w *Web) come(rw http.ResponseWriter, r *http.Request, look func(context.Context, string, string, int, orders.Guest) (orders.Visit, error)) (s seat, v orders.Visit, done bool, err error) {
 	if s, err = w.seat(r); err != nil {
 		return s, v, false, err
 	}
 	if s.known {
-		v, err = w.Service.Visit(r.Context(), s.client.ID, s.order, s.n, s.guest)
+		v, err = look(r.Context(), s.client.ID, s.order, s.n, s.guest)
 	}
 	if !s.known || err != nil {
 		done, err = w.barred(rw, r, s, err)
@@ -75,8 +80,9 @@ func (w *Web) enter(rw http.ResponseWriter, r *http.Request) (s seat, v orders.V
 }
 
 // place is the page of a signatory's place: to read and sign, or how it stands.
+// It is the only one that shows what is signed, and counts as reading it.
 func (w *Web) place(rw http.ResponseWriter, r *http.Request) error {
-	s, v, done, err := w.enter(rw, r)
+	s, v, done, err := w.come(rw, r, w.Service.Visit)
 	if done || err != nil {
 		return err
 	}
@@ -92,7 +98,7 @@ func (w *Web) state(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil || !s.known {
 		return noState(rw, err)
 	}
-	v, err := w.Service.Visit(r.Context(), s.client.ID, s.order, s.n, s.guest)
+	v, err := w.Service.Glance(r.Context(), s.client.ID, s.order, s.n, s.guest)
 	if err != nil {
 		return noState(rw, err)
 	}

@@ -21,7 +21,7 @@ func (w *Web) review(rw http.ResponseWriter, r *http.Request, s seat, v orders.V
 		b := struct {
 			Client, Back, Title, Lang, Reference, Deadline, Left, Digest, Name string
 			Message                                                            []string
-			Refuse, Return, Note                                               string
+			Refuse, Return, Note, Changed                                      string
 			Documents                                                          []document
 			Steps                                                              []step
 			Ways                                                               brokerweb.Ways
@@ -37,16 +37,24 @@ func (w *Web) review(rw http.ResponseWriter, r *http.Request, s seat, v orders.V
 		if steps := w.steps(lang, v, now); len(steps) > 1 {
 			b.Steps = steps
 		}
-		if r.URL.Query().Get("note") == noteCancelled {
+		b.Ways.Digest = hex.EncodeToString(v.Order.Digest[:])
+		switch r.URL.Query().Get("note") {
+		case noteCancelled:
 			b.Note = w.text(lang, "note.cancelled")
+		case noteChanged:
+			b.Changed = w.text(lang, "note.changed")
 		}
 		return b
 	})
 }
 
-// noteCancelled in an address says that the person has cancelled an e-ID order.
-// Whoever makes it up is told nothing.
-const noteCancelled = "cancelled"
+// A note in an address says why the person is here again: has cancelled an e-ID
+// order, or was about to sign what has been changed meanwhile. Whoever makes one
+// up is told nothing.
+const (
+	noteCancelled = "cancelled"
+	noteChanged   = "changed"
+)
 
 // signable are the e-IDs that may sign this order, in the order shown.
 func signable(s seat, v orders.Visit) []providers.ID {

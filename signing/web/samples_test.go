@@ -74,7 +74,8 @@ func samples(t testing.TB) []sample {
 	via("review", "ett", "GET", "/signing/demo/o/open/1", nil, 200)
 	via("review-phone", "ett", "GET", "/signing/demo/o/open/1", nil, 200, func(r *http.Request) { r.Header.Set("User-Agent", onPhone) })
 	via("review-cancelled", "ett", "GET", "/signing/demo/o/open/1?note=cancelled", nil, 200)
-	h.order("alone", func(w *signing.Wish) {
+	via("review-changed", "ett", "GET", "/signing/demo/o/open/1?note=changed", nil, 200)
+	alone := h.order("alone", func(w *signing.Wish) {
 		w.Signatories, w.Documents, w.Message, w.Reference, w.ReturnURL = w.Signatories[:1], w.Documents[1:2], "", "", ""
 		w.Deadline = h.now.Add(90 * time.Minute)
 	})
@@ -151,7 +152,7 @@ func samples(t testing.TB) []sample {
 	via("error-choice", "ett", "POST", "/signing/demo/o/open/1", url.Values{"provider": {"freja"}}, 400)
 	via("error-too-large", "ett", "POST", "/signing/demo/kod", url.Values{"code": {string(make([]byte, 20<<10))}}, 413)
 	h.eid("broken", "open/1", flow.View{State: flow.StateComplete})
-	via("error-internal", "ett", "POST", "/signing/demo/o/alone/1", url.Values{"provider": {"mbankid"}}, 500, func(*http.Request) { h.service.signErr = errBroken })
+	via("error-internal", "ett", "POST", "/signing/demo/o/alone/1", shown(alone, url.Values{"provider": {"mbankid"}}), 500, func(*http.Request) { h.service.signErr = errBroken })
 	return out
 }
 

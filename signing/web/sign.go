@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,28 +27,35 @@ func (w *Web) sign(rw http.ResponseWriter, r *http.Request) error {
 		page.SeeOther(rw, s.path()) // which says how it stands
 		return nil
 	}
-	c, _, err := w.Pages.Chosen(rw, r, signable(s, v), s.infos)
+	c, _, err := w.Pages.Chosen(rw, r, signable(s, v), s.infos, "digest")
 	if err != nil {
 		return err
 	}
-	return w.begin(rw, r, s, v, c)
+	var shown [32]byte
+	if b, err := hex.DecodeString(r.PostForm.Get("digest")); err == nil && len(b) == len(shown) {
+		copy(shown[:], b)
+	}
+	return w.begin(rw, r, s, v, orders.Start{Digest: shown, Provider: c.Provider, Mode: c.Mode})
 }
 
-func (w *Web) begin(rw http.ResponseWriter, r *http.Request, s seat, v orders.Visit, c brokerweb.Choice) error {
+// begin begins the e-ID order that is wished for.
+func (w *Web) begin(rw http.ResponseWriter, r *http.Request, s seat, v orders.Visit, start orders.Start) error {
 	browser := w.Pages.Cookies.Browser(r)
 	if browser == "" {
 		// Gone since the login, which gave it one: the session went with it, or
 		// somebody plays with cookies.
 		return w.land(rw, r, s.visit, again, s.path()+"/login")
 	}
-	eid, err := w.Service.Sign(settledContext(r), s.client.ID, s.order, s.n, s.guest, orders.Start{
-		Provider: c.Provider, Mode: c.Mode, Browser: browser,
-		Device: w.Pages.Device(r, w.Addresses, browser), Language: w.room.Lang(rw, r, lookOf(s, v)),
-	})
+	start.Browser, start.Device = browser, w.Pages.Device(r, w.Addresses, browser)
+	start.Language = w.room.Lang(rw, r, lookOf(s, v))
+	eid, err := w.Service.Sign(settledContext(r), s.client.ID, s.order, s.n, s.guest, start)
 	var bad *providers.BadRequest
 	switch {
 	case errors.As(err, &bad):
 		return &page.Problem{Status: http.StatusBadRequest, Code: brokerweb.CodeChoice, Err: err}
+	case errors.Is(err, signing.ErrOutdated):
+		page.SeeOther(rw, s.path()+"?note="+noteChanged)
+		return nil
 	case overtaken(err):
 		page.SeeOther(rw, s.path()) // which says what has happened meanwhile
 		return nil
@@ -63,7 +71,7 @@ func (w *Web) begin(rw http.ResponseWriter, r *http.Request, s seat, v orders.Vi
 
 // overtaken: something happened to the order after the page was drawn.
 func overtaken(err error) bool {
-	for _, e := range []error{signing.ErrOver, signing.ErrNotNow, signing.ErrDone, signing.ErrOutdated, signing.ErrLate} {
+	for _, e := range []error{signing.ErrOver, signing.ErrNotNow, signing.ErrDone, signing.ErrLate} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -171,7 +179,7 @@ func (w *Web) cancel(rw http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// restart begins another e-ID order of the same choice.
+// restart begins another e-ID order of the same choice, over the same content.
 func (w *Web) restart(rw http.ResponseWriter, r *http.Request) error {
 	s, v, done, err := w.enter(rw, r)
 	if done || err != nil {
@@ -198,7 +206,7 @@ func (w *Web) restart(rw http.ResponseWriter, r *http.Request) error {
 	if _, err := brokerweb.Offered(c, signable(s, v), s.infos); err != nil {
 		return err
 	}
-	return w.begin(rw, r, s, v, c)
+	return w.begin(rw, r, s, v, orders.Start{Again: view.Order.ID, Provider: c.Provider, Mode: c.Mode})
 }
 
 // done is where a proven e-ID order leads: to the person's place once the

@@ -8,7 +8,11 @@
 // /signing/{client}/, has the look of the client, and works without script. A
 // link or an address alone is worth nothing (invariants I3 and I4): before login
 // every link looks alike, and after it the wrong person's look like false ones.
-// A GET consumes nothing, since scanners of mail open links too.
+// A GET consumes nothing, since scanners of mail open links too. What is signed is
+// what was shown: the form that begins a signature holds, besides the provider
+// and the device that every chooser posts, the digest (hex) of what stands on its
+// page, and whoever drives the pages by a script reads it there too. When it is
+// not the order's any more, the page is shown again and says so.
 package web
 
 import (
@@ -54,6 +58,7 @@ type Entries interface {
 // Reading shows an order to one of its signatories.
 type Reading interface {
 	Visit(ctx context.Context, client, id string, n int, g orders.Guest) (orders.Visit, error)
+	Glance(ctx context.Context, client, id string, n int, g orders.Guest) (orders.Visit, error)
 	File(ctx context.Context, client, id string, n int, g orders.Guest, i int) (signing.Document, error)
 	ReceiptFor(ctx context.Context, client, id string, n int, g orders.Guest) ([]byte, error)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -507,17 +508,24 @@ func TestFiles(t *testing.T) {
 
 var chooseQR = url.Values{"provider": {"mbankid"}, "device": {"other"}}
 
+// shown is a form as the page of an order has it.
+func shown(k *kept, form url.Values) url.Values {
+	out := url.Values{"digest": {hex.EncodeToString(k.Digest[:])}}
+	maps.Copy(out, form)
+	return out
+}
+
 func TestSign(t *testing.T) {
 	h := newHouse(t)
-	h.order("order")
-	if to := location(t, h.post("ett", "/signing/demo/o/order/1", chooseQR)); to != "/signing/demo/o/order/1/e/eidnew" {
+	k := h.order("order")
+	if to := location(t, h.post("ett", "/signing/demo/o/order/1", shown(k, chooseQR))); to != "/signing/demo/o/order/1/e/eidnew" {
 		t.Errorf("sent to %s", to)
 	}
 	if len(h.service.begun) != 1 {
 		t.Fatalf("%d begun", len(h.service.begun))
 	}
 	s := h.service.begun[0]
-	if s.Provider != "mbankid" || s.Mode != "other" || s.Browser != browserOne || s.Language != "sv" || s.Device.IP != "192.0.2.1" || s.Device.Domain != "localhost" {
+	if s.Digest != k.Digest || s.Again != "" || s.Provider != "mbankid" || s.Mode != "other" || s.Browser != browserOne || s.Language != "sv" || s.Device.IP != "192.0.2.1" || s.Device.Domain != "localhost" {
 		t.Errorf("%+v", s)
 	}
 	for name, c := range map[string]struct {
@@ -547,7 +555,7 @@ func TestSign(t *testing.T) {
 		if c.change != nil {
 			c.change(h, k)
 		}
-		if got := kindOf(h.post(c.who, "/signing/demo/o/order/1", c.form)); got != c.want || len(h.service.begun) != 0 {
+		if got := kindOf(h.post(c.who, "/signing/demo/o/order/1", shown(k, c.form))); got != c.want || len(h.service.begun) != 0 {
 			t.Errorf("%s: %s, want %s; %d begun", name, got, c.want, len(h.service.begun))
 		}
 		if strings.HasPrefix(c.want, "400") != (len(h.audit.events) == 1) {
@@ -573,6 +581,50 @@ func TestSign(t *testing.T) {
 		r.AddCookie(&http.Cookie{Name: oidc.SessionCookie, Value: "ett"})
 	}); kindOf(w) != "land" || len(h.service.begun) != 0 {
 		t.Errorf("a browser without a secret: %s", kindOf(w))
+	}
+}
+
+// TestSignsWhatWasShown: what was changed between the page and the button is not
+// signed, and the person is told to read again.
+func TestSignsWhatWasShown(t *testing.T) {
+	h := newHouse(t)
+	k := h.order("order")
+	before := h.get("ett", "/signing/demo/o/order/1").Body.String()
+	if n := strings.Count(before, `name="digest" value="`+hex.EncodeToString(k.Digest[:])+`"`); n == 0 || n != strings.Count(before, `name="provider"`) {
+		t.Errorf("%d forms with the digest", n)
+	}
+	old := shown(k, chooseQR)
+	k.Digest[0]++
+	for name, form := range map[string]url.Values{
+		"what was there before": old, "nothing": chooseQR, "no digest": {"provider": {"mbankid"}, "digest": {"x"}},
+		"half of it": {"provider": {"mbankid"}, "digest": {hex.EncodeToString(k.Digest[:16])}},
+	} {
+		to := location(t, h.post("ett", "/signing/demo/o/order/1", form))
+		if body := h.get("ett", to).Body.String(); len(h.service.begun) != 0 || !strings.Contains(body, "Innehållet har ändrats") || !strings.Contains(body, `id="sign"`) {
+			t.Errorf("%s: %d begun, sent to %s", name, len(h.service.begun), to)
+		}
+	}
+	if w := h.post("ett", "/signing/demo/o/order/1", shown(k, chooseQR)); location(t, w) != "/signing/demo/o/order/1/e/eidnew" {
+		t.Error("what is shown cannot be signed")
+	}
+}
+
+// TestOnlyTheReviewReads: no other address counts as having opened the order.
+func TestOnlyTheReviewReads(t *testing.T) {
+	h := newHouse(t)
+	k := h.order("order")
+	h.eid("eid", "order/1", flow.View{State: flow.StateFailed})
+	const at = "/signing/demo/o/order/1"
+	for _, path := range []string{"/state", "/refuse", "/e/eid", "/e/eid/done"} {
+		h.get("ett", at+path)
+	}
+	h.post("ett", at, chooseQR)
+	h.post("ett", at+"/e/eid/restart", nil)
+	if s := k.Signatories[0].State; s != signing.Invited {
+		t.Errorf("it is %s", s)
+	}
+	if h.get("ett", at); k.Signatories[0].State != signing.Opened {
+		t.Error("the review does not count")
 	}
 }
 
@@ -662,6 +714,11 @@ func TestRestart(t *testing.T) {
 		if got := kindOf(h.post(c.who, at, nil)); got != c.want || len(h.service.begun) != c.begun {
 			t.Errorf("%s: %s, %d begun", name, got, len(h.service.begun))
 		}
+		for _, s := range h.service.begun {
+			if s.Again != "eid" || s.Digest != [32]byte{} {
+				t.Errorf("%s: %+v", name, s)
+			}
+		}
 	}
 }
 
@@ -733,11 +790,11 @@ func TestLogsSayNothing(t *testing.T) {
 	for _, s := range samples(t) {
 		s.serve(httptest.NewRecorder(), httptest.NewRequest("GET", "/?lang=sv", nil))
 	}
-	h.order("order")
+	k := h.order("order")
 	h.service.tokens["secrettoken"] = "order/1"
 	h.service.signErr = errBroken
 	h.get("annan", "/signing/demo/i/secrettoken")
-	h.post("ett", "/signing/demo/o/order/1", chooseQR)
+	h.post("ett", "/signing/demo/o/order/1", shown(k, chooseQR))
 	h.post("ett", "/signing/demo/kod", url.Values{"x": {"secretcode"}})
 	log := h.log.String()
 	if !strings.Contains(log, "disk is full") {

@@ -36,7 +36,7 @@ func textsInCode() []i18n.Use {
 		}
 	}
 	client, when, number := []string{"client"}, []string{"when"}, []string{"n"}
-	use(nil, "error.title", "out.heading", "out.text", "code.empty", "code.wrong", "code.too_many", "note.cancelled",
+	use(nil, "error.title", "out.heading", "out.text", "code.empty", "code.wrong", "code.too_many", "note.cancelled", "note.changed",
 		"list.signed", "steps.signed", "steps.refused", "at.not_yet.told", "at.not_yet.next", "steps.never", "steps.later", "steps.asked", "file.pdf", "file.image", "file.other",
 		"uncounted.outdated", "uncounted.late", "uncounted.over", "uncounted.other")
 	for _, code := range []string{page.CodeNotFound, page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, page.CodeInternal, brokerweb.CodeChoice} {
