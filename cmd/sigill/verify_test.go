@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -48,6 +50,7 @@ func TestVerify(t *testing.T) {
 		"sealed-only.pdf": k.NewDraft().Text(t, "Beslut", "Ansökan beviljas.").Sign(t).Sealed(t),
 		"escapes.pdf":     escapes.Sealed(t), "foreign.pdf": []byte("%PDF-1.4\n%%EOF\n"), "trust.yaml": k.TrustFile(t),
 	}
+	testFull(t, files)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/verify",
 		Setup: func(e *testscript.Env) error {
@@ -96,4 +99,30 @@ func TestVerify(t *testing.T) {
 			},
 		},
 	})
+}
+
+// testFull asks for numbers in full, outside a script: scripts log what is
+// printed, and no log holds a number.
+func testFull(t *testing.T, files map[string][]byte) {
+	dir := t.TempDir()
+	receipt, believed := filepath.Join(dir, "kvittens.pdf"), filepath.Join(dir, "trust.yaml")
+	for name, b := range map[string][]byte{receipt: files["kvittens.pdf"], believed: files["trust.yaml"]} {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const number = "196608182942"
+	for name, c := range map[string]struct {
+		flags []string
+		shown string
+	}{
+		"masked": {nil, ""}, "masked JSON": {[]string{"--json"}, ""},
+		"full": {[]string{"--full"}, "Testperson Ett, " + number}, "full JSON": {[]string{"--full", "--json"}, `"person": "` + number + `"`},
+	} {
+		var out, errs bytes.Buffer
+		code := Main(t.Context(), append([]string{"verify", receipt, "--trust", believed}, c.flags...), &out, &errs)
+		if code != ok || c.shown == "" && strings.Contains(out.String(), number) || !strings.Contains(out.String(), c.shown) {
+			t.Errorf("%s: exit %d, or not the number as it should be", name, code)
+		}
+	}
 }
