@@ -83,6 +83,9 @@ func TestTrial(t *testing.T) {
 				return w
 			}
 			low, high := c.low, c.high
+			if _, _, err := b.service.Create(ctx, b.clients["kommun"], wish(high), "", [32]byte{}); err == nil {
+				t.Fatalf("%d is taken", high)
+			}
 			for high-low > c.near {
 				middle := (low + high) / 2
 				if _, _, err := b.service.Create(ctx, b.clients["kommun"], wish(middle), "", [32]byte{}); err == nil {
