@@ -132,6 +132,9 @@ func (a *act) finish() (Change, error) {
 		c.Withdraw = append(c.Withdraw, string(signing.SendInvitation), string(signing.SendAgain), string(signing.SendReminder))
 		a.row.Key, a.row.Body = nil, nil
 	}
+	if o.State == signing.Sealing && a.Sealing.IsZero() {
+		a.Sealing = a.now
+	}
 	if err := a.plan(&c); err != nil {
 		return Change{}, err
 	}

@@ -886,6 +886,43 @@ func TestSealing(t *testing.T) {
 	}
 }
 
+// TestNeverSealed: what everybody has signed is tried for ever, and told of each
+// time; after a day its client may give it up.
+func TestNeverSealed(t *testing.T) {
+	b := newBench(t)
+	o := b.create(wish())
+	b.settle(b.proof(b.sign(o, 1, one)))
+	late := b.proof(b.sign(o, 2, two))
+	b.wait(29 * 24 * time.Hour) // before we heard of it
+	b.settle(late)
+	b.fail["verify"] = errors.New("bad")
+	b.workAll()
+	if log := b.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, o.ID) {
+		t.Errorf("log: %s", log)
+	}
+	h := b.service.Handlers()[orders.KindSeal]
+	if r := h.Retry; r.Age < 50*365*24*time.Hour || r.Attempts != 0 || r.Longest > 15*time.Minute || h.GaveUp != nil {
+		t.Errorf("it is given up: %+v", r)
+	}
+	b.wait(24 * time.Hour)
+	b.is(b.service.Delete(ctx, "kommun", o.ID), orders.ErrStillOpen)
+	b.wait(time.Millisecond)
+	b.is(b.service.Delete(ctx, "other", o.ID), broker.ErrNotFound)
+	b.ok(b.service.Delete(ctx, "kommun", o.ID))
+	if got := b.events(o.ID); got[len(got)-1] != "order_erased client, not sealed" {
+		t.Errorf("audit ends with %s", got[len(got)-1])
+	}
+	if b.workAll(); len(b.store.pending) != 0 {
+		t.Errorf("%d entries are left", len(b.store.pending))
+	}
+	for table, column := range map[string]string{"orders": "id", "bodies": "order_id", "parts": "order_id", "outbox": "ref"} {
+		var n int
+		if b.ok(b.db.Row(ctx, `SELECT count(*) FROM `+table+` WHERE `+column+` = $1`, o.ID).Scan(&n)); n != 0 {
+			t.Errorf("%d rows in %s", n, table)
+		}
+	}
+}
+
 // TestSealingAtOnce: several nodes may make the receipt; one is kept.
 func TestSealingAtOnce(t *testing.T) {
 	b := newBench(t)

@@ -229,20 +229,29 @@ func (s *Service) revise(ctx context.Context, client, id string, do func(*act, *
 	})
 }
 
-// Delete erases an order that is over; an open one is ErrStillOpen.
+// stuck is how long a receipt may be in the making before its client may give the
+// order up.
+const stuck = 24 * time.Hour
+
+// Delete erases an order that is over, or whose receipt has been in the making
+// for more than a day; any other is ErrStillOpen.
 func (s *Service) Delete(ctx context.Context, client, id string) error {
 	a, err := s.load(ctx, client, id)
 	if err != nil {
 		return err
 	}
-	if !a.Order.State.Over() {
-		return ErrStillOpen
+	switch {
+	case a.Order.State.Over():
+		return s.erase(ctx, a, "client")
+	case a.Order.State == signing.Sealing && a.now.Sub(a.Sealing) > stuck:
+		// Everybody had signed: whoever reads the audit shall see that it was lost.
+		return s.erase(ctx, a, "client, not sealed")
 	}
-	return s.erase(ctx, a, "client")
+	return ErrStillOpen
 }
 
-// erase removes an order that is over, and so will not change. Who was first
-// does not matter.
+// erase removes an order to which nothing happens any more but, at most, that its
+// receipt is done. Who was first does not matter.
 func (s *Service) erase(ctx context.Context, a *act, by string) error {
 	return s.Store.Delete(ctx, a.row.Client, a.row.ID, s.event(audit.SigningErased, a.now, a.row.Client, a.row.ID, nobody, by))
 }

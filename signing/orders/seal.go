@@ -15,6 +15,16 @@ import (
 	"sigill/signing/receipt"
 )
 
+// sealing is seal that says what is in the way: people wait for it, and nothing
+// but a person may be able to mend it.
+func (s *Service) sealing(ctx context.Context, e outbox.Entry) error {
+	err := s.seal(ctx, e)
+	if err != nil && ctx.Err() == nil {
+		s.Log.ErrorContext(ctx, "orders: everybody has signed, but the receipt was not made; trying again", "order", e.Ref, "try", e.Attempts, "error", err)
+	}
+	return err
+}
+
 // seal makes the receipt of an order that everybody has signed, seals it, has it
 // verified, and only then releases it: with the same transaction the order is
 // completed and its own key is gone. It may be stopped anywhere and begun again,

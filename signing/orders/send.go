@@ -17,15 +17,16 @@ import (
 
 // How long the outbox tries.
 var (
-	sealSchedule    = outbox.Schedule{First: 2 * time.Second, Longest: 15 * time.Minute, Age: 60 * 24 * time.Hour}
-	messageSchedule = outbox.Schedule{First: 5 * time.Second, Longest: 30 * time.Minute, Age: 24 * time.Hour}
+	// What everybody has signed is never given up: only its client may, see Delete.
+	sealSchedule    = outbox.Schedule{First: 2 * time.Second, Longest: 15 * time.Minute, Age: 100 * 365 * 24 * time.Hour}
+	messageSchedule = outbox.Schedule{First: 5 * time.Second, Longest: 30 * time.Minute, Age: 72 * time.Hour}
 	hookSchedule    = outbox.Schedule{First: 5 * time.Second, Longest: 4 * time.Hour, Age: 5 * 24 * time.Hour}
 )
 
 // Handlers do what orders put into the outbox, by kind.
 func (s *Service) Handlers() map[string]outbox.Handler {
 	h := map[string]outbox.Handler{
-		KindSeal:    {Do: s.seal, Retry: sealSchedule},
+		KindSeal:    {Do: s.sealing, Retry: sealSchedule},
 		KindWebhook: {Do: s.tell, Retry: hookSchedule},
 	}
 	for _, k := range []signing.EffectKind{signing.SendInvitation, signing.SendAgain, signing.SendReminder, signing.SendEnded, signing.SendReceipt} {
