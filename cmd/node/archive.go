@@ -12,13 +12,16 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/config"
 	"sigill/broker/kit/keys"
 	"sigill/broker/kit/sqldb"
+	"sigill/providers"
 	"sigill/signing/pades"
+	"sigill/signing/pdf"
 	signstore "sigill/signing/store"
 	"sigill/signing/trust"
 )
@@ -138,31 +141,92 @@ func loadTrust(file string, chain []*x509.Certificate) (t trust.Trust, published
 	return t, published, hex.EncodeToString(digest[:]), nil
 }
 
-// checkSeal tries what receipts are sealed with, and that those who believe what
-// we publish would believe them.
-func checkSeal(s config.Signing, now time.Time) error {
-	sealer, chain, err := loadSeal(s.Seal)
+// checkReceipts tries what receipts are made of: whoever believes what we publish
+// must believe our seal and the signatures of every e-ID that is configured.
+// Otherwise each order would wait, signed by all, for a receipt that is never
+// released.
+func checkReceipts(s config.Config, now time.Time) error {
+	sealer, chain, err := loadSeal(s.Signing.Seal)
 	if err != nil {
 		return err
 	}
+	t, _, _, err := loadTrust(s.Signing.TrustFile, chain)
+	if err != nil {
+		return err
+	}
+	faults := []error{checkSeal(sealer, chain, t, now)}
+	for _, p := range s.Providers {
+		if p.Kind == "bankid" {
+			faults = append(faults, checkProofs(p, t))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// checkProofs says what a verifier with this trust would not believe of the
+// signatures made with an e-ID.
+func checkProofs(p config.Provider, t trust.Trust) error {
+	env, err := bankIDEnvironment(p)
+	if err != nil {
+		return nil // openProviders says it
+	}
+	policies := env.Policies.Mobile
+	if slices.Contains(p.Offers, providers.BankID) {
+		policies = env.Policies.All()
+	}
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("provider %s: its signatures would not be believed: %s", p.Name, fmt.Sprintf(format, args...)))
+	}
+	for _, root := range env.SignatureRoots {
+		// Of several environments with one root the first is asked.
+		believed := t.BankIDs()
+		i := slices.IndexFunc(believed, func(b trust.BankID) bool { return slices.ContainsFunc(b.Roots, root.Equal) })
+		if i < 0 {
+			fault("no environment under bankid in the trust file has the signature root %q", root.Subject.CommonName)
+			continue
+		}
+		b := believed[i]
+		for _, policy := range policies {
+			if !slices.Contains(b.Policies, policy) {
+				fault("the environment %s in the trust file lacks the policy %s", b.Name, policy)
+			}
+		}
+		if p.Approved && !b.Approved {
+			fault("it is approved for level 3, and the environment %s in the trust file is not", b.Name)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// checkSeal says whether those who believe what we publish would believe our
+// seal.
+func checkSeal(sealer *pades.Sealer, chain []*x509.Certificate, t trust.Trust, now time.Time) error {
 	if ends := chain[0].NotAfter; ends.Before(now) {
 		return fmt.Errorf("seal: its certificate ended on %s", ends.Format(time.DateOnly))
 	}
-	t, _, _, err := loadTrust(s.TrustFile, chain)
+	sealed, err := trial(sealer, now)
 	if err != nil {
-		return err
+		return fmt.Errorf("seal: %w", err)
 	}
-	pool, above := x509.NewCertPool(), x509.NewCertPool()
-	for _, c := range t.Seal.Roots {
-		pool.AddCert(c)
-	}
-	for _, c := range chain[1:] {
-		above.AddCert(c)
-	}
-	if _, err := sealer.Certificate().Verify(x509.VerifyOptions{
-		Roots: pool, Intermediates: above, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	}); err != nil {
-		return fmt.Errorf("seal: its certificate leads to no root of the trust file: nobody could verify our receipts: %w", err)
+	believed := pades.Trust{Roots: t.Seal.Roots, Organisation: t.Seal.Organisation, OrgIdentifier: t.Seal.OrgIdentifier}
+	if _, err := pades.Verify(sealed, believed, now); err != nil {
+		return fmt.Errorf("seal: nobody who believes the trust file would believe our receipts: %w", err)
 	}
 	return nil
+}
+
+// trial seals an empty page.
+func trial(sealer *pades.Sealer, now time.Time) ([]byte, error) {
+	w := pdf.NewWriter()
+	root, pages, page := w.Reserve(), w.Reserve(), w.Reserve()
+	w.Put(root, pdf.Dict{"Type": pdf.Name("Catalog"), "Pages": pages})
+	w.Put(pages, pdf.Dict{"Type": pdf.Name("Pages"), "Kids": pdf.Array{page}, "Count": pdf.Int(1)})
+	w.Put(page, pdf.Dict{"Type": pdf.Name("Page"), "Parent": pages})
+	id := pdf.String("an empty page of ours")
+	file, err := w.Finish(pdf.Trailer{Root: root, ID: [2]pdf.String{id, id}})
+	if err != nil {
+		return nil, err
+	}
+	return sealer.Seal(file, now, pades.Info{})
 }

@@ -36,7 +36,7 @@ func Check(_ context.Context, s config.Config) error {
 		}
 	}
 	if s.Signing != nil {
-		if err := checkSeal(*s.Signing, now()); err != nil {
+		if err := checkReceipts(s, now()); err != nil {
 			faults = append(faults, err)
 		}
 	}

@@ -57,7 +57,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSeal(*s.Signing, c.Now()); err != nil {
+	if err := checkReceipts(s, c.Now()); err != nil {
 		return nil, err
 	}
 	believed, published, sum, err := loadTrust(s.Signing.TrustFile, chain)

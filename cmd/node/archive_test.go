@@ -1,0 +1,129 @@
+package node
+
+import (
+	"crypto/elliptic"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sigill/broker/kit/config"
+	"sigill/providers/bankid"
+	"sigill/signing/pades/padestest"
+	"sigill/signing/trust"
+)
+
+// sealed gives settings a seal and a trust file.
+func sealed(t *testing.T, c *config.Config, change func(*trust.Trust)) {
+	t.Helper()
+	dir := t.TempDir()
+	p := padestest.NewPKI(t)
+	key := padestest.NewKey(t, elliptic.P256())
+	var chain []byte
+	for _, c := range p.Issue(t, key, padestest.Leaf{}) {
+		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	believed := trust.Trust{Seal: trust.Seal{Roots: []*x509.Certificate{p.Root}}}
+	change(&believed)
+	text, err := trust.Write(believed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Signing = &config.Signing{
+		Seal:      config.Seal{CertificateFile: filepath.Join(dir, "seal.pem"), KeyFile: filepath.Join(dir, "seal.key")},
+		TrustFile: filepath.Join(dir, "trust.yaml"),
+		Limits:    config.SigningLimits{MaxDocuments: 20, MaxSignatories: 20, MaxFile: 1 << 20, MaxOrder: 1 << 20, DefaultDeadline: time.Hour, MaxDeadline: time.Hour},
+	}
+	for file, content := range map[string][]byte{
+		c.Signing.Seal.CertificateFile: chain, c.Signing.TrustFile: text,
+		c.Signing.Seal.KeyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+	} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// testEnvironment makes the first provider one of another environment than
+// production, and gives the root of its signatures.
+func testEnvironment(t *testing.T, c *config.Config) *x509.Certificate {
+	t.Helper()
+	file, _ := pair(t, t.TempDir(), "root", 7, time.Now().Add(time.Hour))
+	roots, err := readCertificates(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Providers[0].BankID.Environment = config.BankIDEnvironment{
+		BaseURL: "https://localhost:1/", TLSRootFile: file, SignatureRootFile: file, FilePolicies: []string{"1.2.3.4.5"},
+		CardPolicies: []string{"1.2.3.4.10"}, MobilePolicies: []string{"1.2.3.4.25"}, DesktopLink: "bankid:///", MobileLink: "https://app.bankid.com/",
+	}
+	return roots[0]
+}
+
+// What would stop every receipt is said before the first order, by check and at
+// the start.
+func TestTrustFileCoversWhatIsConfigured(t *testing.T) {
+	all := []string{"1.2.3.4.5", "1.2.3.4.10", "1.2.3.4.25"}
+	for _, tt := range []struct {
+		name  string
+		spoil func(*testing.T, *config.Config, *trust.Trust)
+		want  []string // nothing: it is fine
+	}{
+		{"production", func(*testing.T, *config.Config, *trust.Trust) {}, nil},
+		{"approved", func(_ *testing.T, c *config.Config, tr *trust.Trust) {
+			c.Providers[1].Approved = true
+			tr.BankID = []trust.BankID{{Name: trust.Production, Approved: true}}
+		}, nil},
+		{"approved, and believed to be not", func(_ *testing.T, c *config.Config, _ *trust.Trust) { c.Providers[1].Approved = true },
+			[]string{"provider two: its signatures would not be believed: it is approved for level 3, and the environment production in the trust file is not"}},
+		{"an environment that is believed", func(t *testing.T, c *config.Config, tr *trust.Trust) {
+			tr.BankID = []trust.BankID{{Name: "test", Roots: []*x509.Certificate{testEnvironment(t, c)}, Policies: all}}
+		}, nil},
+		{"an environment that nobody believes", func(t *testing.T, c *config.Config, _ *trust.Trust) { testEnvironment(t, c) },
+			[]string{`provider one: its signatures would not be believed: no environment under bankid in the trust file has the signature root "localhost"`}},
+		{"policies that are not believed", func(t *testing.T, c *config.Config, tr *trust.Trust) {
+			tr.BankID = []trust.BankID{{Name: "test", Roots: []*x509.Certificate{testEnvironment(t, c)}, Policies: all[1:2]}}
+		}, []string{"the environment test in the trust file lacks the policy 1.2.3.4.5", "lacks the policy 1.2.3.4.25"}},
+		{"policies that are never asked for", func(t *testing.T, c *config.Config, tr *trust.Trust) {
+			tr.BankID = []trust.BankID{{Name: "test", Roots: []*x509.Certificate{testEnvironment(t, c)}, Policies: all[2:]}}
+			c.Providers[0].Offers = c.Providers[0].Offers[:1]
+		}, nil},
+		{"another sealer", func(_ *testing.T, _ *config.Config, tr *trust.Trust) { tr.Seal.Organisation = "Annankommunen" },
+			[]string{"seal: nobody who believes the trust file would believe our receipts", "another organisation"}},
+		{"another root", func(t *testing.T, _ *config.Config, tr *trust.Trust) {
+			tr.Seal.Roots = []*x509.Certificate{padestest.NewPKI(t).Root}
+		}, []string{"NO_CERTIFICATE_CHAIN_FOUND"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, l := settings(t)
+			sealed(t, &c, func(tr *trust.Trust) { tt.spoil(t, &c, tr) })
+			checked := Check(t.Context(), c)
+			n, started := New(t.Context(), Config{Settings: c, Listener: l})
+			if n != nil {
+				if err := n.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			for who, err := range map[string]error{"check": checked, "start": started} {
+				if len(tt.want) == 0 && err != nil {
+					t.Errorf("%s: %v", who, err)
+				}
+				for _, want := range tt.want {
+					if err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("%s: %v, want %q", who, err, want)
+					}
+				}
+			}
+		})
+	}
+	if len(bankid.Production().SignatureRoots) == 0 {
+		t.Error("production has no roots to cover")
+	}
+}
