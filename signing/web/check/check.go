@@ -2,7 +2,9 @@
 //
 // It owns the form and how a report is shown; what is true of a file is
 // signing/verify's. It needs no login and keeps nothing: the file is read into
-// memory, looked at, and forgotten, and personal numbers are shown masked.
+// memory, looked at, and forgotten, and personal numbers are shown masked. Since
+// anybody may send anything, how many files arrive at once, how slowly, and how
+// much memory they take is bounded, and who sends nothing keeps nobody waiting.
 package check
 
 import (
@@ -15,6 +17,8 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"sigill/broker/kit/i18n"
@@ -32,8 +36,15 @@ var templates embed.FS
 // Path is where the page is.
 const Path = "/verify"
 
-// patience is how long a file may take to arrive.
-const patience = 2 * time.Minute
+// How files may arrive.
+const (
+	arrive  = time.Minute      // the longest that a file may take
+	silence = 5 * time.Second  // and for how long nothing may come
+	pace    = 16 << 10         // bytes a second, on the whole, once the first silence is over
+	turn    = 5 * time.Second  // how long a file that is there waits to be looked at
+	rest    = 90 * time.Second // for all that follows, until the answer has been read
+	readers = 64               // files that arrive at the same time
+)
 
 // Verifier looks at a file; it is part of *verify.Verifier.
 type Verifier interface {
@@ -46,8 +57,9 @@ type Config struct {
 	Verifier Verifier
 	// Largest is how many bytes a file may have.
 	Largest int64
-	// AtOnce is how many files are looked at at a time, since each lies in memory
-	// as a whole; default 2.
+	// AtOnce is how many files are looked at at a time; default 2. All files that
+	// are looked at, wait or arrive take at most as much memory as three times as
+	// many of the largest.
 	AtOnce int
 	Now    func() time.Time
 }
@@ -57,7 +69,9 @@ type Check struct {
 	Config
 	room   *page.Room
 	ground page.Ground
-	slots  chan struct{}
+	doors  chan struct{} // for those who send
+	slots  chan struct{} // for what is looked at
+	held   atomic.Int64  // bytes of files in memory
 	log    *slog.Logger
 }
 
@@ -87,7 +101,7 @@ func New(c Config) (*Check, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Check{Config: c, room: room, slots: make(chan struct{}, c.AtOnce), log: c.Pages.Log}
+	k := &Check{Config: c, room: room, doors: make(chan struct{}, readers), slots: make(chan struct{}, c.AtOnce), log: c.Pages.Log}
 	k.ground = page.Ground{HTTPS: room.HTTPS, Log: k.log, Draw: k.drawProblem, MaxBody: c.Largest + 64<<10}
 	return k, nil
 }
@@ -119,33 +133,69 @@ func (k *Check) form(w http.ResponseWriter, r *http.Request, status int, problem
 
 // look verifies the file that was sent.
 func (k *Check) look(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	select {
-	case k.slots <- struct{}{}:
-		defer func() { <-k.slots }()
-	case <-ctx.Done():
-		return &page.Problem{Status: http.StatusServiceUnavailable, Code: codeBusy}
-	}
-	// The server's own limit is for forms; a server without one needs none here.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience))
-	file, err := k.file(r)
+	file, free, err := k.receive(w, r)
 	if err != nil {
 		return err
 	}
-	report := k.Verifier.Verify(file, k.Now())
+	defer free()
+	report, err := k.verify(r.Context(), file)
+	if err != nil {
+		return err
+	}
 	k.log.InfoContext(r.Context(), "receipt verified", "verdict", report.Verdict, "code", report.Code)
 	return k.room.Render(w, r, http.StatusOK, "report", page.Look{Once: true}, page.Policy{}, func(lang string) any {
 		return shown(report, lang)
 	})
 }
 
+func busy() error { return &page.Problem{Status: http.StatusServiceUnavailable, Code: codeBusy} }
+
+// receive reads the file that is sent, in the time that a file may take. free
+// gives back the memory that is counted for it.
+func (k *Check) receive(w http.ResponseWriter, r *http.Request) (file []byte, free func(), err error) {
+	select {
+	case k.doors <- struct{}{}:
+		defer func() { <-k.doors }()
+	default:
+		return nil, nil, busy()
+	}
+	server := http.NewResponseController(w)
+	// The server's own limits are for forms; a server without any needs none here.
+	_ = server.SetWriteDeadline(time.Now().Add(arrive + rest))
+	b := &body{check: k, from: r.Body, deadline: server.SetReadDeadline, start: time.Now()}
+	if file, err = k.file(r, b); err != nil {
+		b.free()
+		return nil, nil, err
+	}
+	// Whoever then says nothing more is not gone yet.
+	_ = server.SetReadDeadline(time.Now().Add(rest))
+	_ = server.SetWriteDeadline(time.Now().Add(rest))
+	return file, b.free, nil
+}
+
+// verify looks at a file when it is its turn, which is soon or not at all.
+func (k *Check) verify(ctx context.Context, file []byte) (verify.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, turn)
+	defer cancel()
+	select {
+	case k.slots <- struct{}{}:
+		defer func() { <-k.slots }()
+	case <-ctx.Done():
+		return verify.Report{}, busy()
+	}
+	return k.Verifier.Verify(file, k.Now()), nil
+}
+
 // file reads the one part that the form has.
-func (k *Check) file(r *http.Request) ([]byte, error) {
+func (k *Check) file(r *http.Request, b *body) ([]byte, error) {
 	malformed := func(err error) error {
 		var large *http.MaxBytesError
-		if errors.As(err, &large) {
+		var own *page.Problem
+		if errors.As(err, &large) || errors.As(err, &own) {
 			return err
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, errSlow) {
+			return &page.Problem{Status: http.StatusRequestTimeout, Code: page.CodeMalformed, Err: errSlow}
 		}
 		return &page.Problem{Status: http.StatusBadRequest, Code: page.CodeMalformed, Err: errors.New("not the form that was shown")}
 	}
@@ -153,7 +203,7 @@ func (k *Check) file(r *http.Request) ([]byte, error) {
 	if err != nil || media != "multipart/form-data" {
 		return nil, malformed(err)
 	}
-	form := multipart.NewReader(r.Body, params["boundary"])
+	form := multipart.NewReader(b, params["boundary"])
 	part, err := form.NextPart()
 	if err != nil || part.FormName() != "file" {
 		return nil, malformed(err)

@@ -1,10 +1,13 @@
 package check
 
 import (
+	"bufio"
 	"bytes"
 	"html"
+	"io"
 	"log/slog"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -160,10 +163,10 @@ func TestBusy(t *testing.T) {
 		first := httptest.NewRecorder()
 		go mux.ServeHTTP(first, upload(t, "file", "x"))
 		synctest.Wait()
-		second := httptest.NewRecorder()
+		second, start := httptest.NewRecorder(), time.Now()
 		mux.ServeHTTP(second, upload(t, "file", "x"))
-		if second.Code != http.StatusServiceUnavailable {
-			t.Errorf("%d", second.Code)
+		if second.Code != http.StatusServiceUnavailable || time.Since(start) != turn {
+			t.Errorf("%d after %s", second.Code, time.Since(start))
 		}
 		close(door)
 		synctest.Wait()
@@ -173,6 +176,142 @@ func TestBusy(t *testing.T) {
 			t.Errorf("%d, %d", first.Code, third.Code)
 		}
 	})
+}
+
+// trickle is a body without end that brings so many bytes a second.
+type trickle int
+
+func (s trickle) Read(p []byte) (int, error) {
+	n := min(max(int(s)/4, 1), len(p))
+	time.Sleep(time.Duration(n) * time.Second / time.Duration(s))
+	clear(p[:n])
+	return n, nil
+}
+
+func (trickle) Close() error { return nil }
+
+// sends is an upload that never ends, at some pace.
+func sends(t testing.TB, s trickle) *http.Request {
+	t.Helper()
+	r := upload(t, "file", "x")
+	head, _, _ := strings.Cut(string(must(io.ReadAll(r.Body))), "x\r\n--")
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(strings.NewReader(head), s), s}
+	return r
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// TestSlow: who sends too slowly is shown out, and meanwhile keeps nobody from
+// having a file looked at.
+func TestSlow(t *testing.T) {
+	for name, c := range map[string]struct {
+		pace  trickle
+		after time.Duration
+	}{
+		"a byte now and then":    {1, 7 * time.Second},
+		"some, for a while":      {12 << 10, 20 * time.Second},
+		"for longer than may be": {17 << 10, 61 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			k, mux := newCheck(t, Config{AtOnce: 1, Largest: 10 << 20})
+			start, slow := time.Now(), make([]*httptest.ResponseRecorder, readers)
+			for i := range slow {
+				slow[i] = httptest.NewRecorder()
+				go mux.ServeHTTP(slow[i], sends(t, c.pace))
+			}
+			time.Sleep(3 * time.Second)
+			if n := len(k.slots); n != 0 {
+				t.Errorf("%s: %d slots are taken before anything is there", name, n)
+			}
+			full := httptest.NewRecorder()
+			mux.ServeHTTP(full, upload(t, "file", "x"))
+			if full.Code != http.StatusServiceUnavailable {
+				t.Errorf("%s: one more than there are doors: %d", name, full.Code)
+			}
+			for len(k.doors) > 0 {
+				time.Sleep(time.Second / 2)
+			}
+			if took := time.Since(start); took > c.after || took < c.after-2*time.Second {
+				t.Errorf("%s: shown out after %s", name, took)
+			}
+			synctest.Wait()
+			for _, w := range slow {
+				if w.Code != http.StatusRequestTimeout || !strings.Contains(w.Body.String(), "kom inte fram") {
+					t.Fatalf("%s: %d", name, w.Code)
+				}
+			}
+			if n := k.held.Load(); n != 0 {
+				t.Errorf("%s: %d bytes are still counted", name, n)
+			}
+		})
+	}
+}
+
+// TestMemory: files that arrive at the same time take no more than their share.
+func TestMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, mux := newCheck(t, Config{AtOnce: 1, Largest: 1 << 20})
+		answers := make([]*httptest.ResponseRecorder, 4)
+		for i := range answers {
+			answers[i] = httptest.NewRecorder()
+			go mux.ServeHTTP(answers[i], sends(t, trickle(100_000)))
+		}
+		time.Sleep(10500 * time.Millisecond)
+		if n := k.held.Load(); n > 4<<20 {
+			t.Errorf("%d bytes", n)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		codes := map[int]int{}
+		for _, w := range answers {
+			codes[w.Code]++
+		}
+		if codes[http.StatusServiceUnavailable] == 0 || k.held.Load() != 0 {
+			t.Errorf("%v, %d bytes left", codes, k.held.Load())
+		}
+	})
+}
+
+// TestIdleSockets: connections that send nothing are closed by the server, and
+// files are looked at beside them.
+func TestIdleSockets(t *testing.T) {
+	_, mux := newCheck(t, Config{AtOnce: 1})
+	s := httptest.NewServer(mux)
+	defer s.Close()
+	start := time.Now()
+	var idle []net.Conn
+	for range 3 {
+		c, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "POST "+Path+" HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000\r\n\r\n--"); err != nil {
+			t.Fatal(err)
+		}
+		idle = append(idle, c)
+	}
+	time.Sleep(100 * time.Millisecond)
+	form := upload(t, "file", "valid")
+	answer, err := http.Post(s.URL+Path, form.Header.Get("Content-Type"), form.Body)
+	if err != nil || answer.StatusCode != 200 || time.Since(start) > 3*time.Second {
+		t.Errorf("beside idle connections: %v, %v, after %s", err, answer, time.Since(start))
+	}
+	for _, c := range idle {
+		_ = c.SetReadDeadline(time.Now().Add(15 * time.Second))
+		line, err := bufio.NewReader(c).ReadString('\n')
+		if err != nil || !strings.Contains(line, "408") || time.Since(start) > 12*time.Second {
+			t.Errorf("%q, %v, after %s", line, err, time.Since(start))
+		}
+	}
 }
 
 // TestPagesInChromium looks at every page.

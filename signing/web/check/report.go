@@ -9,11 +9,11 @@ import (
 // answer is what the page shows of a report.
 type answer struct {
 	Self, Sign, Icon, Verdict, Reason, Advice, Code string
-	Checks                                  []row
-	Seal                                    []fact
-	Title                                   string
-	Order                                   []fact
-	Signatures                              []signature
+	Checks                                          []row
+	Seal                                            []fact
+	Title                                           string
+	Order                                           []fact
+	Signatures                                      []signature
 }
 
 type row struct{ Text, Icon, Mark string }
