@@ -30,13 +30,23 @@ func (s *Service) Order(ctx context.Context, client, id string) (signing.Order, 
 
 // Receipt gives the sealed PDF; broker.ErrNotFound until the order is completed.
 func (s *Service) Receipt(ctx context.Context, client, id string) ([]byte, error) {
-	var file []byte
-	_, err := s.act(ctx, client, id, func(a *act) (err error) {
-		file, err = a.released(ctx, partReceipt)
-		a.note(audit.SigningRead, nobody, "receipt")
-		return err
-	})
-	return file, err
+	a, err := s.load(ctx, client, id)
+	if err != nil {
+		return nil, err
+	}
+	return a.receipt(ctx, nobody)
+}
+
+// receipt gives the sealed PDF to somebody.
+func (a *act) receipt(ctx context.Context, person personnummer.Number) ([]byte, error) {
+	file, err := a.released(ctx, partReceipt)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.fetched(ctx, person, "receipt"); err != nil {
+		return nil, err
+	}
+	return file, nil
 }
 
 // released reads a part of a completed order.
@@ -60,33 +70,32 @@ type Proof struct {
 // Evidence gives the manifest and each signature's own evidence, as they lie in
 // the receipt; broker.ErrNotFound until the order is completed.
 func (s *Service) Evidence(ctx context.Context, client, id string) ([]Proof, error) {
-	var proofs []Proof
-	_, err := s.act(ctx, client, id, func(a *act) error {
-		record, err := a.released(ctx, partRecord)
-		if err != nil {
-			return err
-		}
-		proofs = []Proof{{receipt.KvittensName, "application/json", record}}
-		for _, sig := range a.Order.Signatories {
-			if sig.Signature == nil {
-				continue
-			}
-			plain, err := a.released(ctx, partEvidence(sig.N))
-			if err != nil {
-				return err
-			}
-			files, _, err := s.proofs(plain, sig.N)
-			if err != nil {
-				return err
-			}
-			for _, f := range files {
-				proofs = append(proofs, Proof{f.Name, f.Type, f.Bytes})
-			}
-		}
-		a.note(audit.SigningRead, nobody, "evidence")
-		return nil
-	})
+	a, err := s.load(ctx, client, id)
 	if err != nil {
+		return nil, err
+	}
+	record, err := a.released(ctx, partRecord)
+	if err != nil {
+		return nil, err
+	}
+	proofs := []Proof{{receipt.KvittensName, "application/json", record}}
+	for _, sig := range a.Order.Signatories {
+		if sig.Signature == nil {
+			continue
+		}
+		plain, err := a.released(ctx, partEvidence(sig.N))
+		if err != nil {
+			return nil, err
+		}
+		files, _, err := s.proofs(plain, sig.N)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			proofs = append(proofs, Proof{f.Name, f.Type, f.Bytes})
+		}
+	}
+	if err := a.fetched(ctx, nobody, "evidence"); err != nil {
 		return nil, err
 	}
 	return proofs, nil

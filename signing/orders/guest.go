@@ -132,7 +132,7 @@ func (s *Service) ByCode(ctx context.Context, client, code string, g Guest) (id 
 		return "", 0, err
 	}
 	if readCode(code) == "" {
-		return "", 0, broker.ErrNotFound
+		return "", 0, s.refused(ctx, client, "", g, broker.ErrNotFound)
 	}
 	id, n, err = s.invited(ctx, client, s.codeHash(client, g.Number, code), g)
 	if err == nil || !errors.Is(err, broker.ErrNotFound) {
@@ -249,7 +249,13 @@ func (s *Service) Visit(ctx context.Context, client, id string, n int, g Guest) 
 			return err
 		}
 		v = Visit{Order: shown(a.Order, n), N: n, Asker: a.Asker}
-		if a.Order.State.Over() || !a.Order.Turn(n) {
+		if a.Order.State.Over() {
+			if err := a.fetched(ctx, sig.Number, "order"); err != nil {
+				return err
+			}
+			return errNothing
+		}
+		if !a.Order.Turn(n) {
 			return errNothing
 		}
 		k, err := s.unwrap(a.row, &a.Order, signatory{n, g})
@@ -297,30 +303,30 @@ func (s *Service) Glance(ctx context.Context, client, id string, n int, g Guest)
 
 // File gives a document's bytes, for download; i counts from 0.
 func (s *Service) File(ctx context.Context, client, id string, n int, g Guest, i int) (signing.Document, error) {
-	var d signing.Document
-	_, err := s.act(ctx, client, id, func(a *act) error {
-		sig, err := s.guest(ctx, &a.Order, n, g)
-		if err != nil {
-			return err
-		}
-		if a.Order.State.Over() || !a.Order.Turn(n) || i < 0 || i >= len(a.Files) {
-			return broker.ErrNotFound
-		}
-		k, err := s.unwrap(a.row, &a.Order, signatory{n, g})
-		if err != nil {
-			return err
-		}
-		b, err := k.openBody(a.row, &a.Order)
-		if err != nil {
-			return err
-		}
-		if d, err = s.file(ctx, k, a.head, b, i); err != nil {
-			return err
-		}
-		a.note(audit.SigningRead, sig.Number, "document "+strconv.Itoa(i+1))
-		return nil
-	})
+	a, err := s.load(ctx, client, id)
 	if err != nil {
+		return signing.Document{}, err
+	}
+	sig, err := s.guest(ctx, &a.Order, n, g)
+	if err != nil {
+		return signing.Document{}, err
+	}
+	if a.Order.State.Over() || !a.Order.Turn(n) || i < 0 || i >= len(a.Files) {
+		return signing.Document{}, broker.ErrNotFound
+	}
+	k, err := s.unwrap(a.row, &a.Order, signatory{n, g})
+	if err != nil {
+		return signing.Document{}, err
+	}
+	b, err := k.openBody(a.row, &a.Order)
+	if err != nil {
+		return signing.Document{}, err
+	}
+	d, err := s.file(ctx, k, a.head, b, i)
+	if err != nil {
+		return signing.Document{}, err
+	}
+	if err := a.fetched(ctx, sig.Number, "document "+strconv.Itoa(i+1)); err != nil {
 		return signing.Document{}, err
 	}
 	return d, nil
@@ -328,22 +334,15 @@ func (s *Service) File(ctx context.Context, client, id string, n int, g Guest, i
 
 // ReceiptFor gives the sealed PDF to a signatory.
 func (s *Service) ReceiptFor(ctx context.Context, client, id string, n int, g Guest) ([]byte, error) {
-	var file []byte
-	_, err := s.act(ctx, client, id, func(a *act) error {
-		sig, err := s.guest(ctx, &a.Order, n, g)
-		if err != nil {
-			return err
-		}
-		if file, err = a.released(ctx, partReceipt); err != nil {
-			return err
-		}
-		a.note(audit.SigningRead, sig.Number, "receipt")
-		return nil
-	})
+	a, err := s.load(ctx, client, id)
 	if err != nil {
 		return nil, err
 	}
-	return file, nil
+	sig, err := s.guest(ctx, &a.Order, n, g)
+	if err != nil {
+		return nil, err
+	}
+	return a.receipt(ctx, sig.Number)
 }
 
 // Decline takes in that the guest says no.

@@ -188,7 +188,7 @@ func TestTwoSign(t *testing.T) {
 		t.Errorf("%d mails", len(b.mails))
 	}
 	want := []string{"order_created", "invitation_refused *", "invitation_refused *", "invitation_refused *", "invitation_refused *", "invitation_refused *", "order_opened *", "read documents *", "read document 2 *",
-		"signature_begun *", "order_signed *", "signature_begun *", "order_signed *", "order_completed", "read receipt", "read receipt *", "read evidence"}
+		"signature_begun *", "order_signed *", "signature_begun *", "order_signed *", "order_completed", "read receipt", "read receipt *", "read evidence", "read order *"}
 	got := slices.DeleteFunc(b.events(o.ID), func(s string) bool { return s == "invitation_refused" })
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("audit:\n%s", diff)

@@ -227,7 +227,7 @@ func (l *life) end() signing.State {
 		l.t.Fatalf("still being sealed\n%s", l.log.String())
 	}
 	if o.State == signing.Open {
-		l.wait(o.Deadline.Sub(l.clock()) + signing.Grace)
+		l.wait(o.Deadline.Sub(l.clock()) + 24*time.Hour) // somebody may have begun to sign
 		orders.Due(ctx, l.service)
 		l.workAll()
 		o = l.order(l.id)
