@@ -217,7 +217,7 @@ func TestSlow(t *testing.T) {
 		after time.Duration
 	}{
 		"a byte now and then":    {1, 7 * time.Second},
-		"some, for a while":      {12 << 10, 20 * time.Second},
+		"some, for a while":      {12 << 10, 21 * time.Second},
 		"for longer than may be": {17 << 10, 61 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
