@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"sigill/broker/kit/config"
+	"sigill/broker/kit/outbox"
+	"sigill/broker/kit/sqldb"
 	"sigill/providers/bankid"
+	"sigill/signing/orders"
 	"sigill/signing/pades/padestest"
 	"sigill/signing/trust"
 )
@@ -65,6 +68,55 @@ func testEnvironment(t *testing.T, c *config.Config) *x509.Certificate {
 		CardPolicies: []string{"1.2.3.4.10"}, MobilePolicies: []string{"1.2.3.4.25"}, DesktopLink: "bankid:///", MobileLink: "https://app.bankid.com/",
 	}
 	return roots[0]
+}
+
+// The room's waiting work is to be seen from outside, and so is a database that
+// does not answer.
+func TestRoomIsWatched(t *testing.T) {
+	c, l := settings(t)
+	sealed(t, &c, func(*trust.Trust) {})
+	n, _, client := run(t, c, l)
+	address := "http://" + n.AdminAddr().String()
+	if err := n.room.db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		for id, state := range map[string]string{"a": "open", "b": "sealing", "c": "sealing"} {
+			if _, err := tx.Exec(`INSERT INTO orders (id, client, state, created, version, head) VALUES ($1, 'app', $2, 0, 1, '')`, id, state); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec(`INSERT INTO orders (id, client, state, created, ended, version, head) VALUES ('d', 'app', 'completed', 0, 1, 1, '')`); err != nil {
+			return err
+		}
+		// Not before an hour, so that it stands still; due an hour ago.
+		if err := outbox.Insert(tx, outbox.Entry{ID: "b-seal", Kind: orders.KindSeal, Ref: "b", Created: time.Now().Add(-time.Hour)}); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE outbox SET next = $1`, time.Now().Add(time.Hour).UnixMilli())
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := send(t, client, "GET", address+"/metrics", "")
+	for _, want := range []string{
+		`sigill_signing_orders{state="open"} 1`, `sigill_signing_orders{state="sealing"} 2`,
+		`sigill_outbox_pending{queue="seal"} 1`, `sigill_outbox_pending{queue="webhooks"} 0`, `sigill_outbox_pending{queue="messages"} 0`,
+		`sigill_outbox_oldest_seconds{queue="seal"} 360`, `sigill_outbox_oldest_seconds{queue="webhooks"} 0`, "sigill_seal_certificate_days_left ",
+	} {
+		if !strings.Contains(text, "\n"+want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+	if status, _, _ := send(t, client, "GET", address+"/readyz", ""); status != 200 {
+		t.Errorf("not ready: %d", status)
+	}
+	if err := n.room.db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`ALTER TABLE bodies RENAME TO gone`)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, _ := send(t, client, "GET", address+"/readyz", ""); status != 503 {
+		t.Errorf("ready without its tables: %d", status)
+	}
 }
 
 // What would stop every receipt is said before the first order, by check and at

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,6 +9,7 @@ import (
 
 	"sigill/broker"
 	"sigill/broker/flow"
+	"sigill/signing"
 )
 
 // metrics are what the node counts. Labels are from closed lists and
@@ -74,5 +76,60 @@ func (m *metrics) answered(endpoint, outcome string) {
 	m.answers.WithLabelValues(endpoint, outcome).Inc()
 	if endpoint == "authorize" && outcome == "login" {
 		m.started.Inc()
+	}
+}
+
+// roomMetrics are what the signing room tells of its work, asked for when they
+// are read. Nobody may wait unseen: an order that everybody has signed is worth
+// nothing before it is sealed.
+type roomMetrics struct {
+	room                              *room
+	orders, pending, oldest, daysLeft *prometheus.Desc
+}
+
+func newRoomMetrics(r *room) *roomMetrics {
+	return &roomMetrics{
+		room: r,
+		orders: prometheus.NewDesc("sigill_signing_orders", "Orders for signatures that are not over, by state; those in sealing wait for their receipt.",
+			[]string{"state"}, nil),
+		pending: prometheus.NewDesc("sigill_outbox_pending", "What is due in the outbox and not done, by queue: seal, messages, webhooks.",
+			[]string{"queue"}, nil),
+		oldest: prometheus.NewDesc("sigill_outbox_oldest_seconds", "How long the oldest of it has been due; 0 when nothing is.",
+			[]string{"queue"}, nil),
+		daysLeft: prometheus.NewDesc("sigill_seal_certificate_days_left", "Days until the certificate of the seal ends.", nil, nil),
+	}
+}
+
+// Describe is of prometheus.Collector.
+func (m *roomMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.orders, m.pending, m.oldest, m.daysLeft} {
+		to <- d
+	}
+}
+
+// Collect is of prometheus.Collector. What cannot be read is left out, and said
+// in the log.
+func (m *roomMetrics) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	gauge(m.daysLeft, m.room.sealEnds.Sub(m.room.now()).Hours()/24)
+	if open, err := m.room.store.Open(ctx); err != nil {
+		m.room.log.WarnContext(ctx, "orders not counted", "error", err)
+	} else {
+		for _, state := range []signing.State{signing.Open, signing.Sealing} {
+			gauge(m.orders, float64(open[state]), string(state))
+		}
+	}
+	for name, q := range m.room.queues.all() {
+		count, oldest, err := q.Pending(ctx)
+		if err != nil {
+			m.room.log.WarnContext(ctx, "outbox not counted", "error", err)
+			continue
+		}
+		gauge(m.pending, float64(count), name)
+		gauge(m.oldest, oldest.Seconds(), name)
 	}
 }

@@ -136,6 +136,9 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	owners := map[string]flow.Owner{}
 	homes := map[string]func(broker.Order) string{}
 	if n.room != nil {
+		if err := c.Registry.Register(newRoomMetrics(n.room)); err != nil {
+			return err
+		}
 		owners[orders.Owner] = n.room.service
 		homes[orders.Owner] = signweb.Home
 	}

@@ -41,6 +41,7 @@ type room struct {
 	queues    queues
 	verifier  *verify.Verifier
 	published []byte // the trust file
+	sealEnds  time.Time
 	settings  config.Config
 	now       func() time.Time
 	log       *slog.Logger
@@ -68,7 +69,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 	if err != nil {
 		return nil, err
 	}
-	r = &room{published: published, settings: s, now: c.Now, log: c.Log, verifier: verify.New(believed, receipts), archive: v.archive}
+	r = &room{published: published, sealEnds: chain[0].NotAfter, settings: s, now: c.Now, log: c.Log, verifier: verify.New(believed, receipts), archive: v.archive}
 	named, err := r.ring.Digest("audit person")
 	if err != nil {
 		return r, err

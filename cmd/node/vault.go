@@ -13,6 +13,7 @@ import (
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/config"
 	"sigill/broker/kit/keys"
+	"sigill/broker/kit/outbox"
 	"sigill/broker/kit/sqldb"
 	"sigill/broker/oidc"
 	"sigill/broker/store"
@@ -116,7 +117,21 @@ func (v *Vault) check(ctx context.Context) error {
 	if _, _, err := v.Short.Get(ctx, "readyz", "readyz"); !errors.Is(err, broker.ErrNotFound) {
 		return fmt.Errorf("short-lived store: %w", err)
 	}
+	if v.archive != nil {
+		if _, err := v.archive.store.Order(ctx, "readyz", "readyz"); !errors.Is(err, broker.ErrNotFound) {
+			return fmt.Errorf("signing's store: %w", err)
+		}
+	}
 	return nil
+}
+
+// Outbox is what is to be done for signing orders, to look at and to try again;
+// nil: there is no signing room.
+func (v *Vault) Outbox() (*outbox.Queue, error) {
+	if v.archive == nil {
+		return nil, nil
+	}
+	return outbox.New(outbox.Config{DB: v.archive.db, Now: v.now})
 }
 
 // Settle gives the acts of a command their place in the audit's chains and signs

@@ -67,6 +67,8 @@ func commands() []command {
 		{"client add", "[--replace] FILE", "add the clients of a YAML file, all or none; prints a secret once where none is given", clientAdd},
 		{"client list", "", "show the clients, configured and added", clientList},
 		{"client remove", "ID", "remove a client that was added", clientRemove},
+		{"outbox list", "[--all]", "show what signing orders still want done, and what went wrong", outboxList},
+		{"outbox retry", "ID", "try an entry of the outbox anew, at once", outboxRetry},
 		{"audit verify", "[--head HEAD|FILE]", "check the chain of the audit and its signed heads", auditVerify},
 		{"verify", "FILE.pdf [--json] [--trust FILE] [--full]", "verify a receipt, offline: its seal and every e-ID signature in it", verifyReceipt},
 		{"version", "", "show the version", version},
@@ -146,6 +148,8 @@ func (c command) help() string {
 	switch c.name {
 	case "audit verify":
 		return auditHelp
+	case "outbox list", "outbox retry":
+		return outboxHelp
 	case "keys rewrap":
 		return rewrapHelp
 	case "verify":

@@ -63,6 +63,22 @@ func TestScripts(t *testing.T) {
 				ts.Setenv("HEAD", head)
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("\n"+head+"\n"), 0o600))
 			},
+			// wanted writes entries into the outbox: ids, with the state of each.
+			"wanted": func(ts *testscript.TestScript, _ bool, args []string) {
+				db, err := sql.Open("sqlite", ts.MkAbs("data/signing.db"))
+				ts.Check(err)
+				for _, a := range args {
+					id, state, _ := strings.Cut(a, "=")
+					ended, at := any(nil), time.Now().Add(time.Hour).UnixMilli()
+					if state != "waiting" {
+						ended = at
+					}
+					_, err := db.Exec(`INSERT INTO outbox (id, kind, ref, stream, state, created, due, next, attempts, node, claim, error, ended)
+						VALUES (?, 'webhook', 'order-1', '', ?, ?, ?, ?, 3, '', '', 'the receiver answered 500', ?)`, id, state, at, at, at, ended)
+					ts.Check(err)
+				}
+				ts.Check(db.Close())
+			},
 			// alter is somebody with write access to the database.
 			"alter": func(ts *testscript.TestScript, _ bool, args []string) {
 				db, err := sql.Open("sqlite", ts.MkAbs("data/broker.db"))
