@@ -221,7 +221,7 @@ func TestSlow(t *testing.T) {
 		"for longer than may be": {17 << 10, 61 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			k, mux := newCheck(t, Config{AtOnce: 1, Largest: 10 << 20})
+			k, mux := newCheck(t, Config{AtOnce: 1, Largest: 100 << 20})
 			start, slow := time.Now(), make([]*httptest.ResponseRecorder, readers)
 			for i := range slow {
 				slow[i] = httptest.NewRecorder()
