@@ -281,7 +281,21 @@ func (x *tab) expect(text string) {
 // picture leaves a screenshot of the whole page in tmp/screenshots.
 func (x *tab) picture(name string) {
 	x.t.Helper()
-	image := run(x, "screenshot", chromedp.FullScreenshot(100))
+	var image []byte
+	var err error
+	// A page that comes again by itself may go while it is being drawn: the
+	// answer then never comes.
+	for range 3 {
+		ctx, cancel := context.WithTimeout(x.ctx, patience/3)
+		image, err = chromedp.Run(ctx, chromedp.FullScreenshot(100))
+		cancel()
+		if err == nil {
+			break
+		}
+	}
+	if err != nil {
+		x.t.Fatalf("%s: screenshot: %v\n%s", name, err, x.where())
+	}
 	x.must(os.WriteFile(output(x.t, "screenshots", name+".png"), image, 0o644))
 }
 
