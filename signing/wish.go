@@ -73,9 +73,9 @@ const (
 	maxMessage   = 1000
 	maxReference = 100
 	maxName      = 120
-	maxBlocks    = 5000
-	maxRows      = 20000
-	maxReminders = 10
+	MaxBlocks    = 5000  // of a document's content
+	MaxRows      = 20000 // in all of them together
+	MaxReminders = 10
 	maxFaults    = 100  // that are told of one wish
 	MaxReason    = 1000 // of a refusal
 )
@@ -264,8 +264,8 @@ func (c *checker) deadline(t time.Time, l Limits, now time.Time) time.Time {
 }
 
 func (c *checker) reminders(days []int) []int {
-	if len(days) > maxReminders {
-		c.fault("reminders", "are more than %d", maxReminders)
+	if len(days) > MaxReminders {
+		c.fault("reminders", "are more than %d", MaxReminders)
 	}
 	for i, d := range days {
 		if d < 1 || d > 365 {
@@ -376,8 +376,8 @@ func fileProblem(media string, b []byte) string {
 
 func (c *checker) content(field string, blocks Content) Content {
 	rows := 0
-	if len(blocks) == 0 || len(blocks) > maxBlocks {
-		c.fault(field, "must have 1 to %d blocks", maxBlocks)
+	if len(blocks) == 0 || len(blocks) > MaxBlocks {
+		c.fault(field, "must have 1 to %d blocks", MaxBlocks)
 		return nil
 	}
 	out := make(Content, len(blocks))
@@ -401,8 +401,8 @@ func (c *checker) content(field string, blocks Content) Content {
 			row := fmt.Sprintf("%s.rows[%d]", at, j)
 			out[i].Rows = append(out[i].Rows, Row{Label: c.line(row+".label", r.Label, 1, 300), Value: c.text(row+".value", r.Value, 100_000)})
 		}
-		if rows += len(b.Rows); rows > maxRows {
-			c.fault(field, "has more than %d rows", maxRows)
+		if rows += len(b.Rows); rows > MaxRows {
+			c.fault(field, "has more than %d rows", MaxRows)
 			return nil
 		}
 	}

@@ -82,7 +82,6 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 	if err != nil {
 		return r, err
 	}
-	l := s.Signing.Limits
 	r.service, err = orders.New(orders.Config{
 		Issuer: s.Issuer, Store: r.store, Audit: r.store, Keys: r.ring, Short: v.Short, Clients: clients,
 		Receipts: receipts, Sealer: sealer, Proofs: evidence.New(believed),
@@ -91,16 +90,22 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },
 		Mail:         mail, SMS: sms, Hook: hook(c.Now, s.LoopbackIssuer()),
 		Wake: func() { r.queues.wake() }, Purge: r.store.Purge, Log: c.Log, Now: c.Now, Poll: c.Due,
-		Limits: signing.Limits{
-			Documents: l.MaxDocuments, Signatories: l.MaxSignatories, File: int(l.MaxFile), Order: int(l.MaxOrder),
-			DefaultDeadline: l.DefaultDeadline, MaxDeadline: l.MaxDeadline,
-		},
+		Limits: r.limits(),
 	})
 	if err != nil {
 		return r, err
 	}
 	r.queues, err = newQueues(r.db, id, r.service.Handlers(), c.Now, c.Log)
 	return r, err
+}
+
+// limits are the configured ones.
+func (r *room) limits() signing.Limits {
+	l := r.settings.Signing.Limits
+	return signing.Limits{
+		Documents: l.MaxDocuments, Signatories: l.MaxSignatories, File: int(l.MaxFile), Order: int(l.MaxOrder),
+		DefaultDeadline: l.DefaultDeadline, MaxDeadline: l.MaxDeadline,
+	}
 }
 
 // releasable refuses a receipt that a stranger would refuse.
@@ -138,7 +143,7 @@ func (r *room) routes(pages, machines *http.ServeMux, drawn *brokerweb.Pages, op
 	public.Routes(pages)
 	room, err := api.New(api.Config{
 		Issuer: r.settings.Issuer, Desk: r.service, Editor: r.service, Reader: r.service, Bearer: op.Bearer,
-		Limits: signing.Limits{File: int(r.settings.Signing.Limits.MaxFile), Order: int(r.settings.Signing.Limits.MaxOrder)}, Log: r.log,
+		Limits: r.limits(), Log: r.log,
 	})
 	if err != nil {
 		return nil, err

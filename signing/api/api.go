@@ -70,7 +70,8 @@ type Config struct {
 // API answers programs.
 type API struct {
 	Config
-	maxBody int64
+	maxBody  int64
+	elements map[string]int
 }
 
 // New checks the configuration.
@@ -83,7 +84,7 @@ func New(c Config) (*API, error) {
 	}
 	c.Limits = c.Limits.WithDefaults()
 	// Base64 makes four bytes of three; a mebibyte for the rest.
-	return &API{Config: c, maxBody: int64(c.Limits.Order)/3*4 + 1<<20}, nil
+	return &API{Config: c, maxBody: int64(c.Limits.Order)/3*4 + 1<<20, elements: elements(c.Limits)}, nil
 }
 
 // maxSmall bounds bodies that hold no documents.

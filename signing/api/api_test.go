@@ -240,7 +240,7 @@ func TestDocumentKinds(t *testing.T) {
 		`{"name":"D","text":"a","content":[{"text":"a"}]}`: "",
 	} {
 		var d document
-		if err := decode([]byte(body), &d); err != nil {
+		if err := decode([]byte(body), nil, &d); err != nil {
 			t.Errorf("%s: %v", body, err)
 			continue
 		}
@@ -324,6 +324,42 @@ func TestBodies(t *testing.T) {
 		if a := b.ask("POST", "/api/v1/orders", smallest, "Content-Type: "+media); a.status != 201 {
 			t.Errorf("%s: %d %s", media, a.status, a.body)
 		}
+	}
+}
+
+// TestElements: what is small to send and large to hold is refused before it is
+// held. One more than an order may have is still signing's to refuse, by name.
+func TestElements(t *testing.T) {
+	b := newBench(t, signing.Limits{Documents: 2, Signatories: 3})
+	list := func(n int, element string) string { return "[" + strings.Repeat(element+",", n-1) + element + "]" }
+	inside := func(content string) string { return `{"documents":[{"name":"D","content":` + content + `}]}` }
+	for name, c := range map[string]struct {
+		body   func(n int) string
+		most   int
+		member string
+	}{
+		"documents":        {func(n int) string { return `{"documents":` + list(n, "{}") + `}` }, 3, "documents"},
+		"signatories":      {func(n int) string { return `{"signatories":` + list(n, "{}") + `}` }, 4, "signatories"},
+		"reminders":        {func(n int) string { return `{"reminders":` + list(n, "1") + `}` }, 11, "reminders"},
+		"allowedProviders": {func(n int) string { return `{"allowedProviders":` + list(n, `""`) + `}` }, 20, "allowedProviders"},
+		"content":          {func(n int) string { return inside(list(n, "{}")) }, 2 * 5001, "content"},
+		"rows":             {func(n int) string { return inside(`[{"rows":` + list(n, "{}") + `}]`) }, 2 * 20001, "rows"},
+		"rows apart":       {func(n int) string { return inside(`[{"rows":` + list(n-1, "{}") + `},{"rows":[{}]}]`) }, 2 * 20001, "rows"},
+		"documents, empty": {func(n int) string { return `{"documents":` + list(n, `[]`) + `}` }, 3, "documents"},
+	} {
+		var w wish
+		var refused *refusal
+		if err := decode([]byte(c.body(c.most)), b.api.elements, &w); errors.As(err, &refused) && strings.Contains(refused.detail, "too many") {
+			t.Errorf("%s: %d are refused: %s", name, c.most, refused.detail)
+		}
+		b.is(name, b.ask("POST", "/api/v1/orders", c.body(c.most+1)), 400, codeBody, "member "+c.member+" has too many elements")
+	}
+	b.is("a change", b.ask("PUT", order1+"/documents", `{"documents":`+list(4, "{}")+`}`), 400, codeBody, "member documents has too many elements")
+	if calls := b.asked(); calls != "" {
+		t.Errorf("done: %s", calls)
+	}
+	if len(b.api.elements) != 6 || b.api.elements["documents"] != 3 {
+		t.Errorf("a request has changed what is left for the next: %v", b.api.elements)
 	}
 }
 

@@ -6,20 +6,24 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"reflect"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"sigill/signing"
 )
 
 // maxDepth is deeper than any body that we describe.
 const maxDepth = 10
 
 // read reads a JSON body strictly: UTF-8, one object, no member twice, none that
-// we do not know letter by letter, none that is null.
-func read(w http.ResponseWriter, r *http.Request, most int64, into any) ([]byte, error) {
+// we do not know letter by letter, none that is null, and no more elements in
+// its lists than elements says.
+func read(w http.ResponseWriter, r *http.Request, most int64, elements map[string]int, into any) ([]byte, error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return nil, &refusal{status: http.StatusUnsupportedMediaType, code: codeBody, detail: "send application/json"}
 	}
@@ -38,7 +42,7 @@ func read(w http.ResponseWriter, r *http.Request, most int64, into any) ([]byte,
 	if err != nil {
 		return nil, malformed("the body broke off")
 	}
-	if err := decode(raw, into); err != nil {
+	if err := decode(raw, elements, into); err != nil {
 		return nil, err
 	}
 	return raw, nil
@@ -48,7 +52,18 @@ func malformed(detail string) error {
 	return &refusal{status: http.StatusBadRequest, code: codeBody, detail: detail}
 }
 
-func decode(raw []byte, into any) error {
+// elements are how many elements the lists of a body may have, by the name of
+// the member, all that are named so together: not what an order may hold, which
+// is signing's to say, but what is worth decoding. An element of two characters
+// takes a hundred bytes of memory.
+func elements(l signing.Limits) map[string]int {
+	return map[string]int{
+		"documents": l.Documents + 1, "signatories": l.Signatories + 1, "reminders": signing.MaxReminders + 1, "allowedProviders": 20,
+		"content": l.Documents * (signing.MaxBlocks + 1), "rows": l.Documents * (signing.MaxRows + 1),
+	}
+}
+
+func decode(raw []byte, elements map[string]int, into any) error {
 	if !utf8.Valid(raw) {
 		return malformed("the body is not UTF-8")
 	}
@@ -57,7 +72,7 @@ func decode(raw []byte, into any) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
-	w := walk{d, members(reflect.TypeOf(into), map[string]bool{})}
+	w := walk{d, members(reflect.TypeOf(into), map[string]bool{}), maps.Clone(elements)}
 	if err := w.value("", 0); err != nil {
 		return err
 	}
@@ -125,6 +140,7 @@ func shown(name string) string {
 type walk struct {
 	*json.Decoder
 	known map[string]bool
+	left  map[string]int // elements of lists; see elements
 }
 
 // value reads one; name is of the member that holds it.
@@ -159,6 +175,11 @@ func (w walk) value(name string, depth int) error {
 		}
 	case json.Delim('['):
 		for w.More() {
+			if n, bounded := w.left[name]; bounded && n == 0 {
+				return malformed("member " + shown(name) + " has too many elements")
+			} else if bounded {
+				w.left[name] = n - 1
+			}
 			if err := w.value(name, depth+1); err != nil {
 				return err
 			}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"sigill/signing"
 )
 
 // FuzzDecode: whatever is sent, what is taken is one JSON object whose members
@@ -23,7 +25,7 @@ func FuzzDecode(f *testing.F) {
 	known := members(reflect.TypeFor[wish](), map[string]bool{})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var w wish
-		err := decode(raw, &w)
+		err := decode(raw, elements(signing.Limits{}.WithDefaults()), &w)
 		if err != nil {
 			var r *refusal
 			if !errors.As(err, &r) || r.code != codeBody || r.detail == "" {

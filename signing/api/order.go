@@ -200,7 +200,7 @@ func (a *API) create(w http.ResponseWriter, r *http.Request, c broker.Client) er
 		return &refusal{status: http.StatusBadRequest, code: codeKey}
 	}
 	var body wish
-	raw, err := read(w, r, a.maxBody, &body)
+	raw, err := read(w, r, a.maxBody, a.elements, &body)
 	if err != nil {
 		return err
 	}
@@ -305,7 +305,7 @@ func (a *API) change(w http.ResponseWriter, r *http.Request, c broker.Client) er
 	var body struct {
 		Documents []document `json:"documents"`
 	}
-	if _, err := read(w, r, a.maxBody, &body); err != nil {
+	if _, err := read(w, r, a.maxBody, a.elements, &body); err != nil {
 		return err
 	}
 	documents, err := documentsOf(body.Documents)
@@ -336,7 +336,7 @@ func (a *API) signatory(w http.ResponseWriter, r *http.Request, c broker.Client)
 		return broker.ErrNotFound
 	}
 	var p patch
-	if _, err := read(w, r, maxSmall, &p); err != nil {
+	if _, err := read(w, r, maxSmall, nil, &p); err != nil {
 		return err
 	}
 	id := r.PathValue("id")
