@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"sigill/broker"
@@ -137,7 +138,8 @@ func (s *Service) Remind(ctx context.Context, client, id string) (signing.Order,
 }
 
 // Correct changes how a signatory is reached. Invitations sent to the old
-// addresses die.
+// addresses die. ErrTooSoon, as of Replace and Change, when somebody would be
+// written to too often; see spend.
 func (s *Service) Correct(ctx context.Context, client, id string, n int, c signing.Contact) (signing.Order, error) {
 	c, err := signing.CheckContact(c.Email, c.Phone, c.Invite)
 	if err != nil {
@@ -149,6 +151,9 @@ func (s *Service) Correct(ctx context.Context, client, id string, n int, c signi
 	}
 	return s.edit(ctx, client, id, func(a *act) error {
 		if err := a.planned(a.Order.Correct(n, c, a.now)); err != nil {
+			return err
+		}
+		if err := a.spend(); err != nil {
 			return err
 		}
 		a.forget(n)
@@ -169,16 +174,25 @@ func (a *act) forget(n int) {
 // Replace lets another person sign instead of signatory n. Every signature is
 // void.
 func (s *Service) Replace(ctx context.Context, client, id string, n int, by signing.WishedSignatory) (signing.Order, error) {
+	asking, err := s.Clients.Client(ctx, client)
+	if err != nil {
+		return signing.Order{}, err
+	}
 	return s.revise(ctx, client, id, func(a *act, b *signing.Body) error {
 		next, err := signing.CheckSignatory(by, a.Order, a.now)
 		if err != nil {
 			return err
 		}
-		if faults := s.channelFaults("", next); len(faults) > 0 {
+		if faults := append(s.channelFaults("", next), barred("", asking, next, a.Order.Deadline)...); len(faults) > 0 {
 			return &signing.Invalid{Faults: faults}
 		}
 		if err := a.planned(a.Order.Replace(b, n, next, a.now)); err != nil {
 			return err
+		}
+		// Who comes after somebody gets what was left, or there would be no end of
+		// messages to one after the other.
+		if sent := a.Sent[n]; len(sent) > 0 {
+			a.Sent[len(a.Order.Signatories)] = slices.Clone(sent)
 		}
 		a.forget(n)
 		a.change.Persons = s.persons(&a.Order)
@@ -223,6 +237,9 @@ func (s *Service) revise(ctx context.Context, client, id string, do func(*act, *
 		}
 		void := a.evidence()
 		if err := do(a, &b); err != nil {
+			return err
+		}
+		if err := a.spend(); err != nil {
 			return err
 		}
 		if err := s.mayAsk(c, a.head, b); err != nil {

@@ -47,7 +47,8 @@ func (s *Service) Create(ctx context.Context, c broker.Client, w signing.Wish, k
 	a := &act{s: s, now: now, row: Row{ID: o.ID, Client: c.ID, Created: now}, head: head{Order: o, Asker: asker(c)}}
 	var faults []signing.Fault
 	for i, sig := range o.Signatories {
-		faults = append(faults, s.channelFaults(fmt.Sprintf("signatories[%d].", i), sig)...)
+		field := fmt.Sprintf("signatories[%d].", i)
+		faults = append(append(faults, s.channelFaults(field, sig)...), barred(field, c, sig, o.Deadline)...)
 	}
 	if len(faults) > 0 {
 		return signing.Order{}, false, &signing.Invalid{Faults: faults}
@@ -173,6 +174,18 @@ func (s *Service) channelFaults(field string, sig signing.Signatory) []signing.F
 		}
 	}
 	return faults
+}
+
+// barred says when a person cannot log in at the client, as long as the order is
+// open, and so never sign.
+func barred(field string, c broker.Client, sig signing.Signatory, deadline time.Time) []signing.Fault {
+	switch {
+	case c.NoCoordination && sig.Number.Coordination():
+		return []signing.Fault{{Field: field + "pnr", Problem: "is a coordination number, and this client lets nobody with one log in"}}
+	case c.MinAge > 0 && sig.Number.Age(deadline) < c.MinAge:
+		return []signing.Fault{{Field: field + "pnr", Problem: fmt.Sprintf("is of a person who is under %d until the deadline, and so may not log in at this client", c.MinAge)}}
+	}
+	return nil
 }
 
 // textFault holds the visible text against an e-ID's limit, in both languages,

@@ -96,7 +96,6 @@ func (r recorder) Record(context.Context, ...audit.Event) error { return r() }
 // TestWrongCodesAreNoted: also those that cannot be a code; at most five an hour.
 func TestWrongCodesAreNoted(t *testing.T) {
 	b := newBench(t)
-	before := len(b.events("")) // of keys
 	for i, code := range []string{"BCDF 2345", "", "aeiou", "2222 2222", "x", "BCDF 2345", "x"} {
 		want := broker.ErrNotFound
 		if i >= 5 {
@@ -105,7 +104,7 @@ func TestWrongCodesAreNoted(t *testing.T) {
 		_, _, err := b.service.ByCode(ctx, "kommun", code, b.guest(two))
 		b.is(err, want)
 	}
-	if n := b.events("")[before:]; len(n) != 5 {
+	if n := slices.DeleteFunc(b.events(""), func(e string) bool { return e != "invitation_refused *" }); len(n) != 5 {
 		t.Errorf("noted: %q", n)
 	}
 }

@@ -24,6 +24,8 @@ type head struct {
 	// Newest is the counter of the newest invitation or reminder to somebody by a
 	// channel ("2/email"): older ones are not sent any more.
 	Newest map[string]int `json:"newest,omitempty"`
+	// Sent is when what its client did had a signatory written to, in the last day.
+	Sent map[int][]time.Time `json:"sent,omitempty"`
 	// Sealing is since when the receipt is being made.
 	Sealing time.Time `json:"sealing,omitzero"`
 	// Seen is in which login a signatory read which revision.
