@@ -74,14 +74,17 @@ func TestAPIContract(t *testing.T) {
 	if soon.header.Get("Retry-After") == "" {
 		t.Error("too soon, and not when")
 	}
+	p.later(time.Hour) // nobody is written to all the time
 	is("a contact", p.call(asker, "PATCH", at+"/signatories/2", members{"email": "ratt@example.se"}), 200, "")
 	is("the same contact", p.call(asker, "PATCH", at+"/signatories/2", members{"email": "ratt@example.se"}), 409, "unchanged")
 	is("a contact that is none", p.call(asker, "PATCH", at+"/signatories/2", members{"email": ""}), 422, "invalid_order")
 	is("a contact of nobody", p.call(asker, "PATCH", at+"/signatories/9", members{"email": "a@example.se"}), 404, "not_found")
+	p.later(time.Hour)
 	by := p.signatoryOf(p.phone.person(t, 3), "none")
 	is("another person", p.call(asker, "PATCH", at+"/signatories/3", by), 200, "")
 	is("who is replaced", p.call(asker, "PATCH", at+"/signatories/3", members{"email": "a@example.se"}), 409, "signatory_done")
 	is("the same person", p.call(asker, "PATCH", at+"/signatories/2", p.signatoryOf(one, "none")), 422, "invalid_order")
+	p.later(time.Hour)
 	is("other documents", p.call(asker, "PUT", at+"/documents", members{"documents": []members{{"name": "D", "text": "d"}}}), 200, "")
 	is("no documents", p.call(asker, "PUT", at+"/documents", members{"documents": []members{}}), 422, "invalid_order")
 	o = p.get(o.ID)

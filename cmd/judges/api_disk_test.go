@@ -79,7 +79,7 @@ func TestFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wait, err := g.choose(at, "mbankid", "other")
+	wait, err := g.picks(at)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package judges
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -110,15 +109,15 @@ func TestDown(t *testing.T) {
 		p.idp.ClearFaults()
 	})
 
-	// A day of trying, and then it is said that nobody was reached.
-	t.Run("for a day", func(t *testing.T) {
+	// Three days of trying, and then it is said that nobody was reached.
+	t.Run("for days", func(t *testing.T) {
 		p.t = t
 		fails("mail", "down")
 		defer p.idp.ClearFaults()
-		o := p.open(p.wishFor("Ett dygn", p.signatoryOf(one, "email")))
-		for range 60 {
+		o := p.open(p.wishFor("Tre dygn", p.signatoryOf(one, "email")))
+		for range 200 {
 			p.later(30 * time.Minute)
-			time.Sleep(60 * time.Millisecond)
+			time.Sleep(30 * time.Millisecond)
 			if p.get(o.ID).Signatories[0].State == "delivery failed" {
 				break
 			}
@@ -165,7 +164,7 @@ func TestDown(t *testing.T) {
 			t.Fatal(err, at)
 		}
 		fails("bankid", "http503")
-		wait, err := g.post(at.url.String(), url.Values{"provider": {"mbankid"}, "device": {"other"}})
+		wait, err := g.post(at.url.String(), g.formOf(at))
 		if err != nil || headingOf(wait) != "E-legitimationen svarar inte" {
 			t.Errorf("%v %s", err, wait)
 		}

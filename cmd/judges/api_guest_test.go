@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -37,6 +38,7 @@ const (
 
 var (
 	loginAction = regexp.MustCompile(`<form[^>]* action="([^"]+/login)"`)
+	shownDigest = regexp.MustCompile(`name="digest" value="([0-9a-f]{64})"`)
 	waitStatus  = regexp.MustCompile(` data-status="([^"]+)"`)
 )
 
@@ -57,6 +59,28 @@ func (p place) kind() pageKind {
 		return waiting
 	}
 	return another
+}
+
+// formOf is what the page's form to sign with holds: what was shown, and the
+// guest's e-ID.
+func (g *guest) formOf(at place) url.Values {
+	form := url.Values{"provider": {g.with[0]}, "device": {g.with[1]}}
+	if shown := shownDigest.FindStringSubmatch(at.body); shown != nil {
+		form.Set("digest", shown[1])
+	}
+	return form
+}
+
+// picks chooses the guest's e-ID on a page that offers some.
+func (g *guest) picks(at place) (place, error) {
+	if at.outside || at.status != http.StatusOK {
+		return place{}, fmt.Errorf("nothing to choose from: %s", at)
+	}
+	to, err := g.post(at.url.String(), g.formOf(at))
+	if err == nil && (to.outside || to.status != http.StatusOK) {
+		err = fmt.Errorf("no waiting page: %s", to)
+	}
+	return to, err
 }
 
 // begins presses the button to log in; it gives the page with the e-IDs.
@@ -118,7 +142,7 @@ func (g *guest) logsIn(at place) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	wait, err := g.choose(chooser, g.with[0], g.with[1])
+	wait, err := g.picks(chooser)
 	if err != nil {
 		return place{}, err
 	}
@@ -140,7 +164,7 @@ func (g *guest) signs(at place) (place, error) {
 	if at.kind() != review {
 		return place{}, fmt.Errorf("no page to sign on: %s", at)
 	}
-	wait, err := g.choose(at, g.with[0], g.with[1])
+	wait, err := g.picks(at)
 	if err != nil {
 		return place{}, err
 	}

@@ -157,7 +157,7 @@ func TestInvitations(t *testing.T) {
 		test func(*testing.T, *premises)
 	}{
 		{"Strangers", testStrangers}, {"Scanner", testScanner}, {"Twice", testTwice}, {"Afterwards", testAfterwards}, {"Codes", testCodes},
-		{"CrossClient", testCrossClient}, {"CrossOrigin", testCrossOrigin}, {"OtherEID", testOtherEID}, {"OldSession", testOldSession},
+		{"CrossClient", testCrossClient}, {"CrossOrigin", testCrossOrigin}, {"OtherEID", testOtherEID}, {"Changed", testChanged}, {"OldSession", testOldSession},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p.t = t
@@ -213,8 +213,8 @@ func (x *abused) probes(eid string) []probe {
 			add(method, room+"/o/"+x.o.ID+"/4")
 		}
 		place := room + "/o/" + x.o.ID + "/2"
-		add("POST", place, "provider", "mbankid", "device", "other")
-		add("POST", place, "provider", "bankid", "device", "this")
+		add("POST", place, "provider", "mbankid", "device", "other", "digest", x.o.SHA256)
+		add("POST", place, "provider", "bankid", "device", "this", "digest", x.o.SHA256)
 		add("POST", place+"/refuse", "reason", "Nej")
 		add("POST", place+"/e/"+eid+"/cancel")
 		add("POST", place+"/e/"+eid+"/restart")
@@ -231,7 +231,7 @@ func testStrangers(t *testing.T, p *premises) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wait, err := owner.choose(at, "mbankid", "other")
+	wait, err := owner.picks(at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,6 +318,10 @@ func testTwice(t *testing.T, p *premises) {
 			t.Fatalf("%v: %s", err, at)
 		}
 	}
+	shown, err := second.visit(x.link)
+	if err != nil {
+		t.Fatal(err)
+	}
 	at, err := first.visit(x.link)
 	if err != nil {
 		t.Fatal(err)
@@ -326,7 +330,7 @@ func testTwice(t *testing.T, p *premises) {
 		t.Fatal(err)
 	}
 	// The other browser, whose page still shows the buttons, learns how it stands.
-	at, err = second.post(x.at(2), url.Values{"provider": {"mbankid"}, "device": {"other"}})
+	at, err = second.picks(shown)
 	if err != nil || at.kind() != standing {
 		t.Errorf("%v: %s", err, at)
 	}
@@ -545,7 +549,7 @@ func testOtherEID(t *testing.T, p *premises) {
 			t.Errorf("%s: %.400s", address, got)
 		}
 	}
-	for _, probe := range []probe{{"POST", x.at(2), url.Values{"provider": {"bankid"}, "device": {"this"}}}, {"POST", x.at(2) + "/refuse", url.Values{"reason": {"Nej"}}}} {
+	for _, probe := range []probe{{"POST", x.at(2), url.Values{"provider": {"bankid"}, "device": {"this"}, "digest": {x.o.SHA256}}}, {"POST", x.at(2) + "/refuse", url.Values{"reason": {"Nej"}}}} {
 		if got := g.raw(probe.method, probe.address, probe.form); strings.Contains(got, "Hemlig") {
 			t.Errorf("%s: %.400s", probe.address, got)
 		}
@@ -559,6 +563,32 @@ func testOtherEID(t *testing.T, p *premises) {
 	right := p.enter(x.two, "bankid", "this")
 	if at, err := right.visit(x.link); err != nil || at.kind() != review {
 		t.Errorf("with the right e-ID: %v %s", err, at)
+	}
+}
+
+// testChanged: what was shown is what is signed, also when the client changes it
+// between the page and the button (invariant I2).
+func testChanged(t *testing.T, p *premises) {
+	x := newAbused(t, p, "Byts ut", nil)
+	g := p.enter(x.two)
+	shown, err := g.visit(x.link)
+	if err != nil || shown.kind() != review {
+		t.Fatal(err)
+	}
+	a := p.call(asker, "PUT", "/api/v1/orders/"+x.o.ID+"/documents", members{"documents": []members{{"name": "Annat", "text": "Helt andra villkor."}}})
+	if a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	begun := len(p.idp.Orders())
+	at, err := g.picks(shown)
+	if err != nil || at.kind() != review || !strings.Contains(at.body, "Helt andra villkor.") {
+		t.Fatalf("%v: %s", err, at)
+	}
+	if now := len(p.idp.Orders()); now != begun {
+		t.Error("a signature was begun over what was not shown")
+	}
+	if at, err = g.signs(at); err != nil || at.kind() != standing {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -581,7 +611,7 @@ func testOldSession(t *testing.T, p *premises) {
 			t.Logf("%s: an old session is not quite like none:\n%s", address, diff)
 		}
 	}
-	g.raw("POST", x.at(2), url.Values{"provider": {"mbankid"}, "device": {"other"}})
+	g.raw("POST", x.at(2), url.Values{"provider": {"mbankid"}, "device": {"other"}, "digest": {x.o.SHA256}})
 	g.raw("POST", x.at(2)+"/refuse", url.Values{"reason": {"Nej"}})
 	x.untouched("an old session")
 }

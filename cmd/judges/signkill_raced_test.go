@@ -110,7 +110,7 @@ func (r *racing) sameSignature(round int) {
 	// that is approved and not fetched.
 	approved := 0
 	for i, g := range r.browsers {
-		at, err := g.choose(places[i], g.with[0], g.with[1])
+		at, err := g.picks(places[i])
 		if err != nil {
 			continue // the first is taken in already
 		}
@@ -144,7 +144,7 @@ func (r *racing) ready(g *guest, address string) (eid string) {
 	r.t.Helper()
 	at, err := g.comes(address)
 	if err == nil {
-		at, err = g.choose(at, g.with[0], g.with[1])
+		at, err = g.picks(at)
 	}
 	if err == nil {
 		for range 5 {

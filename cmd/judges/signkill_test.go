@@ -32,7 +32,7 @@ type moment struct {
 func TestKillSigning(t *testing.T) {
 	judged(t)
 	p := newPremises(t, premisesWish{process: true, log: "signkill"})
-	runs := soaking(6, 200)
+	runs := soaking(12, 200)
 	if _, err := p.killedOrder(0, nil, nil); err != nil { // warm
 		t.Fatal(err)
 	}
@@ -41,9 +41,9 @@ func TestKillSigning(t *testing.T) {
 		t.Fatal(err)
 	}
 	life := time.Since(began)
-	moments := []moment{
-		{"", life * 11 / 10}, {"approved 1", 80 * time.Millisecond}, {"", life * 11 / 10}, {"approved 2", 80 * time.Millisecond},
-		{"", life * 11 / 10}, {"approved 3", 80 * time.Millisecond}, {"", life * 11 / 10}, {"signed 3", 150 * time.Millisecond},
+	var moments []moment
+	for _, after := range []string{"approved 1", "approved 2", "approved 3", "signed 3"} {
+		moments = append(moments, moment{"made", 40 * time.Millisecond}, moment{"", life * 11 / 10}, moment{after, 100 * time.Millisecond})
 	}
 	var all []keptOrder
 	count := map[string]map[string]int{}
@@ -186,6 +186,7 @@ func (p *premises) killedOrder(i int, when *moment, later *time.Duration) (keptO
 			now.happened(fmt.Sprintf("approved %d", n+1))
 		}
 		now.happened("signed 3")
+		now.happened("made")
 	}
 	<-restarted
 	if err != nil {
@@ -228,6 +229,7 @@ func (p *premises) signedByThree(o *keptOrder, sequential bool, now *happenings)
 		return err
 	}
 	o.id = made.ID
+	now.happened("made")
 
 	deadline := time.Now().Add(lifeLimit)
 	var all sync.WaitGroup
@@ -388,7 +390,7 @@ func (s *stubborn) logsIn(at place) error {
 	if err != nil {
 		return err
 	}
-	wait, err := insistOn(s, func() (place, error) { return s.g.choose(chooser, s.g.with[0], s.g.with[1]) })
+	wait, err := insistOn(s, func() (place, error) { return s.g.picks(chooser) })
 	if err != nil {
 		return err
 	}
@@ -402,7 +404,7 @@ func (s *stubborn) logsIn(at place) error {
 // signsOnce begins a signature, approves it, and waits for what becomes of it.
 func (s *stubborn) signsOnce(at place) error {
 	wait, err := insistOn(s, func() (place, error) {
-		p, err := s.g.choose(at, s.g.with[0], s.g.with[1])
+		p, err := s.g.picks(at)
 		if err != nil && p.url != nil && p.kind() != waiting {
 			return p, fmt.Errorf("the page has moved on: %w", err)
 		}

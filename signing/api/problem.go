@@ -47,7 +47,7 @@ var titles = map[string]string{
 	codeOpen:        "The order is not over yet",
 	codeDone:        "The signatory has answered already",
 	codeUnchanged:   "Nothing would change",
-	codeTooSoon:     "Reminders go out at most once an hour",
+	codeTooSoon:     "Somebody would be written to too often",
 	codeTooMany:     "Too many requests from this address",
 	codeLate:        "The deadline has passed",
 	codeUnavailable: "Somebody else changed the order at the same time",
