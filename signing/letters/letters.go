@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Kind is what a message is about.
@@ -129,7 +130,7 @@ func words(l Letter) (letter, error) {
 	if !ok {
 		return letter{}, errors.New("letters: unknown kind")
 	}
-	out := letter{Lang: l.Lang, Subject: fill(t.subject), Lead: fillAll(t.lead), Foot: fill(p.foot)}
+	out := letter{Lang: l.Lang, Subject: subject(t.subject, asker, title), Lead: fillAll(t.lead), Foot: fill(p.foot)}
 	switch {
 	case reads && l.NoLink:
 		out.Steps, out.Label, out.Code = fillAll(p.steps), p.code, l.Code
@@ -148,6 +149,40 @@ func words(l Letter) (letter, error) {
 
 // line keeps a text from outside on one line.
 func line(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// longestSubject is how many bytes a subject has at most. Nobody reads more, and
+// some who pass mail on refuse it.
+const longestSubject = 300
+
+// subject fills in a subject. The title is shortened before anything else is.
+func subject(pattern, asker, title string) string {
+	with := func(title string) string {
+		return strings.NewReplacer("{asker}", asker, "{title}", title).Replace(pattern)
+	}
+	if whole := with(title); len(whole) <= longestSubject {
+		return whole
+	}
+	return shorten(with(shorten(title, max(longestSubject-len(with("")), 40))), longestSubject)
+}
+
+// shorten cuts a text between two characters, with what stands upon the first,
+// so that it has at most so many bytes.
+func shorten(s string, most int) string {
+	const dots = "…"
+	if len(s) <= most {
+		return s
+	}
+	end := 0
+	for i, r := range s {
+		if i > most-len(dots) {
+			break
+		}
+		if !unicode.IsMark(r) && r != '\u200d' && !strings.HasSuffix(s[:i], "\u200d") {
+			end = i
+		}
+	}
+	return strings.TrimSpace(s[:end]) + dots
+}
 
 // where is the way in words that a person can type, since nothing is there to
 // click.

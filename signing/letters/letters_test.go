@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/net/html"
 )
@@ -232,6 +233,43 @@ func TestVariables(t *testing.T) {
 			if strings.Contains(kind.sms, "{title}") {
 				t.Errorf("%s: the SMS names the title", k)
 			}
+		}
+	}
+}
+
+// TestSubjects: a subject fits, whatever it is about and whoever asks; the letter
+// has all of it.
+func TestSubjects(t *testing.T) {
+	title := strings.Repeat("日", 200)
+	for _, asker := range []string{"Exempelby kommun", strings.Repeat("Ö", 200)} {
+		for _, lang := range []string{"sv", "en"} {
+			for _, kind := range []Kind{Invitation, SignAgain, Reminder, Ended, Receipt} {
+				l := sample(kind, Cancelled, lang, false)
+				l.Asker, l.Title = asker, title
+				m, err := Write(l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(m.Subject) > 300 || len(m.Subject) < 20 || !utf8.ValidString(m.Subject) || !strings.Contains(m.Text, title) {
+					t.Errorf("%s, %s: %d bytes: %q", kind, lang, len(m.Subject), m.Subject)
+				}
+			}
+		}
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		most int
+		want string
+	}{
+		{"abcdef", 6, "abcdef"}, {"abcdefg", 6, "abc…"}, {"ab cdefg", 6, "ab…"}, {"ååååå", 9, "ååå…"}, {"ååååå", 8, "åå…"}, {"日日日", 8, "日…"},
+		{"abe\u0301\u0302x", 7, "ab…"}, {"abe\u0301\u0302xyzw", 10, "abe\u0301\u0302…"},
+		{"a\U0001F468\u200d\U0001F469bc", 13, "a…"}, {"a\U0001F468\u200d\U0001F469bcde", 15, "a\U0001F468\u200d\U0001F469…"},
+	} {
+		if got := shorten(c.text, c.most); got != c.want {
+			t.Errorf("%q in %d bytes: %q, want %q", c.text, c.most, got, c.want)
 		}
 	}
 }
