@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -237,5 +238,13 @@ func TestAddresses(t *testing.T) {
 	}
 	if s.addressProblem(loop, "http://localhost.evil.example/") == "" || s.addressProblem(loop, "http://10.0.0.1/") == "" {
 		t.Error("what is not loopback is taken for it")
+	}
+}
+
+// TestDecoy: what is opened in an order's stead is like one.
+func TestDecoy(t *testing.T) {
+	var h head
+	if err := json.Unmarshal(decoyHead(), &h); err != nil || len(h.Order.Signatories) != 2 || h.Asker == "" {
+		t.Errorf("%v: %+v", err, h)
 	}
 }

@@ -68,22 +68,43 @@ func (s *Service) ByToken(ctx context.Context, client, token string, g Guest) (i
 // invited follows a way in, if it is the guest's and has not died.
 func (s *Service) invited(ctx context.Context, client string, hash []byte, g Guest) (string, int, error) {
 	id, n, err := s.Store.Invitation(ctx, client, hash)
-	if err != nil {
-		return "", 0, s.refused(ctx, client, "", g, err)
+	if errors.Is(err, broker.ErrNotFound) {
+		id, n, err = broker.NewID(), 1, nil // of no order: what follows is the same
 	}
-	a, err := s.load(ctx, client, id)
 	if err != nil {
-		return "", 0, s.refused(ctx, client, "", g, err)
+		return "", 0, err
 	}
-	sig, err := s.guest(ctx, &a.Order, n, g)
+	a, sig, there, err := s.seat(ctx, client, id, n, g)
 	if err == nil && !alive(&a.Order, sig) {
 		err = broker.ErrNotFound
 	}
 	if err != nil {
-		return "", 0, s.refused(ctx, client, id, g, err)
+		return "", 0, s.refused(ctx, client, there, g, err)
 	}
 	return id, n, nil
 }
+
+// seat finds an order and the signatory that a guest is in it. there is the
+// order's id if there is one, for the audit only: to whoever is not its
+// signatory, not even the time it takes tells one that is there from none.
+func (s *Service) seat(ctx context.Context, client, id string, n int, g Guest) (a *act, sig *signing.Signatory, there string, err error) {
+	if a, err = s.load(ctx, client, id); err != nil {
+		if errors.Is(err, broker.ErrNotFound) {
+			s.decoy(ctx, client)
+		}
+		return nil, nil, "", err
+	}
+	sig, err = s.guest(ctx, &a.Order, n, g)
+	return a, sig, id, err
+}
+
+// Of what a person comes to that is not theirs so much is noted in an hour, at
+// one client: enough to see what goes on, and no way to fill the disk.
+const (
+	kindStrangers    = "signing strangers"
+	strangersNoted   = 50
+	strangersForgets = time.Hour
+)
 
 // refused notes that somebody came to what is not theirs, or not there: either
 // way, so that not even the time it takes tells them apart.
@@ -93,6 +114,12 @@ func (s *Service) refused(ctx context.Context, client, id string, g Guest, err e
 	}
 	if _, known := s.Clients.Client(ctx, client); known != nil {
 		client = "" // it may be anything
+	}
+	bucket := hex.EncodeToString(s.person(client, g.Number))
+	if err := s.count(ctx, kindStrangers, bucket, strangersNoted, strangersForgets, 1); errors.Is(err, ErrTooMany) {
+		return broker.ErrNotFound
+	} else if err != nil {
+		return err
 	}
 	if err := s.Audit.Record(ctx, s.event(audit.SigningInvitationRefused, s.now(), client, id, g.Number, "")); err != nil {
 		return err
@@ -128,7 +155,7 @@ func (s *Service) ByCode(ctx context.Context, client, code string, g Guest) (id 
 	// The try is counted before it is looked up, so that many at once are no more
 	// than five; one that was right is given back.
 	bucket := hex.EncodeToString(s.person(client, g.Number))
-	if err := s.count(ctx, bucket, 1); err != nil {
+	if err := s.count(ctx, kindCodes, bucket, codeTries, codeForgets, 1); err != nil {
 		return "", 0, err
 	}
 	if readCode(code) == "" {
@@ -136,24 +163,25 @@ func (s *Service) ByCode(ctx context.Context, client, code string, g Guest) (id 
 	}
 	id, n, err = s.invited(ctx, client, s.codeHash(client, g.Number, code), g)
 	if err == nil || !errors.Is(err, broker.ErrNotFound) {
-		if back := s.count(ctx, bucket, -1); back != nil {
+		if back := s.count(ctx, kindCodes, bucket, codeTries, codeForgets, -1); back != nil {
 			s.Log.WarnContext(ctx, "a right code was counted as wrong", "error", back)
 		}
 	}
 	return id, n, err
 }
 
-// count adds a try to a bucket, or takes the last one back.
-func (s *Service) count(ctx context.Context, bucket string, by int) error {
+// count adds a try to a bucket, or takes the last one back. It is ErrTooMany when
+// there are so many already that it has not forgotten.
+func (s *Service) count(ctx context.Context, kind, bucket string, most int, forgets time.Duration, by int) error {
 	for range tries {
-		raw, version, err := s.Short.Get(ctx, kindCodes, bucket)
+		raw, version, err := s.Short.Get(ctx, kind, bucket)
 		if err != nil && !errors.Is(err, broker.ErrNotFound) {
 			return err
 		}
 		now := s.now()
 		var recent []byte // times in milliseconds, eight bytes each
 		for len(raw) >= 8 {
-			if at := time.UnixMilli(int64(binary.BigEndian.Uint64(raw))); now.Sub(at) < codeForgets {
+			if at := time.UnixMilli(int64(binary.BigEndian.Uint64(raw))); now.Sub(at) < forgets {
 				recent = append(recent, raw[:8]...)
 			}
 			raw = raw[8:]
@@ -163,12 +191,12 @@ func (s *Service) count(ctx context.Context, bucket string, by int) error {
 			return nil
 		case by < 0:
 			recent = recent[:len(recent)-8]
-		case len(recent) >= 8*codeTries:
+		case len(recent) >= 8*most:
 			return ErrTooMany
 		default:
 			recent = binary.BigEndian.AppendUint64(recent, uint64(now.UnixMilli()))
 		}
-		err = s.Short.Swap(ctx, kindCodes, bucket, version, recent, now.Add(codeForgets))
+		err = s.Short.Swap(ctx, kind, bucket, version, recent, now.Add(forgets))
 		if !errors.Is(err, broker.ErrConflict) {
 			return err
 		}
@@ -283,6 +311,9 @@ func (s *Service) Visit(ctx context.Context, client, id string, n int, g Guest) 
 		return nil
 	})
 	if err != nil {
+		if there == "" && errors.Is(err, broker.ErrNotFound) {
+			s.decoy(ctx, client)
+		}
 		return Visit{}, s.refused(ctx, client, there, g, err)
 	}
 	return v, nil
@@ -291,23 +322,16 @@ func (s *Service) Visit(ctx context.Context, client, id string, n int, g Guest) 
 // Glance is Visit for what shows nothing that is to be signed: without Body, and
 // nothing counts as opened or read.
 func (s *Service) Glance(ctx context.Context, client, id string, n int, g Guest) (Visit, error) {
-	a, err := s.load(ctx, client, id)
+	a, _, there, err := s.seat(ctx, client, id, n, g)
 	if err != nil {
-		return Visit{}, s.refused(ctx, client, "", g, err)
-	}
-	if _, err := s.guest(ctx, &a.Order, n, g); err != nil {
-		return Visit{}, s.refused(ctx, client, id, g, err)
+		return Visit{}, s.refused(ctx, client, there, g, err)
 	}
 	return Visit{Order: shown(a.Order, n), N: n, Asker: a.Asker}, nil
 }
 
 // File gives a document's bytes, for download; i counts from 0.
 func (s *Service) File(ctx context.Context, client, id string, n int, g Guest, i int) (signing.Document, error) {
-	a, err := s.load(ctx, client, id)
-	if err != nil {
-		return signing.Document{}, err
-	}
-	sig, err := s.guest(ctx, &a.Order, n, g)
+	a, sig, _, err := s.seat(ctx, client, id, n, g)
 	if err != nil {
 		return signing.Document{}, err
 	}
@@ -334,11 +358,7 @@ func (s *Service) File(ctx context.Context, client, id string, n int, g Guest, i
 
 // ReceiptFor gives the sealed PDF to a signatory.
 func (s *Service) ReceiptFor(ctx context.Context, client, id string, n int, g Guest) ([]byte, error) {
-	a, err := s.load(ctx, client, id)
-	if err != nil {
-		return nil, err
-	}
-	sig, err := s.guest(ctx, &a.Order, n, g)
+	a, sig, _, err := s.seat(ctx, client, id, n, g)
 	if err != nil {
 		return nil, err
 	}

@@ -243,11 +243,7 @@ func readRef(text string) (id string, n int, ok bool) {
 // it leads back to: empty while it is under way or not taken in yet, "signed",
 // or why it did not count (a providers.Reason, or another Outcome).
 func (s *Service) Outcome(ctx context.Context, client, id string, n int, g Guest, eid broker.OrderID) (string, error) {
-	a, err := s.load(ctx, client, id)
-	if err != nil {
-		return "", err
-	}
-	if _, err := s.guest(ctx, &a.Order, n, g); err != nil {
+	if _, _, _, err := s.seat(ctx, client, id, n, g); err != nil {
 		return "", err
 	}
 	of, attempt, err := s.Store.Attempt(ctx, string(eid))
