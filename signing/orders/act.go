@@ -21,6 +21,7 @@ type act struct {
 	s       *Service
 	now     time.Time
 	row     Row
+	fresh   bool // the order is not stored yet
 	rebound bool // row.Body is another one than was loaded
 	effects []signing.Effect
 	change  Change // all but Row and what the effects become
@@ -142,7 +143,11 @@ func (a *act) finish() (Change, error) {
 	if o.State.Over() {
 		a.row.Due = o.EndedAt.Add(a.s.keep(o.State))
 	}
-	if err := a.s.sealHead(&a.row, a.head); err != nil {
+	version := a.row.Version
+	if !a.fresh {
+		version++ // see Store.Update
+	}
+	if err := a.s.sealHead(&a.row, a.head, version); err != nil {
 		return Change{}, err
 	}
 	c.Row = a.row

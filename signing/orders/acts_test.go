@@ -986,6 +986,14 @@ func TestAltered(t *testing.T) {
 	if visit(z.ID) == nil {
 		t.Error("a state that was altered is believed")
 	}
+	old, err := b.store.Order(ctx, "kommun", y.ID)
+	b.ok(err)
+	b.ok(visit(y.ID))
+	b.order(y.ID)
+	move(`UPDATE orders SET head = $1 WHERE id = $2`, old.Head, y.ID)
+	if _, err := b.service.Order(ctx, "kommun", y.ID); err == nil {
+		t.Error("a head as it was before was opened")
+	}
 	move(`UPDATE orders SET head = (SELECT head FROM orders WHERE id = $1) WHERE id = $2`, y.ID, z.ID)
 	if _, err := b.service.Order(ctx, "kommun", z.ID); err == nil {
 		t.Error("another order's head was opened")

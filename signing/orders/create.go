@@ -44,7 +44,7 @@ func (s *Service) Create(ctx context.Context, c broker.Client, w signing.Wish, k
 	if err != nil {
 		return signing.Order{}, false, err
 	}
-	a := &act{s: s, now: now, row: Row{ID: o.ID, Client: c.ID, Created: now}, head: head{Order: o, Asker: asker(c)}}
+	a := &act{s: s, now: now, fresh: true, row: Row{ID: o.ID, Client: c.ID, Created: now}, head: head{Order: o, Asker: asker(c)}}
 	var faults []signing.Fault
 	for i, sig := range o.Signatories {
 		field := fmt.Sprintf("signatories[%d].", i)

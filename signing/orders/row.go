@@ -59,7 +59,9 @@ const (
 func partFile(i int) string     { return "file/" + strconv.Itoa(i) } // from 1
 func partEvidence(n int) string { return "evidence/" + strconv.Itoa(n) }
 
-func (s *Service) sealHead(row *Row, h head) error {
+// sealHead seals a head for the version that the row will have, so that no older
+// head can be put into its place.
+func (s *Service) sealHead(row *Row, h head, version int64) error {
 	plain, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("order %s: %w", row.ID, err)
@@ -68,13 +70,17 @@ func (s *Service) sealHead(row *Row, h head) error {
 	if err != nil {
 		return err
 	}
-	row.Head = box.Seal(plain, place(row.Client, row.ID, partHead, 0))
+	row.Head = box.Seal(plain, place(row.Client, row.ID, partHead, int(version)))
 	return nil
 }
 
 func (s *Service) openHead(row Row) (head, error) {
 	var h head
-	plain, err := s.openForClient(row, partHead, row.Head)
+	box, err := s.boxOf(row.Client)
+	if err != nil {
+		return h, err
+	}
+	plain, err := box.Open(row.Head, place(row.Client, row.ID, partHead, int(row.Version)))
 	if err == nil {
 		err = json.Unmarshal(plain, &h)
 	}
