@@ -77,6 +77,9 @@ func testSigned(t *testing.T, d *demo, b *chromium, s *signer) {
 
 			y := b.somebody(t, lang).onPhone()
 			m := d.phone.await(t, two, by, "Exempelby kommun")
+			y.visit(phone + "/inbox/" + m.ID)
+			y.speak()
+			y.judge("mobile-inbox-" + by)
 			y.opens(m)
 			y.judge("mobile-sign-land")
 			y.click(toLogin)
