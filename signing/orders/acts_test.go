@@ -723,7 +723,7 @@ func TestCompletedIsKept(t *testing.T) {
 	b.ok(orders.Purge(ctx, b.service))
 	orders.Due(ctx, b.service)
 	b.state(o.ID, signing.Completed)
-	if rows, err := b.store.Due(ctx, b.clock(), 10); err != nil || len(rows) != 0 {
+	if rows, err := b.store.Due(ctx, b.clock(), orders.Mark{}, 10); err != nil || len(rows) != 0 {
 		t.Errorf("it stays due for ever: %d, %v", len(rows), err)
 	}
 	b.config.Keep.Completed = 24 * time.Hour // and now shorter

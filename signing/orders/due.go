@@ -44,44 +44,43 @@ func (s *Service) Run(ctx context.Context) error {
 // purge erases what has been over for longer than anything is kept, whatever it
 // was to be erased by, and what the store itself need not keep.
 func (s *Service) purge(ctx context.Context, now time.Time) error {
-	rows, err := s.Store.Ended(ctx, now.Add(-max(s.Keep.Completed, s.Keep.Other)), handful)
-	if err != nil {
+	before := now.Add(-max(s.Keep.Completed, s.Keep.Other))
+	err := s.each(ctx, func(after Mark) ([]Row, error) { return s.Store.Ended(ctx, before, after, handful) }, func(r Row) time.Time { return r.Ended })
+	if err != nil || s.Purge == nil {
 		return err
-	}
-	for _, row := range rows {
-		if err := s.turn(ctx, row); err != nil {
-			return err
-		}
-	}
-	if s.Purge == nil {
-		return nil
 	}
 	return s.Purge(ctx, now)
 }
 
 // due does what is due now.
 func (s *Service) due(ctx context.Context) {
-	for ctx.Err() == nil {
-		rows, err := s.Store.Due(ctx, s.now(), handful)
+	now := s.now()
+	err := s.each(ctx, func(after Mark) ([]Row, error) { return s.Store.Due(ctx, now, after, handful) }, func(r Row) time.Time { return r.Due })
+	if err != nil && ctx.Err() == nil {
+		s.Log.ErrorContext(ctx, "orders: what is due was not looked up", "error", err)
+	}
+}
+
+// each does what the clock has for each order of a list, once. What cannot be
+// done is left for the next time, and keeps nobody behind it waiting.
+func (s *Service) each(ctx context.Context, list func(after Mark) ([]Row, error), at func(Row) time.Time) error {
+	var after Mark
+	for {
+		rows, err := list(after)
 		if err != nil {
-			if ctx.Err() == nil {
-				s.Log.ErrorContext(ctx, "orders: what is due was not looked up", "error", err)
-			}
-			return
+			return err
 		}
-		done := 0
 		for _, row := range rows {
-			err := s.turn(ctx, row)
-			switch {
-			case err == nil:
-				done++
-			case ctx.Err() == nil:
+			if err := s.turn(ctx, row); err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
 				s.Log.ErrorContext(ctx, "orders: what is due was not done; trying again", "order", row.ID, "error", err)
 			}
+			after = Mark{at(row), row.ID}
 		}
-		// What cannot be done stays due: without this it would be tried for ever.
-		if len(rows) < handful || done == 0 {
-			return
+		if len(rows) < handful {
+			return nil
 		}
 	}
 }

@@ -204,8 +204,12 @@ func (s *Service) count(ctx context.Context, kind, bucket string, most int, forg
 	return ErrTooMany // that many at once are no typing
 }
 
-// maxAwaiting is how many orders a list shows.
-const maxAwaiting = 100
+// maxAwaiting is how many orders a list shows, and mostAwaiting how many are looked
+// through for it.
+const (
+	maxAwaiting  = 100
+	mostAwaiting = 5000
+)
 
 // Awaiting lists the client's open orders that it is the guest's turn to sign or
 // that the guest has signed, newest first, at most 100. Orders that the guest's
@@ -214,29 +218,50 @@ func (s *Service) Awaiting(ctx context.Context, client string, g Guest) ([]Visit
 	if g.Number.IsZero() {
 		return nil, broker.ErrNotFound
 	}
-	rows, err := s.Store.Awaiting(ctx, client, s.person(client, g.Number), maxAwaiting)
-	if err != nil {
-		return nil, err
-	}
 	visits := []Visit{}
-	for _, row := range rows {
-		h, err := s.openHead(row)
+	var after Mark
+	for range mostAwaiting / maxAwaiting {
+		rows, err := s.Store.Awaiting(ctx, client, s.person(client, g.Number), after, maxAwaiting)
 		if err != nil {
 			return nil, err
 		}
-		sig, ok := h.Order.Person(g.Number)
-		if !ok || !h.Order.Turn(sig.N) {
-			continue
+		for _, row := range rows {
+			after = Mark{row.Created, row.ID}
+			v, ok, err := s.awaits(ctx, row, g)
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				continue
+			}
+			if visits = append(visits, v); len(visits) == maxAwaiting {
+				return visits, nil
+			}
 		}
-		switch _, err := s.guest(ctx, &h.Order, sig.N, g); {
-		case errors.Is(err, ErrLevel), errors.Is(err, broker.ErrNotFound):
-			continue
-		case err != nil:
-			return nil, err
+		if len(rows) < maxAwaiting {
+			break
 		}
-		visits = append(visits, Visit{Order: shown(h.Order, sig.N), N: sig.N, Asker: h.Asker})
 	}
 	return visits, nil
+}
+
+// awaits tells whether an order is one that a guest may sign or has signed.
+func (s *Service) awaits(ctx context.Context, row Row, g Guest) (v Visit, ok bool, err error) {
+	h, err := s.openHead(row)
+	if err != nil {
+		return v, false, err
+	}
+	sig, ok := h.Order.Person(g.Number)
+	if !ok || !h.Order.Turn(sig.N) {
+		return v, false, nil
+	}
+	switch _, err := s.guest(ctx, &h.Order, sig.N, g); {
+	case errors.Is(err, ErrLevel), errors.Is(err, broker.ErrNotFound):
+		return v, false, nil
+	case err != nil:
+		return v, false, err
+	}
+	return Visit{Order: shown(h.Order, sig.N), N: sig.N, Asker: h.Asker}, true, nil
 }
 
 // shown is an order without what is not signatory n's to see.

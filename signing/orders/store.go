@@ -57,6 +57,13 @@ type Attempt struct {
 	Made     time.Time
 }
 
+// Mark is how far a list has been read: the time by which it is sorted and the
+// order's id.
+type Mark struct {
+	At time.Time
+	ID string
+}
+
 // Change is everything that one act does, in one transaction.
 type Change struct {
 	Row         Row            // written if the stored version is still Row.Version, as Row.Version+1
@@ -94,10 +101,13 @@ type Store interface {
 	// time has no outcome.
 	Underway(ctx context.Context, id string, before time.Time) (bool, error)
 	// Awaiting lists open orders of a client in which a person is an active
-	// signatory, newest first.
-	Awaiting(ctx context.Context, client string, person []byte, limit int) ([]Row, error)
-	// Due lists orders whose time has come, oldest first.
-	Due(ctx context.Context, now time.Time, limit int) ([]Row, error)
-	// Ended lists orders that were over before a time, oldest first.
-	Ended(ctx context.Context, before time.Time, limit int) ([]Row, error)
+	// signatory, newest first, from behind the one that was created then. The zero
+	// Mark is the beginning, as for the others.
+	Awaiting(ctx context.Context, client string, person []byte, after Mark, limit int) ([]Row, error)
+	// Due lists orders whose time has come, oldest first, from behind the one that
+	// was due then.
+	Due(ctx context.Context, now time.Time, after Mark, limit int) ([]Row, error)
+	// Ended lists orders that were over before a time, oldest first, from behind the
+	// one that was over then.
+	Ended(ctx context.Context, before time.Time, after Mark, limit int) ([]Row, error)
 }

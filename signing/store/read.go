@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"sigill/broker"
@@ -19,10 +20,11 @@ const (
 	orderQuery = `SELECT ` + listed + `, b.sealed FROM orders o LEFT JOIN bodies b ON b.order_id = o.id
 		WHERE o.id = $1 AND o.client = $2`
 	awaitingQuery = `SELECT ` + listed + ` FROM persons p JOIN orders o ON o.id = p.order_id
-		WHERE p.client = $1 AND p.person = $2 ORDER BY p.created DESC, p.order_id DESC LIMIT $3`
+		WHERE p.client = $1 AND p.person = $2 AND (p.created, p.order_id) < ($3, $4)
+		ORDER BY p.created DESC, p.order_id DESC LIMIT $5`
 	underwayQuery = `SELECT EXISTS (SELECT 1 FROM attempts WHERE order_id = $1 AND outcome = '' AND made < $2)`
-	dueQuery      = `SELECT ` + listed + ` FROM orders o WHERE o.due <= $1 ORDER BY o.due, o.id LIMIT $2`
-	endedQuery    = `SELECT ` + listed + ` FROM orders o WHERE o.ended < $1 ORDER BY o.ended, o.id LIMIT $2`
+	dueQuery      = `SELECT ` + listed + ` FROM orders o WHERE o.due <= $1 AND (o.due, o.id) > ($2, $3) ORDER BY o.due, o.id LIMIT $4`
+	endedQuery    = `SELECT ` + listed + ` FROM orders o WHERE o.ended < $1 AND (o.ended, o.id) > ($2, $3) ORDER BY o.ended, o.id LIMIT $4`
 )
 
 // Order reads one, with its body; see orders.Store.
@@ -60,20 +62,24 @@ func (s *Store) Underway(ctx context.Context, id string, before time.Time) (some
 
 // Awaiting lists a person's open orders, newest first, without bodies; see
 // orders.Store.
-func (s *Store) Awaiting(ctx context.Context, client string, person []byte, limit int) ([]orders.Row, error) {
-	return s.list(ctx, awaitingQuery, client, person, limit)
+func (s *Store) Awaiting(ctx context.Context, client string, person []byte, after orders.Mark, limit int) ([]orders.Row, error) {
+	before := int64(math.MaxInt64)
+	if after != (orders.Mark{}) {
+		before = after.At.UnixMilli()
+	}
+	return s.list(ctx, awaitingQuery, client, person, before, after.ID, limit)
 }
 
 // Due lists orders whose time has come, oldest first, without bodies; see
 // orders.Store.
-func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]orders.Row, error) {
-	return s.list(ctx, dueQuery, now.UnixMilli(), limit)
+func (s *Store) Due(ctx context.Context, now time.Time, after orders.Mark, limit int) ([]orders.Row, error) {
+	return s.list(ctx, dueQuery, now.UnixMilli(), after.At.UnixMilli(), after.ID, limit)
 }
 
 // Ended lists orders that were over before a time, oldest first, without
 // bodies; see orders.Store.
-func (s *Store) Ended(ctx context.Context, before time.Time, limit int) ([]orders.Row, error) {
-	return s.list(ctx, endedQuery, before.UnixMilli(), limit)
+func (s *Store) Ended(ctx context.Context, before time.Time, after orders.Mark, limit int) ([]orders.Row, error) {
+	return s.list(ctx, endedQuery, before.UnixMilli(), after.At.UnixMilli(), after.ID, limit)
 }
 
 func (s *Store) list(ctx context.Context, query string, args ...any) ([]orders.Row, error) {

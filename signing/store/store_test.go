@@ -206,16 +206,16 @@ func (s *inTurn) Underway(ctx context.Context, id string, before time.Time) (boo
 	return s.next().Underway(ctx, id, before)
 }
 
-func (s *inTurn) Awaiting(ctx context.Context, client string, person []byte, limit int) ([]orders.Row, error) {
-	return s.next().Awaiting(ctx, client, person, limit)
+func (s *inTurn) Awaiting(ctx context.Context, client string, person []byte, after orders.Mark, limit int) ([]orders.Row, error) {
+	return s.next().Awaiting(ctx, client, person, after, limit)
 }
 
-func (s *inTurn) Due(ctx context.Context, now time.Time, limit int) ([]orders.Row, error) {
-	return s.next().Due(ctx, now, limit)
+func (s *inTurn) Due(ctx context.Context, now time.Time, after orders.Mark, limit int) ([]orders.Row, error) {
+	return s.next().Due(ctx, now, after, limit)
 }
 
-func (s *inTurn) Ended(ctx context.Context, before time.Time, limit int) ([]orders.Row, error) {
-	return s.next().Ended(ctx, before, limit)
+func (s *inTurn) Ended(ctx context.Context, before time.Time, after orders.Mark, limit int) ([]orders.Row, error) {
+	return s.next().Ended(ctx, before, after, limit)
 }
 
 func (s *inTurn) Record(ctx context.Context, events ...audit.Event) error {
@@ -300,9 +300,9 @@ func TestPlans(t *testing.T) {
 		want  []string
 	}{
 		"order":       {orderQuery, []any{"a", "c"}, []string{"SEARCH o USING INDEX", "SEARCH b USING INDEX"}},
-		"awaiting":    {awaitingQuery, []any{"c", []byte("p"), 1}, []string{"SEARCH p USING COVERING INDEX persons_newest", "SEARCH o USING INDEX"}},
-		"due":         {dueQuery, []any{1, 1}, []string{"SEARCH o USING INDEX orders_due"}},
-		"ended":       {endedQuery, []any{1, 1}, []string{"SEARCH o USING INDEX orders_ended"}},
+		"awaiting":    {awaitingQuery, []any{"c", []byte("p"), 1, "a", 1}, []string{"SEARCH p USING COVERING INDEX persons_newest", "SEARCH o USING INDEX"}},
+		"due":         {dueQuery, []any{1, 1, "a", 1}, []string{"SEARCH o USING INDEX orders_due"}},
+		"ended":       {endedQuery, []any{1, 1, "a", 1}, []string{"SEARCH o USING INDEX orders_ended"}},
 		"underway":    {underwayQuery, []any{"a", 1}, []string{"attempts_order"}},
 		"old request": {`SELECT EXISTS (SELECT 1 FROM requests WHERE made <= $1)`, []any{1}, []string{"requests_made"}},
 	} {

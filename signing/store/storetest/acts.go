@@ -55,7 +55,7 @@ func create(t *testing.T, open func(*testing.T) Subject) {
 		_, err := s.Order(ctx, "other", "a")
 		refused(t, err, broker.ErrNotFound, "order of another client")
 		sameInvitation(t, s, "other", "two to a", "", 0)
-		list, err := s.Awaiting(ctx, "other", []byte("one"), 10)
+		list, err := s.Awaiting(ctx, "other", []byte("one"), orders.Mark{}, 10)
 		check(t, err)
 		same(t, "awaiting at another client", "", ids(list))
 	})
@@ -149,7 +149,7 @@ func update(t *testing.T, open func(*testing.T) Subject) {
 		want.Version = 1
 		sameOrder(t, s, want)
 		// Also where it lies among others.
-		list, err := s.Awaiting(ctx, "demo", []byte("one"), 1)
+		list, err := s.Awaiting(ctx, "demo", []byte("one"), orders.Mark{}, 1)
 		check(t, err)
 		same(t, "newest", "other", ids(list))
 	})
@@ -170,7 +170,7 @@ func update(t *testing.T, open func(*testing.T) Subject) {
 		_, s, r := begin(t)
 		find := func(person, want string) {
 			t.Helper()
-			list, err := s.Awaiting(ctx, "demo", []byte(person), 10)
+			list, err := s.Awaiting(ctx, "demo", []byte(person), orders.Mark{}, 10)
 			check(t, err)
 			same(t, "orders of "+person, want, ids(list))
 		}
@@ -307,19 +307,26 @@ func lists(t *testing.T, open func(*testing.T) Subject) {
 		check(t, err)
 		find := func(limit int, want string) {
 			t.Helper()
-			list, err := s.Awaiting(ctx, "demo", []byte("two"), limit)
+			list, err := s.Awaiting(ctx, "demo", []byte("two"), orders.Mark{}, limit)
 			check(t, err)
 			same(t, "awaiting", want, ids(list))
 		}
 		find(10, "o2 o4 o1 o3 o0")
 		find(2, "o2 o4")
 		find(0, "")
+		for after, want := range map[orders.Mark]string{
+			{At: at(2), ID: "o2"}: "o4 o1 o3 o0", {At: at(1), ID: "o4"}: "o1 o3 o0", {At: at(1), ID: "o2"}: "o1 o3 o0", {At: at(0), ID: "o0"}: "",
+		} {
+			list, err := s.Awaiting(ctx, "demo", []byte("two"), after, 10)
+			check(t, err)
+			same(t, "awaiting after "+after.ID, want, ids(list))
+		}
 		for i, state := range []signing.State{signing.Sealing, signing.Completed, signing.Refused, signing.Expired, signing.Cancelled} {
 			r, err := s.Order(ctx, "demo", fmt.Sprint("o", i))
 			check(t, err)
 			r.State = state
 			check(t, s.Update(ctx, orders.Change{Row: r, Persons: map[int][]byte{2: []byte("two")}}))
-			list, err := s.Awaiting(ctx, "demo", []byte("two"), 10)
+			list, err := s.Awaiting(ctx, "demo", []byte("two"), orders.Mark{}, 10)
 			check(t, err)
 			if strings.Contains(ids(list), r.ID) {
 				t.Errorf("an order that is %s awaits somebody", state)
@@ -336,13 +343,16 @@ func lists(t *testing.T, open func(*testing.T) Subject) {
 		}
 		for _, c := range []struct {
 			now   time.Time
+			after orders.Mark
 			limit int
 			want  string
 		}{
-			{at(1).Add(-time.Millisecond), 10, ""}, {at(1), 10, "o1 o3"}, {at(2), 10, "o1 o3 o4"},
-			{at(60), 10, "o1 o3 o4 o0"}, {at(60), 2, "o1 o3"},
+			{at(1).Add(-time.Millisecond), orders.Mark{}, 10, ""}, {at(1), orders.Mark{}, 10, "o1 o3"}, {at(2), orders.Mark{}, 10, "o1 o3 o4"},
+			{at(60), orders.Mark{}, 10, "o1 o3 o4 o0"}, {at(60), orders.Mark{}, 2, "o1 o3"},
+			{at(60), orders.Mark{At: at(1), ID: "o1"}, 2, "o3 o4"}, {at(60), orders.Mark{At: at(1), ID: "o3"}, 10, "o4 o0"},
+			{at(60), orders.Mark{At: at(1), ID: "o2"}, 10, "o3 o4 o0"}, {at(2), orders.Mark{At: at(2), ID: "o4"}, 10, ""},
 		} {
-			list, err := s.Due(ctx, c.now, c.limit)
+			list, err := s.Due(ctx, c.now, c.after, c.limit)
 			check(t, err)
 			same(t, fmt.Sprint("due at ", c.now), c.want, ids(list))
 		}
@@ -356,10 +366,14 @@ func lists(t *testing.T, open func(*testing.T) Subject) {
 		}
 		for _, c := range []struct {
 			before time.Time
+			after  orders.Mark
 			limit  int
 			want   string
-		}{{at(1), 10, ""}, {at(1).Add(time.Millisecond), 10, "o1 o3"}, {at(60), 10, "o1 o3 o0"}, {at(60), 1, "o1"}} {
-			list, err := s.Ended(ctx, c.before, c.limit)
+		}{
+			{at(1), orders.Mark{}, 10, ""}, {at(1).Add(time.Millisecond), orders.Mark{}, 10, "o1 o3"}, {at(60), orders.Mark{}, 10, "o1 o3 o0"},
+			{at(60), orders.Mark{}, 1, "o1"}, {at(60), orders.Mark{At: at(1), ID: "o1"}, 10, "o3 o0"}, {at(60), orders.Mark{At: at(3), ID: "o0"}, 10, ""},
+		} {
+			list, err := s.Ended(ctx, c.before, c.after, c.limit)
 			check(t, err)
 			same(t, fmt.Sprint("ended before ", c.before), c.want, ids(list))
 		}
@@ -370,9 +384,9 @@ func lists(t *testing.T, open func(*testing.T) Subject) {
 		want.Row.Ended = at(1)
 		add(t, s, want)
 		for name, list := range map[string]func() ([]orders.Row, error){
-			"awaiting": func() ([]orders.Row, error) { return s.Awaiting(ctx, "demo", []byte("one"), 10) },
-			"due":      func() ([]orders.Row, error) { return s.Due(ctx, at(60), 10) },
-			"ended":    func() ([]orders.Row, error) { return s.Ended(ctx, at(60), 10) },
+			"awaiting": func() ([]orders.Row, error) { return s.Awaiting(ctx, "demo", []byte("one"), orders.Mark{}, 10) },
+			"due":      func() ([]orders.Row, error) { return s.Due(ctx, at(60), orders.Mark{}, 10) },
+			"ended":    func() ([]orders.Row, error) { return s.Ended(ctx, at(60), orders.Mark{}, 10) },
 		} {
 			got, err := list()
 			check(t, err)

@@ -222,7 +222,7 @@ func Together(t *testing.T, open func(*testing.T) Subject) {
 					}
 					return true
 				}
-				list, err := s.Awaiting(ctx, "demo", []byte("one"), 10)
+				list, err := s.Awaiting(ctx, "demo", []byte("one"), orders.Mark{}, 10)
 				if err != nil {
 					t.Error(err)
 				}
