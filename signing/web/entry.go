@@ -25,6 +25,16 @@ func shaped(s string) bool {
 	return true
 }
 
+// named reports whether the names in an address, if it has any, can be ours.
+func named(r *http.Request) bool {
+	for _, part := range []string{"token", "order", "n"} {
+		if v := r.PathValue(part); v != "" && !shaped(v) {
+			return false
+		}
+	}
+	return true
+}
+
 // invitation is where a link in a message leads. It consumes nothing.
 func (w *Web) invitation(rw http.ResponseWriter, r *http.Request) error {
 	v, err := w.visit(r)

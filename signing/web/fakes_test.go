@@ -326,8 +326,8 @@ func newHouse(t testing.TB) *house {
 		flow: &fakeFlow{views: map[broker.OrderID]flow.View{}}, audit: &fakeAudit{},
 		logins: &fakeLogins{sessions: map[string]broker.Session{}},
 		clients: clients{
-			"demo":  {ID: "demo", Name: "Exempelbo kommun", NameEN: "Exempelbo Municipality", Home: "https://www.example.se/"},
-			"green": {ID: "green", Name: "Region Skogslandet", Theme: broker.Theme{Accent: "#2f6b2f"}},
+			"demo":  {ID: "demo", Scopes: []string{oidc.ScopeSigning}, Name: "Exempelbo kommun", NameEN: "Exempelbo Municipality", Home: "https://www.example.se/"},
+			"green": {ID: "green", Scopes: []string{oidc.ScopeSigning}, Name: "Region Skogslandet", Theme: broker.Theme{Accent: "#2f6b2f"}},
 		},
 	}
 	now := func() time.Time { return h.now }
@@ -338,7 +338,7 @@ func newHouse(t testing.TB) *house {
 	for who := range numbers {
 		name := map[string]string{"ett": "Testperson Ett", "tva": "Testperson Två", "tre": "Testperson Tre", "annan": "Testperson Fyra"}[who]
 		h.logins.sessions[who] = broker.Session{
-			SID: who, Group: "client:other", AuthTime: h.now.Add(-10 * time.Minute), Expires: h.now.Add(50 * time.Minute),
+			SID: who, Group: "client:demo", AuthTime: h.now.Add(-10 * time.Minute), Expires: h.now.Add(50 * time.Minute),
 			Identity: providers.Identity{Number: number(t, who), Name: name, Provider: providers.MBankID, Level: providers.LevelUncertified3},
 		}
 	}

@@ -3,6 +3,8 @@ package web
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -36,11 +38,17 @@ type visit struct {
 	guest  orders.Guest
 	name   string // of the guest
 	known  bool   // somebody is logged in, well enough for this client
+	// stay is set instead of known when the login was for another application:
+	// the name under which the person's wish to be known here too is remembered.
+	stay string
 }
 
 // visit reads whose room it is and who has come. A session counts whichever
-// application it was made for, if it is fresh and by an e-ID that this client
-// takes: who may see what is decided by the person (DESIGN section 4).
+// application it was made for, if it is fresh and of a person and by an e-ID that
+// this client takes: who may see what is decided by the person (DESIGN section
+// 4). But one that was made for an application with which this client does not
+// share its sessions counts only once the person has said so: another's page may
+// lead a browser here, and what is opened, the client is told.
 func (w *Web) visit(r *http.Request) (visit, error) {
 	c, err := w.client(r)
 	if err != nil {
@@ -58,7 +66,15 @@ func (w *Web) visit(r *http.Request) (visit, error) {
 	if age > fresh || age < -time.Minute || !slices.Contains(v.offered(), s.Identity.Provider) || s.Identity.Number.IsZero() {
 		return v, nil
 	}
-	v.known, v.name = true, s.Identity.Name
+	if c.NoCoordination && s.Identity.Number.Coordination() || c.MinAge > 0 && s.Identity.Number.Age(w.Now()) < c.MinAge {
+		return v, nil // as at this client's own logins
+	}
+	v.name = s.Identity.Name
+	if name := stayName(s, c); s.Group != oidc.GroupOf(c) && !slices.Contains(w.stays(r), name) {
+		v.stay = name
+		return v, nil
+	}
+	v.known = true
 	v.guest = orders.Guest{Number: s.Identity.Number, Provider: s.Identity.Provider, Level: s.Identity.Level, AuthTime: s.AuthTime}
 	return v, nil
 }
@@ -88,8 +104,26 @@ func (v visit) person() person {
 	return person{v.name, orders.Room(v.client.ID) + "logout"}
 }
 
+// stayCookie remembers where a browser's person has chosen to be known by a login
+// that was for another application.
+const (
+	stayCookie = "sigill_stay"
+	mostStays  = 8
+)
+
+func (w *Web) stays(r *http.Request) []string {
+	return strings.Split(w.Pages.Cookies.Get(r, stayCookie), ".")
+}
+
+// stayName names a session in a client's room.
+func stayName(s broker.Session, c broker.Client) string {
+	sum := sha256.Sum256([]byte("stay\x00" + s.SID + "\x00" + c.ID))
+	return hex.EncodeToString(sum[:16])
+}
+
 // login sends the person to the e-ID, and afterwards to where the button was: the
-// address without its last part.
+// address without its last part. Who is logged in for another application may
+// choose to be so here too.
 func (w *Web) login(rw http.ResponseWriter, r *http.Request) error {
 	v, err := w.visit(r)
 	if err != nil {
@@ -98,6 +132,21 @@ func (w *Web) login(rw http.ResponseWriter, r *http.Request) error {
 	form, err := page.Form(r, "as")
 	if err != nil {
 		return err
+	}
+	if r.URL.RawPath != "" || !named(r) {
+		return w.nowhere(rw, r)
+	}
+	back := strings.TrimSuffix(r.URL.Path, "login")
+	if back != orders.Room(v.client.ID) {
+		back = strings.TrimSuffix(back, "/")
+	}
+	if form["as"] == asSame {
+		if v.stay != "" {
+			all := append(w.stays(r), v.stay)
+			w.Pages.Cookies.Set(rw, stayCookie, strings.Join(all[max(0, len(all)-mostStays):], "."), 0)
+		}
+		page.SeeOther(rw, back)
+		return nil
 	}
 	if form["as"] == asSelf {
 		// Somebody else sat here. If this person gives up, that login is not left
@@ -111,10 +160,6 @@ func (w *Web) login(rw http.ResponseWriter, r *http.Request) error {
 		browser = broker.NewSecret()
 		w.Pages.Cookies.Set(rw, page.BrowserCookie, browser, page.BrowserLife)
 	}
-	back := strings.TrimSuffix(r.URL.EscapedPath(), "login")
-	if back != orders.Room(v.client.ID) {
-		back = strings.TrimSuffix(back, "/")
-	}
 	login, err := w.Logins.Local(r.Context(), oidc.LocalWish{Client: v.client.ID, Browser: browser, Offered: v.offered(), Then: back})
 	if err != nil {
 		return fmt.Errorf("begin login: %w", err)
@@ -123,8 +168,11 @@ func (w *Web) login(rw http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// asSelf is the form's word for: I am not who is logged in here.
-const asSelf = "self"
+// The form's words for: I am not who is logged in here, and: I am.
+const (
+	asSelf = "self"
+	asSame = "same"
+)
 
 // logout ends the session, for whoever shares a computer.
 func (w *Web) logout(rw http.ResponseWriter, r *http.Request) error {
@@ -156,6 +204,7 @@ const (
 	toCode why = "code"  // has a code to type
 	toList why = "list"  // wants to see what awaits
 	again  why = "again" // is logged in, but not well enough for this order
+	toStay why = "stay"  // is logged in for another application
 )
 
 // landing is the page before login. It asks nothing of the service: a link that
@@ -168,17 +217,23 @@ func (w *Web) landing(rw http.ResponseWriter, r *http.Request, v visit, because 
 func (w *Web) land(rw http.ResponseWriter, r *http.Request, v visit, because why, login string) error {
 	return w.room.Render(rw, r, http.StatusOK, "land", v.look(""), page.Policy{}, func(lang string) any {
 		key := "land." + string(because)
-		client := v.asker(lang)
-		return struct {
-			Client, Heading, Lead, Login string
-			Code, Again                  bool
-		}{client, w.text(lang, key), w.text(lang, key+".text", "client", client), login, because == toCode, because == again}
+		b := struct {
+			Client, Heading, Lead, Login, Stay string
+			Code, Again                        bool
+		}{Client: v.asker(lang), Login: login, Code: because == toCode, Again: because == again}
+		if v.stay != "" {
+			b.Stay, key = v.name, "land."+string(toStay)
+			b.Heading, b.Lead = w.text(lang, key, "name", v.name), w.text(lang, key+".text", "client", b.Client)
+			return b
+		}
+		b.Heading, b.Lead = w.text(lang, key), w.text(lang, key+".text", "client", b.Client)
+		return b
 	})
 }
 
 // loginPath is where the button of a page leads to log in and come back to it.
 func loginPath(r *http.Request, v visit) string {
-	path := r.URL.EscapedPath()
+	path := r.URL.Path // of which every part has been looked at
 	if path == orders.Room(v.client.ID) {
 		return path + "login"
 	}

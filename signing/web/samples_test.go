@@ -61,6 +61,7 @@ func samples(t testing.TB) []sample {
 	via("land-code", "", "GET", "/signing/demo/kod", nil, 200)
 	via("land-list", "", "GET", "/signing/demo/", nil, 200)
 	via("land-themed", "", "GET", "/signing/green/", nil, 200)
+	via("stay", "ett", "GET", "/signing/green/i/abc", nil, 200)
 	via("nothing", "annan", "GET", "/signing/demo/i/abc", nil, 404)
 	via("code", "ett", "GET", "/signing/demo/kod", nil, 200)
 	via("code-empty", "ett", "POST", "/signing/demo/kod", url.Values{"code": {" "}}, 422)

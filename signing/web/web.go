@@ -22,6 +22,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 	_ "time/tzdata" // times are said as people here say them, on any machine
 
@@ -29,6 +30,7 @@ import (
 	"sigill/broker/flow"
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/page"
+	"sigill/broker/oidc"
 	brokerweb "sigill/broker/web"
 	"sigill/providers"
 	"sigill/signing"
@@ -189,11 +191,15 @@ func (w *Web) unslashed(rw http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// client finds whose room the address is in.
+// client finds whose room the address is in. Whoever may not ask for signatures
+// has none.
 func (w *Web) client(r *http.Request) (broker.Client, error) {
 	c, err := w.Clients.Client(r.Context(), r.PathValue("client"))
+	if err == nil && !slices.Contains(c.Scopes, oidc.ScopeSigning) {
+		err = broker.ErrNotFound
+	}
 	if errors.Is(err, broker.ErrNotFound) {
-		return c, &page.Problem{Status: http.StatusNotFound, Code: page.CodeNotFound, Err: errors.New("unknown client")}
+		return broker.Client{}, &page.Problem{Status: http.StatusNotFound, Code: page.CodeNotFound, Err: errors.New("no such room")}
 	}
 	return c, err
 }
@@ -207,7 +213,7 @@ func (w *Web) drawProblem(rw http.ResponseWriter, r *http.Request, p *page.Probl
 		}
 	}
 	l := page.Look{}
-	if c, err := w.Clients.Client(r.Context(), r.PathValue("client")); err == nil {
+	if c, err := w.client(r); err == nil {
 		l = brokerweb.LookOf(&c, "")
 	}
 	w.Pages.Show(rw, r, p.Status, l, func(lang string) brokerweb.Notice {

@@ -84,6 +84,8 @@ func kindOf(w *httptest.ResponseRecorder) string {
 		return fmt.Sprintf("%d %s", w.Code, strings.TrimSpace(body))
 	case has("Ingenting blir underskrivet för att du loggar in"):
 		return "land"
+	case has("Ingenting blir underskrivet för att du fortsätter"):
+		return "stay"
 	case has("Det finns inget att visa dig här"):
 		return "nothing"
 	case has("Sidan finns inte"):
@@ -127,7 +129,7 @@ func TestWhoSeesWhat(t *testing.T) {
 		same("/signing/demo/o/order/2", "land", "nothing"),
 		same("/signing/demo/o/order/3", "land", "nothing"),
 		same("/signing/demo/o/other/1", "land", "nothing"),
-		same("/signing/green/o/order/1", "land", "nothing"),
+		same("/signing/green/o/order/1", "land", "stay"),
 		same("/signing/nobody/o/order/1", "404", "404"),
 		same("/signing/demo/o/order/01", "404", "404"),
 		same("/signing/demo/o/order/x", "404", "404"),
@@ -264,7 +266,7 @@ func TestSessionRule(t *testing.T) {
 		want   string
 	}{
 		"fresh":               {func(*broker.Session) {}, "review"},
-		"of another client":   {func(s *broker.Session) { s.Group = "client:elsewhere" }, "review"},
+		"of another client":   {func(s *broker.Session) { s.Group = "client:elsewhere" }, "stay"},
 		"an hour old":         {func(s *broker.Session) { s.AuthTime = s.AuthTime.Add(-50 * time.Minute) }, "review"},
 		"older":               {func(s *broker.Session) { s.AuthTime = s.AuthTime.Add(-50*time.Minute - time.Second) }, "land"},
 		"from the future":     {func(s *broker.Session) { s.AuthTime = s.AuthTime.Add(time.Hour) }, "land"},
@@ -279,7 +281,7 @@ func TestSessionRule(t *testing.T) {
 		if got := kindOf(h.get("ett", "/signing/demo/o/order/1")); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
-		if c.want == "land" && h.service.asked != 0 {
+		if c.want != "review" && h.service.asked != 0 {
 			t.Errorf("%s: the service was asked", name)
 		}
 	}
@@ -293,6 +295,151 @@ func TestSessionRule(t *testing.T) {
 		if strings.Contains(w.Body.String(), s) {
 			t.Errorf("an e-ID that the order does not take learns %q", s)
 		}
+	}
+}
+
+// TestStay: a login for another application opens nothing here before the person
+// has said so, and then as long as that login lasts.
+func TestStay(t *testing.T) {
+	h := newHouse(t)
+	k := h.order("order")
+	h.service.tokens["right"] = "order/1"
+	from := func(sid string) {
+		s := h.logins.sessions["ett"]
+		s.Group, s.SID = "client:other", sid
+		h.logins.sessions["ett"] = s
+	}
+	from("one")
+	const at = "/signing/demo/o/order/1"
+	for _, path := range []string{at, at + "/refuse", at + "/documents/3", at + "/receipt.pdf", "/signing/demo/i/right", "/signing/demo/i/wrong", "/signing/demo/kod", "/signing/demo/"} {
+		if w := h.get("ett", path); kindOf(w) != "stay" || !strings.Contains(w.Body.String(), "Är du Testperson Ett?") {
+			t.Errorf("%s: %s", path, kindOf(w))
+		}
+	}
+	if w := h.get("ett", at+"/state"); w.Code != 404 {
+		t.Errorf("state: %d", w.Code)
+	}
+	for _, path := range []string{at, at + "/refuse"} {
+		if got := kindOf(h.post("ett", path, shown(k, chooseQR))); got != "stay" {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	if h.service.asked != 0 || k.Signatories[0].State != signing.Invited {
+		t.Errorf("the service was asked %d times", h.service.asked)
+	}
+	w := h.post("ett", "/signing/demo/i/right/login", url.Values{"as": {"same"}})
+	if to := location(t, w); to != "/signing/demo/i/right" || len(h.logins.wishes) != 0 || h.logins.ended != 0 || len(w.Result().Cookies()) != 1 {
+		t.Fatalf("sent to %s, %v", to, w.Result().Cookies())
+	}
+	cookie := w.Result().Cookies()[0]
+	with := func(r *http.Request) { r.AddCookie(&http.Cookie{Name: cookie.Name, Value: cookie.Value}) }
+	if got := kindOf(h.get("ett", at, with)); got != "review" || cookie.MaxAge != 0 {
+		t.Errorf("%s, %v", got, cookie)
+	}
+	if got := kindOf(h.get("ett", "/signing/green/", with)); got != "stay" {
+		t.Errorf("at another client: %s", got)
+	}
+	// Both are remembered, and no more than some.
+	cookie = h.post("ett", "/signing/green/login", url.Values{"as": {"same"}}, with).Result().Cookies()[0]
+	if a, b := kindOf(h.get("ett", "/signing/green/", with)), kindOf(h.get("ett", at, with)); a != "list" || b != "review" {
+		t.Errorf("%s, %s", a, b)
+	}
+	cookie.Value = strings.Repeat("x.", 40) + "x"
+	if cookie = h.post("ett", "/signing/demo/login", url.Values{"as": {"same"}}, with).Result().Cookies()[0]; len(cookie.Value) > 300 {
+		t.Errorf("%d characters are remembered", len(cookie.Value))
+	}
+	if got := kindOf(h.get("ett", at, with)); got != "review" {
+		t.Errorf("among many: %s", got)
+	}
+	// Another login, another question; nobody logged in is not asked.
+	from("two")
+	if got := kindOf(h.get("ett", at, with)); got != "stay" {
+		t.Errorf("another login: %s", got)
+	}
+	if w := h.post("", at+"/login", url.Values{"as": {"same"}}); location(t, w) != at || len(w.Result().Cookies()) != 0 {
+		t.Errorf("nobody: %v", w.Result().Cookies())
+	}
+	if h.post("ett", at+"/login", url.Values{"as": {"self"}}); h.logins.ended != 1 || len(h.logins.wishes) != 1 {
+		t.Errorf("somebody else: %d ended, %d logins", h.logins.ended, len(h.logins.wishes))
+	}
+	// Clients that share their sessions share them here too.
+	c := h.clients["demo"]
+	c.SSOGroup = "kommunen"
+	h.clients["demo"] = c
+	s := h.logins.sessions["ett"]
+	s.Group = oidc.GroupOf(c)
+	h.logins.sessions["ett"] = s
+	if got := kindOf(h.get("ett", at)); got != "review" {
+		t.Errorf("in a group: %s", got)
+	}
+}
+
+// TestClientsRules: whom a client does not let log in does not come in by a login
+// for another client either.
+func TestClientsRules(t *testing.T) {
+	coordination, err := personnummer.FromDigits("195506842391")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		number personnummer.Number
+		rule   func(*broker.Client)
+		want   string
+	}{
+		"a coordination number, denied":  {coordination, func(c *broker.Client) { c.NoCoordination = true }, "land"},
+		"a coordination number, allowed": {coordination, func(*broker.Client) {}, "stay"},
+		"a personal number":              {number(t, "ett"), func(c *broker.Client) { c.NoCoordination = true }, "stay"},
+		"too young":                      {number(t, "ett"), func(c *broker.Client) { c.MinAge = 46 }, "land"},
+		"old enough":                     {number(t, "ett"), func(c *broker.Client) { c.MinAge = 45 }, "stay"},
+	} {
+		for _, own := range []bool{false, true} {
+			h := newHouse(t)
+			h.order("order")
+			client := h.clients["demo"]
+			c.rule(&client)
+			h.clients["demo"] = client
+			s := h.logins.sessions["ett"]
+			want := c.want
+			s.Identity.Number = c.number
+			if s.Group = "client:other"; own {
+				s.Group = oidc.GroupOf(client)
+				if want == "stay" {
+					want = "list"
+				}
+			}
+			h.logins.sessions["ett"] = s
+			if got := kindOf(h.get("ett", "/signing/demo/")); got != want {
+				t.Errorf("%s, own session %v: %s, want %s", name, own, got, want)
+			}
+		}
+	}
+}
+
+// TestOnlyWhoMayAskHasARoom: clients that cannot open orders have none.
+func TestOnlyWhoMayAskHasARoom(t *testing.T) {
+	h := newHouse(t)
+	h.clients["plain"] = broker.Client{ID: "plain", Name: "Bara inloggning", Scopes: []string{"profile"}}
+	for _, path := range []string{"", "/", "/kod", "/i/abc", "/o/order/1", "/o/order/1/state"} {
+		got, none := h.get("ett", "/signing/plain"+path), h.get("ett", "/signing/nobody"+path)
+		if got.Code != 404 || got.Code != none.Code || strings.Contains(got.Body.String(), "Bara inloggning") {
+			t.Errorf("%s: %d, %d", path, got.Code, none.Code)
+		}
+	}
+	if w := h.post("", "/signing/plain/login", nil); w.Code != 404 || len(h.logins.wishes) != 0 {
+		t.Errorf("login: %d", w.Code)
+	}
+}
+
+// TestLoginAddresses: an address that cannot be ours is nowhere.
+func TestLoginAddresses(t *testing.T) {
+	h := newHouse(t)
+	for _, path := range []string{"/i/%41/login", "/i/a+b/login", "/o/x%20y/1/login", "/o/order/%31/login", "/o/order/1%2F/login", "/i/%2e%2e/login", "/i/" + strings.Repeat("a", 129) + "/login"} {
+		if w := h.post("", "/signing/demo"+path, nil); w.Code != 404 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if len(h.logins.wishes) != 0 {
+		t.Errorf("%+v", h.logins.wishes)
 	}
 }
 

@@ -46,6 +46,8 @@ func textsInCode() []i18n.Use {
 		use(nil, "land."+string(w))
 		use(client, "land."+string(w)+".text")
 	}
+	use([]string{"name"}, "land.stay")
+	use(client, "land.stay.text")
 	for _, s := range []stage{notYet, waiting, sealing, completed, declined, refused, expired, cancelled} {
 		use(nil, "at."+string(s))
 	}
