@@ -34,16 +34,15 @@ func sealed(t *testing.T, c *config.Config, change func(*trust.Trust)) {
 		t.Fatal(err)
 	}
 	believed := trust.Trust{Seal: trust.Seal{Roots: []*x509.Certificate{p.Root}}}
+	c.Signing = &config.Signing{}
 	change(&believed)
 	text, err := trust.Write(believed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Signing = &config.Signing{
-		Seal:      config.Seal{CertificateFile: filepath.Join(dir, "seal.pem"), KeyFile: filepath.Join(dir, "seal.key")},
-		TrustFile: filepath.Join(dir, "trust.yaml"),
-		Limits:    config.SigningLimits{MaxDocuments: 20, MaxSignatories: 20, MaxFile: 1 << 20, MaxOrder: 1 << 20, DefaultDeadline: time.Hour, MaxDeadline: time.Hour},
-	}
+	c.Signing.Seal = config.Seal{CertificateFile: filepath.Join(dir, "seal.pem"), KeyFile: filepath.Join(dir, "seal.key")}
+	c.Signing.TrustFile = filepath.Join(dir, "trust.yaml")
+	c.Signing.Limits = config.SigningLimits{MaxDocuments: 20, MaxSignatories: 20, MaxFile: 1 << 20, MaxOrder: 1 << 20, DefaultDeadline: time.Hour, MaxDeadline: time.Hour}
 	for file, content := range map[string][]byte{
 		c.Signing.Seal.CertificateFile: chain, c.Signing.TrustFile: text,
 		c.Signing.Seal.KeyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
@@ -152,6 +151,12 @@ func TestTrustFileCoversWhatIsConfigured(t *testing.T) {
 		{"another root", func(t *testing.T, _ *config.Config, tr *trust.Trust) {
 			tr.Seal.Roots = []*x509.Certificate{padestest.NewPKI(t).Root}
 		}, []string{"NO_CERTIFICATE_CHAIN_FOUND"}},
+		{"a gateway without its token", func(_ *testing.T, c *config.Config, _ *trust.Trust) {
+			c.Signing.SMS = &config.SMS{Kind: config.SMSHTTP, URL: "https://sms.example.se/", From: "Kommunen"}
+		}, []string{"sms gateway: the secret is missing"}},
+		{"a mail server at no port", func(_ *testing.T, c *config.Config, _ *trust.Trust) {
+			c.Signing.Mail = &config.Mail{Host: "mail.example.se:smtp", TLS: config.MailStartTLS, From: "a@example.se"}
+		}, []string{"signing: mail: "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, l := settings(t)

@@ -36,9 +36,10 @@ func Check(_ context.Context, s config.Config) error {
 		}
 	}
 	if s.Signing != nil {
-		if err := checkReceipts(s, now()); err != nil {
-			faults = append(faults, err)
-		}
+		quiet := slog.New(slog.DiscardHandler)
+		_, mail := mailer(s, quiet, now)
+		_, texts := texter(s, quiet)
+		faults = append(faults, checkReceipts(s, now()), mail, texts)
 	}
 	if _, err := design.New(folder(s.Logos)); err != nil {
 		faults = append(faults, fmt.Errorf("logos: %w", err))

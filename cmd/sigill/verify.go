@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"sigill/providers"
+	"sigill/signing/pdf"
 	"sigill/signing/receipt"
 	"sigill/signing/trust"
 	"sigill/signing/verify"
@@ -32,8 +33,9 @@ The exit code is 0 for a valid receipt, 1 for one that is not valid or of which 
 cannot be decided, 2 for a file that is none, or when nothing could be verified.
 `
 
-// maxReceipt is larger than any receipt that is made.
-const maxReceipt = receipt.MaxSize + receipt.MaxKvittens + 64<<20
+// maxReceipt is what the verifier reads, and so more than any receipt that is
+// made: beside attached files of receipt.MaxSize there are pages.
+func maxReceipt() int64 { return int64(pdf.DefaultLimits().FileSize) }
 
 // verifyReceipt verifies one file.
 func verifyReceipt(_ context.Context, c *call) error {
@@ -100,11 +102,11 @@ func readReceipt(name string) ([]byte, error) {
 	}
 	defer f.Close()
 	tooLarge := fmt.Errorf("%s is too large for a receipt", name)
-	if info, err := f.Stat(); err == nil && info.Size() > maxReceipt {
+	if info, err := f.Stat(); err == nil && info.Size() > maxReceipt() {
 		return nil, tooLarge
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxReceipt+1))
-	if err == nil && len(b) > maxReceipt {
+	b, err := io.ReadAll(io.LimitReader(f, maxReceipt()+1))
+	if err == nil && int64(len(b)) > maxReceipt() {
 		err = tooLarge
 	}
 	return b, err

@@ -64,7 +64,7 @@ func TestVerify(t *testing.T) {
 				return err
 			}
 			defer huge.Close()
-			return huge.Truncate(maxReceipt + 1)
+			return huge.Truncate(maxReceipt() + 1)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			// normal puts what was printed into a file, without what is another each time.

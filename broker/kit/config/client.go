@@ -219,7 +219,12 @@ func readCallbacks(m *strict.Map, c *broker.Client, rules ClientRules) {
 		loopback.Fault("is only for installations whose issuer is on localhost")
 		c.LoopbackCallbacks = false
 	}
-	c.WebhookSecret = readWebhookSecret(m.Get("webhook_secret_file"))
+	secret := m.Get("webhook_secret_file")
+	c.WebhookSecret = readWebhookSecret(secret)
+	// Without one every call would be given up.
+	if slices.Contains(c.Scopes, scopeSigning) && !secret.Present() && (loopback.Bool() || len(m.Get("callback_origins").List()) > 0) {
+		secret.Fault("is missing: where a client is called, the calls are signed")
+	}
 }
 
 // readWebhookSecret reads a secret in the form of Standard Webhooks: "whsec_"
@@ -234,7 +239,7 @@ func readWebhookSecret(v strict.Value) []byte {
 	}
 	encoded, ok := strings.CutPrefix(text, "whsec_")
 	secret, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if !ok || err != nil || len(secret) < 24 || len(secret) > 64 {
+	if !ok || err != nil || strings.ContainsAny(encoded, "\r\n") || len(secret) < 24 || len(secret) > 64 {
 		v.Fault("must name a file that holds whsec_ and 24 to 64 random bytes in base64")
 		return nil
 	}

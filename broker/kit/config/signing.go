@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"net"
-	"net/url"
 	"regexp"
 	"time"
 
@@ -55,7 +54,8 @@ const (
 type SMS struct {
 	Kind string // one of the constants above
 	URL  string
-	// Username and PasswordFile, or TokenFile, or none of them. See ReadSecret.
+	// Username and PasswordFile are those of 46elks, TokenFile is that of a gateway
+	// of kind http. See ReadSecret.
 	Username, PasswordFile string
 	TokenFile              string
 	From                   string // a name of at most 11 letters and digits, or a number
@@ -69,6 +69,10 @@ type SigningLimits struct {
 	// client does not say, MaxDeadline the longest that it may say.
 	DefaultDeadline, MaxDeadline time.Duration
 }
+
+// largestOrder leaves room in a receipt, which holds 100 MiB of attached files,
+// for the proofs of a hundred signatories.
+const largestOrder = 80 * mib
 
 const (
 	elksAddress = "https://api.46elks.com/a1/sms"
@@ -172,16 +176,15 @@ func readSMS(v strict.Value) *SMS {
 	token := m.Get("token_file")
 	sms.TokenFile, _ = readNamedSecret(token)
 	credentials := m.Get("username").Present() || m.Get("password_file").Present()
-	u, err := url.Parse(sms.URL)
 	switch {
 	case sms.Kind == SMS46elks && token.Present():
 		token.Fault("is not for 46elks, which takes username and password_file")
 	case sms.Kind == SMS46elks && !credentials:
 		m.Get("username").Fault("is missing")
-	case credentials && token.Present():
-		token.Fault("is one way too many: give it, or username and password_file")
-	case sms.Kind == SMSHTTP && sms.URL != "" && !credentials && !token.Present() && (err != nil || !loopbackHost(u.Hostname())):
-		v.Fault("give a token_file, or username and password_file; only a gateway on this machine needs none")
+	case sms.Kind == SMSHTTP && credentials:
+		v.Fault("username and password_file are for 46elks; a gateway of kind http takes a token_file")
+	case sms.Kind == SMSHTTP:
+		token.Required()
 	}
 	from := m.Get("from").Required()
 	if sms.From = from.Text(); sms.From != "" && !smsSender.MatchString(sms.From) {
@@ -195,7 +198,7 @@ func readSigningLimits(v strict.Value) SigningLimits {
 	defer m.Close()
 	l := SigningLimits{
 		MaxDocuments: m.Get("max_documents").Int(1, 100), MaxSignatories: m.Get("max_signatories").Int(1, 100),
-		MaxFile: m.Get("max_file").Size(1<<10, 100*mib), MaxOrder: m.Get("max_order").Size(1<<10, 200*mib),
+		MaxFile: m.Get("max_file").Size(1<<10, largestOrder), MaxOrder: m.Get("max_order").Size(1<<10, largestOrder),
 		DefaultDeadline: m.Get("default_deadline").Duration(time.Hour, 3650*day),
 		MaxDeadline:     m.Get("max_deadline").Duration(time.Hour, 3650*day),
 	}

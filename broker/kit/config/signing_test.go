@@ -57,11 +57,11 @@ func TestSigning(t *testing.T) {
 			},
 		}},
 		"simulated": {"signing:\n" + seal + `  mail: {host: "localhost:2525", tls: none, from: noreply@example.se}
-  sms: {kind: http, url: "http://localhost:8082/sms", from: "+46700000000"}
+  sms: {kind: http, url: "http://localhost:8082/sms", token_file: sms.token, from: "+46700000000"}
 `, &config.Signing{
 			Seal:   config.Seal{CertificateFile: at("seal.pem"), KeyFile: at("seal.key")},
 			Mail:   &config.Mail{Host: "localhost:2525", TLS: config.MailPlain, From: "noreply@example.se"},
-			SMS:    &config.SMS{Kind: config.SMSHTTP, URL: "http://localhost:8082/sms", From: "+46700000000"},
+			SMS:    &config.SMS{Kind: config.SMSHTTP, URL: "http://localhost:8082/sms", TokenFile: at("sms.token"), From: "+46700000000"},
 			Limits: limits,
 		}},
 		"gateway with a token": {"signing:\n" + seal + "  sms: {kind: http, url: \"https://sms.example.se/send\", token_file: sms.token, from: Kommunen}\n", &config.Signing{
@@ -122,8 +122,10 @@ func TestSigningFaults(t *testing.T) {
 		{"46elks with token", sms("kind: 46elks, from: Kommunen, token_file: sms.token"), "c.yaml:13: signing.sms.token_file: is not for 46elks, which takes username and password_file"},
 		{"gateway nowhere", sms("kind: http, from: Kommunen, token_file: sms.token"), "c.yaml:13: signing.sms.url: is missing"},
 		{"plain gateway", sms("kind: http, url: 'http://sms.example.se/', from: Kommunen, token_file: sms.token"), "c.yaml:13: signing.sms.url: must begin with https; plain http is only for localhost"},
-		{"open gateway", sms("kind: http, url: 'https://sms.example.se/', from: Kommunen"), "c.yaml:13: signing.sms: give a token_file, or username and password_file; only a gateway on this machine needs none"},
-		{"both ways", sms("kind: http, url: 'https://sms.example.se/', from: Kommunen, token_file: sms.token, username: u, password_file: sms.pass"), "c.yaml:13: signing.sms.token_file: is one way too many: give it, or username and password_file"},
+		{"open gateway", sms("kind: http, url: 'https://sms.example.se/', from: Kommunen"), "c.yaml:13: signing.sms.token_file: is missing"},
+		{"gateway with a password", sms("kind: http, url: 'https://sms.example.se/', from: Kommunen, username: u, password_file: sms.pass"), "c.yaml:13: signing.sms: username and password_file are for 46elks; a gateway of kind http takes a token_file"},
+		{"near gateway with a password", sms("kind: http, url: 'http://localhost:1/', from: Kommunen, username: u, password_file: sms.pass"), "c.yaml:13: signing.sms: username and password_file are for 46elks; a gateway of kind http takes a token_file"},
+		{"both ways", sms("kind: http, url: 'https://sms.example.se/', from: Kommunen, token_file: sms.token, username: u, password_file: sms.pass"), "c.yaml:13: signing.sms: username and password_file are for 46elks; a gateway of kind http takes a token_file"},
 		{"long sender", sms("kind: 46elks, username: u, password_file: sms.pass, from: ExempelbyKommun"), "c.yaml:13: signing.sms.from: must be 3 to 11 letters and digits that begin with a letter, or a number such as +46700000000"},
 		{"swedish sender", sms("kind: 46elks, username: u, password_file: sms.pass, from: Östersund"), "c.yaml:13: signing.sms.from: must be 3 to 11 letters and digits that begin with a letter, or a number such as +46700000000"},
 		{"limits", "signing:\n" + seal + "  limits: {max_documents: 0, max_file: 10MB, max_order: 5TiB, max_signatories: many, default_deadline: 1m, max_deadline: 4000d}\n",
@@ -133,24 +135,27 @@ c.yaml:13: signing.limits.max_file: must be a size such as 500KiB or 10MiB
 c.yaml:13: signing.limits.max_order: must be a size such as 500KiB or 10MiB
 c.yaml:13: signing.limits.default_deadline: must be from 1h to 3650d
 c.yaml:13: signing.limits.max_deadline: must be from 1h to 3650d`},
-		{"sizes", "signing:\n" + seal + "  limits: {max_file: 101MiB, max_order: 0KiB}\n", "c.yaml:13: signing.limits.max_file: must be from 1KiB to 100MiB\nc.yaml:13: signing.limits.max_order: must be from 1KiB to 200MiB"},
+		{"sizes", "signing:\n" + seal + "  limits: {max_file: 81MiB, max_order: 0KiB}\n", "c.yaml:13: signing.limits.max_file: must be from 1KiB to 80MiB\nc.yaml:13: signing.limits.max_order: must be from 1KiB to 80MiB"},
+		{"an order that no receipt holds", "signing:\n" + seal + "  limits: {max_order: 81MiB}\n", "c.yaml:13: signing.limits.max_order: must be from 1KiB to 80MiB"},
+		{"origins without a secret", client("    scopes: [signing]\n    callback_origins: ['https://a.example.se']\n"), "c.yaml:12: clients[0].webhook_secret_file: is missing: where a client is called, the calls are signed"},
+		{"callbacks here without a secret", client("    scopes: [signing]\n    loopback_callbacks: true\n"), "c.yaml:12: clients[0].webhook_secret_file: is missing: where a client is called, the calls are signed"},
 		{"sizes without unit", "signing:\n" + seal + "  limits: {max_file: 1000, max_order: '1000'}\n", "c.yaml:13: signing.limits.max_file: must be a size such as 500KiB or 10MiB\nc.yaml:13: signing.limits.max_order: must be a size such as 500KiB or 10MiB"},
 		{"contradictions", "signing:\n" + seal + "  limits: {max_file: 2MiB, max_order: 1MiB, default_deadline: 2d, max_deadline: 1d}\n", "c.yaml:13: signing.limits.max_file: is more than max_order\nc.yaml:13: signing.limits.default_deadline: is longer than max_deadline"},
 
 		{"nowhere to go and nothing to sign", client("    scopes: [profile]\n"), "c.yaml:12: clients[0].redirect_uris: is missing"},
 		{"an empty list is a mistake", client("    scopes: [signing]\n    redirect_uris: []\n"), "c.yaml:16: clients[0].redirect_uris: must name at least one address"},
 		{"slash in the id", "clients:\n  - id: kommun/app\n    name: App\n    secret: hemlig\n    scopes: [signing]\n", "c.yaml:12: clients[0].id: must not hold a / where the scope signing is: it stands in addresses"},
-		{"origins", client("    scopes: [signing]\n    callback_origins: ['https://a.example.se/', 'https://a.example.se/x', 'https://a.example.se?', 'https://A.example.se', 'https://a.example.se:443', 'http://localhost:80', 'https://a.example.se:', 'http://b.example.se', 'https://b.example.se', 'https://b.example.se', '*']\n"),
-			`c.yaml:16: clients[0].callback_origins[0]: must be a scheme and a host alone, such as https://app.example.se
-c.yaml:16: clients[0].callback_origins[1]: must be a scheme and a host alone, such as https://app.example.se
-c.yaml:16: clients[0].callback_origins[2]: must be a scheme and a host alone, such as https://app.example.se
-c.yaml:16: clients[0].callback_origins[3]: must be in lower case, as browsers write it
-c.yaml:16: clients[0].callback_origins[4]: must leave the port out, as browsers do
-c.yaml:16: clients[0].callback_origins[5]: must leave the port out, as browsers do
-c.yaml:16: clients[0].callback_origins[6]: must leave the port out, as browsers do
-c.yaml:16: clients[0].callback_origins[7]: must begin with https; plain http is only for localhost
-c.yaml:16: clients[0].callback_origins[9]: stands there twice
-c.yaml:16: clients[0].callback_origins[10]: must be a whole address such as https://app.example.se/callback`},
+		{"origins", client("    scopes: [signing]\n    webhook_secret_file: app.webhook\n    callback_origins: ['https://a.example.se/', 'https://a.example.se/x', 'https://a.example.se?', 'https://A.example.se', 'https://a.example.se:443', 'http://localhost:80', 'https://a.example.se:', 'http://b.example.se', 'https://b.example.se', 'https://b.example.se', '*']\n"),
+			`c.yaml:17: clients[0].callback_origins[0]: must be a scheme and a host alone, such as https://app.example.se
+c.yaml:17: clients[0].callback_origins[1]: must be a scheme and a host alone, such as https://app.example.se
+c.yaml:17: clients[0].callback_origins[2]: must be a scheme and a host alone, such as https://app.example.se
+c.yaml:17: clients[0].callback_origins[3]: must be in lower case, as browsers write it
+c.yaml:17: clients[0].callback_origins[4]: must leave the port out, as browsers do
+c.yaml:17: clients[0].callback_origins[5]: must leave the port out, as browsers do
+c.yaml:17: clients[0].callback_origins[6]: must leave the port out, as browsers do
+c.yaml:17: clients[0].callback_origins[7]: must begin with https; plain http is only for localhost
+c.yaml:17: clients[0].callback_origins[9]: stands there twice
+c.yaml:17: clients[0].callback_origins[10]: must be a whole address such as https://app.example.se/callback`},
 		{"asking body", client("    scopes: [signing]\n    asking_body: \"a\\nb\"\n"), "c.yaml:16: clients[0].asking_body: must be one line of at most 100 letters"},
 		{"webhook secret that is none", client("    scopes: [signing]\n    webhook_secret_file: app.secret\n"), "c.yaml:16: clients[0].webhook_secret_file: must name a file that holds whsec_ and 24 to 64 random bytes in base64"},
 		{"webhook secret nowhere", client("    scopes: [signing]\n    webhook_secret_file: gone\n"), "c.yaml:16: clients[0].webhook_secret_file: there is no file DIR/gone"},
@@ -207,7 +212,7 @@ func TestClientThatOnlySigns(t *testing.T) {
 // Elsewhere than on this machine nobody makes the server call itself.
 func TestLoopbackCallbacks(t *testing.T) {
 	dir := signingFolder(t)
-	write(t, dir, "clients.yaml", "id: app\nname: App\nscopes: [signing]\nsecret: abcdefghijklmnopqrstuvwxyz\nloopback_callbacks: true\n")
+	write(t, dir, "clients.yaml", "id: app\nname: App\nscopes: [signing]\nsecret: abcdefghijklmnopqrstuvwxyz\nloopback_callbacks: true\nwebhook_secret_file: app.webhook\n")
 	file := filepath.Join(dir, "clients.yaml")
 	const want = "clients.yaml:5: loopback_callbacks: is only for installations whose issuer is on localhost"
 	if _, _, err := config.LoadClients(file, config.ClientRules{}); err == nil || err.Error() != want {
@@ -227,6 +232,7 @@ func TestWebhookSecrets(t *testing.T) {
 		"whsec_" + encoded(23): false, "whsec_" + encoded(65): false, encoded(32): false, "whsec_": false, "WHSEC_" + encoded(32): false,
 		"whsec_" + strings.TrimRight(encoded(32), "="): false, "whsec_" + encoded(31)[:41] + "B==": false, "whsec_" + encoded(32) + " ": false,
 		"whsec_" + encoded(32) + "\nmore": false, "": false,
+		"whsec_" + encoded(32)[:20] + "\r" + encoded(32)[20:]: false, "whsec_" + encoded(32)[:20] + "\n" + encoded(32)[20:]: false,
 	} {
 		write(t, dir, "w", text)
 		c, _, err := config.Parse(filepath.Join(dir, "c.yaml"), []byte(sound+"clients:\n  - {id: app, name: App, secret: hemlig, scopes: [signing], webhook_secret_file: w}\n"))
