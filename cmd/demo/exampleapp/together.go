@@ -273,7 +273,7 @@ type statusView struct {
 	Steps                                               []step
 	Open, Moves, Done                                   bool // Moves: more will happen
 	Events                                              []told
-	Issuer                                              string
+	Issuer, Phone                                       string
 }
 
 // step is one signatory.
@@ -293,7 +293,7 @@ func (t *together) status(w http.ResponseWriter, r *http.Request, l look, e erra
 	}
 	v := statusView{
 		look: l, Self: "/sign/" + r.PathValue("key"), Title: o.Title, Reference: o.Reference, Deadline: t.when(l)(o.Deadline), State: o.State,
-		Open: o.State == "open", Moves: o.State == "open" || o.State == "sealing", Done: o.State == "completed", Note: l.note(r.URL.Query().Get("note")), Lead: l.lead(o, t.when(l)), Issuer: t.app.Issuer,
+		Open: o.State == "open", Moves: o.State == "open" || o.State == "sealing", Done: o.State == "completed", Note: l.note(r.URL.Query().Get("note")), Lead: l.lead(o, t.when(l)), Issuer: t.app.Issuer, Phone: t.app.Phone,
 	}
 	for _, s := range o.Signatories {
 		v.Steps = append(v.Steps, l.step(o, s, t.when(l)))
