@@ -145,7 +145,7 @@ func TestExpiry(t *testing.T) {
 	if review := login(); !strings.Contains(review.body, `id="sign"`) {
 		t.Fatalf("%d at %s\n%s", review.status, review.url, review.body)
 	}
-	browser.proves(r, visited{url: o.Signatories[0].SignURL}, people[0])
+	browser.proves(r, browser.get(o.Signatories[0].SignURL), people[0])
 	until("the signature", func() bool {
 		return asks(t, r, http.MethodGet, "/"+o.ID, "", nil).Signatories[0].State == "signed"
 	})
