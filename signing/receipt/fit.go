@@ -188,6 +188,12 @@ func isDigest(s string) bool {
 	return true
 }
 
+// isName says that a text is one that a program gave. No proof holds the names
+// of an e-ID order, so on the page they must not be able to say anything.
+func isName(s string) bool {
+	return s != "" && len(s) <= 100 && only(s, "-_")
+}
+
 func (k *Kvittens) fitDocuments(m *signing.Manifest, attached map[string]*Attachment) error {
 	if len(k.Documents) != len(m.Documents) {
 		return invalid("not the documents of the manifest")
@@ -265,6 +271,9 @@ func (k *Kvittens) fitSignatures(m *signing.Manifest, attached map[string]*Attac
 		}
 		if !strings.HasSuffix(s.Masked, "****") {
 			return invalid("signature %d has a number that is not masked", i+1)
+		}
+		if !isName(s.EIDOrder) || !isName(s.Transaction) {
+			return invalid("signature %d has a transaction or an order that is no name", i+1)
 		}
 		for _, t := range []time.Time{s.Started, s.At} {
 			if err := plausible(t); err != nil {
