@@ -446,7 +446,8 @@ func (b *bench) proof(eid broker.OrderID) flow.Settled {
 			Kind: f.Kind, Locked: f.Locked, Phase: broker.Done, Created: b.clock().Add(-time.Second)},
 		Request: f.Request,
 		Done: &providers.Done{
-			Identity: providers.Identity{Number: f.Request.Number, Name: "Testperson", Provider: f.Provider, Level: providers.LevelUncertified3, Policy: "1.2.3", At: b.clock()},
+			Identity: providers.Identity{Number: f.Request.Number, Name: "Testperson", Provider: f.Provider, Level: providers.LevelUncertified3, Policy: "1.2.3", At: b.clock(),
+				Transaction: "131daac9-16c6-4618-beb0-365768f37288"},
 			Evidence: providers.Evidence{MediaType: proofType, Bytes: []byte(`{"by":"` + string(eid) + `"}`)},
 		},
 	}

@@ -23,6 +23,7 @@ func TestFetching(t *testing.T) {
 	b.settle(b.proof(b.sign(finished, 1, one)))
 	b.settle(b.proof(b.sign(finished, 2, two)))
 	b.workAll()
+	b.state(finished.ID, signing.Completed)
 	for name, c := range map[string]struct {
 		id    string
 		event string
