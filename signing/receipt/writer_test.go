@@ -131,7 +131,7 @@ func TestMakeRefusesWhatDoesNotFit(t *testing.T) {
 		"signatures out of order":  func(k *Kvittens, _ *[]File) { k.Signatures[0], k.Signatures[1] = k.Signatures[1], k.Signatures[0] },
 		"by nobody":                func(k *Kvittens, _ *[]File) { k.Signatures[1].Signatory = 3 },
 		"number key":               func(k *Kvittens, _ *[]File) { k.NumberKey = k.NumberKey[:31] },
-		"no transaction":           func(k *Kvittens, _ *[]File) { k.Signatures[0].Transaction = "" },
+		"no name for the order":    func(k *Kvittens, _ *[]File) { k.Signatures[0].EIDOrder = "" },
 		"a transaction in words":   func(k *Kvittens, _ *[]File) { k.Signatures[1].Transaction = "avser även bilaga 2" },
 		"a long transaction":       func(k *Kvittens, _ *[]File) { k.Signatures[0].Transaction = strings.Repeat("x", 101) },
 		"an order in words":        func(k *Kvittens, _ *[]File) { k.Signatures[0].EIDOrder = "x\ny" },

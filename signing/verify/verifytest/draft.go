@@ -141,7 +141,7 @@ func (d *Draft) Add(t testing.TB, n int, ask Ask, p Proof) {
 			t.Fatal(err)
 		}
 		s.Name, s.Masked, s.Level = "Testperson", receipt.Mask(number), receipt.LevelName(providers.LevelUncertified3)
-		s.Policy, s.At, s.Transaction = Policies().Mobile[0], p.Started, "unseen"
+		s.Policy, s.At = Policies().Mobile[0], p.Started
 	}
 	d.Proofs = append(d.Proofs, p)
 	d.Kvittens.Signatures = append(d.Kvittens.Signatures, s)
