@@ -18,6 +18,7 @@ import (
 	"sigill/providers"
 	"sigill/providers/personnummer"
 	"sigill/signing"
+	"sigill/signing/receipt"
 )
 
 // Start is what a guest wishes to sign, and how.
@@ -331,7 +332,7 @@ func (a *act) take(n int, e flow.Settled) taken {
 	effects, err := a.Order.Sign(n, signing.Signature{
 		Digest: digest, Name: id.Name, Provider: e.Order.Provider, ProviderName: e.Order.Provider.Name(),
 		Level: id.Level, Policy: id.Policy, Started: e.Order.Created.UTC(), At: id.At.UTC(),
-		Text: e.Request.Text, Markup: e.Request.Markup, EIDOrder: string(e.Order.ID), Transaction: id.Transaction,
+		Text: e.Request.Text, Markup: e.Request.Markup, EIDOrder: string(e.Order.ID), Transaction: named(id.Transaction),
 	}, a.now)
 	switch {
 	case errors.Is(err, signing.ErrOutdated):
@@ -356,6 +357,15 @@ func (a *act) take(n int, e flow.Settled) taken {
 	a.forget(n)
 	a.noteEID(audit.SigningSigned, person, "", string(e.Order.ID), e.Order.Provider, e.Order.Instance)
 	return taken{name: OutcomeSigned}
+}
+
+// named is an issuer's name for an order, if a receipt can bear it. No proof holds
+// it, so an odd one is no reason to refuse what the person signed.
+func named(transaction string) string {
+	if !receipt.IsName(transaction) {
+		return ""
+	}
+	return transaction
 }
 
 // verified tells whether a result is a proof that this signatory signed what

@@ -188,9 +188,9 @@ func isDigest(s string) bool {
 	return true
 }
 
-// isName says that a text is one that a program gave. No proof holds the names
+// IsName says that a text is one that a program gave. No proof holds the names
 // of an e-ID order, so on the page they must not be able to say anything.
-func isName(s string) bool {
+func IsName(s string) bool {
 	return s != "" && len(s) <= 100 && only(s, "-_")
 }
 
@@ -272,7 +272,7 @@ func (k *Kvittens) fitSignatures(m *signing.Manifest, attached map[string]*Attac
 		if !strings.HasSuffix(s.Masked, "****") {
 			return invalid("signature %d has a number that is not masked", i+1)
 		}
-		if !isName(s.EIDOrder) || s.Transaction != "" && !isName(s.Transaction) { // not every issuer has one
+		if !IsName(s.EIDOrder) || s.Transaction != "" && !IsName(s.Transaction) { // not every issuer has one
 			return invalid("signature %d has a transaction or an order that is no name", i+1)
 		}
 		for _, t := range []time.Time{s.Started, s.At} {
