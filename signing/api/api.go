@@ -142,6 +142,18 @@ func (a *API) serve(methods map[string]handler) http.Handler {
 	})
 }
 
+// patience is how long documents may be on their way, either way: the largest
+// order in a line of half a megabit a second. It is for those who have proved who
+// they are; the server's own limits, which are for everybody, are shorter.
+const patience = 10 * time.Minute
+
+// await lets a request and its answer take their time. Where a server cannot,
+// its own limits stay.
+func await(w http.ResponseWriter) {
+	c, until := http.NewResponseController(w), time.Now().Add(patience)
+	_, _ = c.SetReadDeadline(until), c.SetWriteDeadline(until)
+}
+
 // client proves whose request it is (RFC 6750 section 2.1: the header alone).
 func (a *API) client(r *http.Request) (broker.Client, error) {
 	scheme, token, found := strings.Cut(r.Header.Get("Authorization"), " ")

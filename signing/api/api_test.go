@@ -327,6 +327,66 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// TestPatience: what a slow line takes longer for than strangers may is taken
+// and given all the same, of those who have proved who they are.
+func TestPatience(t *testing.T) {
+	b := newBench(t, signing.Limits{})
+	b.service.file = make([]byte, 16<<20)
+	mux := http.NewServeMux()
+	b.api.Routes(mux)
+	server := httptest.NewUnstartedServer(mux)
+	const short = 300 * time.Millisecond
+	server.Config.ReadTimeout, server.Config.WriteTimeout = short, short
+	server.Start()
+	defer server.Close()
+	ask := func(method, path string, body io.Reader) (*http.Response, error) {
+		r, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer good")
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Idempotency-Key", "slow")
+		return server.Client().Do(r)
+	}
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{"POST", "/api/v1/orders", 201}, {"PUT", order1 + "/documents", 200},
+		{"PATCH", order1 + "/signatories/1", 0}, // what is small has no excuse
+	} {
+		res, err := ask(c.method, c.path, io.MultiReader(strings.NewReader(`{"documents":[{"name":"D",`), later{2 * short}, strings.NewReader(`"text":"d"}]}`)))
+		if err != nil {
+			if c.status != 0 {
+				t.Errorf("%s: %v", c.method, err)
+			}
+			continue
+		}
+		res.Body.Close()
+		if res.StatusCode != c.status && (c.status != 0 || res.StatusCode == 200) {
+			t.Errorf("%s: %d, want %d", c.method, res.StatusCode, c.status)
+		}
+	}
+	res, err := ask("GET", order1+"/documents/1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	time.Sleep(2 * short)
+	if n, err := io.Copy(io.Discard, res.Body); err != nil || n != int64(len(b.service.file)) {
+		t.Errorf("%d bytes of the receipt: %v", n, err)
+	}
+}
+
+// later is nothing, after a while.
+type later struct{ time.Duration }
+
+func (l later) Read([]byte) (int, error) {
+	time.Sleep(l.Duration)
+	return 0, io.EOF
+}
+
 // TestElements: what is small to send and large to hold is refused before it is
 // held. One more than an order may have is still signing's to refuse, by name.
 func TestElements(t *testing.T) {

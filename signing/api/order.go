@@ -200,6 +200,7 @@ func (a *API) create(w http.ResponseWriter, r *http.Request, c broker.Client) er
 		return &refusal{status: http.StatusBadRequest, code: codeKey}
 	}
 	var body wish
+	await(w)
 	raw, err := read(w, r, a.maxBody, a.elements, &body)
 	if err != nil {
 		return err
@@ -253,6 +254,7 @@ func attach(w http.ResponseWriter, media, name string, b []byte) {
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	await(w)
 	_, _ = w.Write(b)
 }
 
@@ -305,6 +307,7 @@ func (a *API) change(w http.ResponseWriter, r *http.Request, c broker.Client) er
 	var body struct {
 		Documents []document `json:"documents"`
 	}
+	await(w)
 	if _, err := read(w, r, a.maxBody, a.elements, &body); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"sigill/broker/kit/page"
 	"sigill/signing"
@@ -153,8 +154,12 @@ func fileName(name, media string) string {
 	return name
 }
 
+// patience is how long a file may be on its way: the largest in a line of half a
+// megabit a second.
+const patience = 10 * time.Minute
+
 // hand gives a file to be kept, never to be shown in our name: it may hold
-// anything.
+// anything. Who is on a slow line may take longer for it than for a page.
 func hand(rw http.ResponseWriter, r *http.Request, name, media string, b []byte) error {
 	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": name})
 	if disposition == "" {
@@ -167,6 +172,7 @@ func hand(rw http.ResponseWriter, r *http.Request, name, media string, b []byte)
 	h.Set("Content-Disposition", disposition)
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	if r.Method != http.MethodHead {
+		_ = http.NewResponseController(rw).SetWriteDeadline(time.Now().Add(patience)) // else the server's stays
 		_, _ = rw.Write(b)
 	}
 	return nil
