@@ -178,7 +178,7 @@ func (s *Simulator) injected(w http.ResponseWriter, r *http.Request, f control.D
 	if f[slow] {
 		select {
 		case <-r.Context().Done():
-			return true
+			panic(http.ErrAbortHandler) // returning would be an empty answer, which a busy client may still read
 		case <-time.After(s.timings.Slow):
 		}
 	}
