@@ -23,7 +23,8 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Durability is what a commit survives.
@@ -79,11 +80,31 @@ func Open(ctx context.Context, path string, d Durability) (*DB, error) {
 	db.readers.SetMaxIdleConns(readers)
 	db.writer.pool = db.writers
 
-	if err := db.writers.PingContext(ctx); err != nil {
+	if err := connect(ctx, db.writers); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open database %s: %w", filepath.Base(path), err)
 	}
 	return db, nil
+}
+
+// connect makes the first connection. SQLite does not wait where it would wait
+// for another process that is turning the same new file into a WAL database at
+// the same moment, so that is waited for here.
+func connect(ctx context.Context, pool *sql.DB) error {
+	pause := time.Millisecond
+	for waited := time.Duration(0); ; waited += pause {
+		err := pool.PingContext(ctx)
+		var busy *sqlite.Error
+		if err == nil || !errors.As(err, &busy) || busy.Code()&0xff != sqlite3.SQLITE_BUSY || waited > patience {
+			return err
+		}
+		pause = min(2*pause, 100*time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
 
 // Close waits for the transaction under way.
