@@ -243,8 +243,12 @@ func TestAddresses(t *testing.T) {
 
 // TestDecoy: what is opened in an order's stead is like one.
 func TestDecoy(t *testing.T) {
+	plain, err := newDecoy()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var h head
-	if err := json.Unmarshal(decoyHead(), &h); err != nil || len(h.Order.Signatories) != 2 || h.Asker == "" {
+	if err := json.Unmarshal(plain, &h); err != nil || len(h.Order.Signatories) != 2 || h.Asker == "" {
 		t.Errorf("%v: %+v", err, h)
 	}
 }

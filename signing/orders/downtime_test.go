@@ -1,6 +1,7 @@
 package orders_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -56,4 +57,20 @@ func TestDown(t *testing.T) {
 	b.wait(o.Deadline.Add(signing.Grace).Sub(b.clock()))
 	orders.Due(ctx, b.service)
 	b.state(o.ID, signing.Expired)
+	// Nor is an e-ID order that certainly never began; one that may have begun is.
+	for _, c := range []struct {
+		err  error
+		want signing.State
+	}{{&providers.BadRequest{Field: "x", Problem: "y"}, signing.Expired}, {errors.New("nobody knows"), signing.Open}} {
+		b := newBench(t)
+		o := b.create(wish())
+		b.fail["begin"] = c.err
+		start := orders.Start{Digest: b.order(o.ID).Digest, Provider: providers.MBankID, Mode: providers.ModeOther, Browser: "b"}
+		if _, err := b.service.Sign(ctx, "kommun", o.ID, 1, b.guest(one), start); !errors.Is(err, c.err) {
+			t.Fatalf("%v", err)
+		}
+		b.wait(o.Deadline.Add(signing.Grace).Sub(b.clock()))
+		orders.Due(ctx, b.service)
+		b.state(o.ID, c.want)
+	}
 }

@@ -148,6 +148,7 @@ type Service struct {
 	loopback  bool // the issuer is on this machine
 	personKey func([]byte) []byte
 	codeKey   func([]byte) []byte
+	decoyHead []byte
 }
 
 // New checks the configuration and starts nothing.
@@ -184,6 +185,9 @@ func New(c Config) (*Service, error) {
 	c.Keep.Other = cmp.Or(c.Keep.Other, 90*24*time.Hour)
 
 	s := &Service{Config: c, loopback: loopbackHost(issuer.Hostname())}
+	if s.decoyHead, err = newDecoy(); err != nil {
+		return nil, err
+	}
 	if s.personKey, err = c.Keys.Index("signing person"); err != nil {
 		return nil, err
 	}

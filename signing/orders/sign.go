@@ -120,11 +120,16 @@ func (s *Service) Sign(ctx context.Context, client, id string, n int, g Guest, s
 		return eid, nil
 	}
 	err = s.Short.Put(ctx, kindRead, string(eid), append([]byte(begin.Ref), begin.Request.Binding...), s.Now().Add(s.LoginAge))
-	if err == nil {
+	asked := err == nil
+	if asked {
 		err = s.Begin(ctx, begin)
 	}
 	if err != nil {
 		s.mayClickAgain(ctx, begin)
+		var refused *providers.BadRequest
+		if !asked || errors.As(err, &refused) {
+			s.neverBegan(ctx, begin)
+		}
 		return "", err
 	}
 	return eid, nil
@@ -222,6 +227,19 @@ func (s *Service) doubleClick(ctx context.Context, b flow.Begin) (broker.OrderID
 		}
 	}
 	return b.ID, nil
+}
+
+// neverBegan notes that there is no e-ID order: its result will not come, and when
+// the order's time is out nobody need wait for it. It is only for what is certain:
+// after another error of flow's the e-ID order may be stored, and be signed.
+func (s *Service) neverBegan(ctx context.Context, b flow.Begin) {
+	id, n, _ := readRef(b.Ref)
+	if _, err := s.act(context.WithoutCancel(ctx), b.Client, id, func(a *act) error {
+		a.change.Attempt = &Attempt{EIDOrder: string(b.ID), N: n, Outcome: string(providers.Unknown), Made: a.now}
+		return nil
+	}); err != nil {
+		s.Log.WarnContext(ctx, "an e-ID order that never began is waited for", "order", id, "eid_order", b.ID, "error", err)
+	}
 }
 
 // mayClickAgain forgets a click that led to nothing.
