@@ -90,7 +90,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },
 		Mail:         mail, SMS: sms, Hook: hook(c.Now, s.LoopbackIssuer()),
 		Wake: func() { r.queues.wake() }, Purge: r.store.Purge, Log: c.Log, Now: c.Now, Poll: c.Due,
-		Limits: r.limits(),
+		Limits: r.limits(), Keep: orders.Keep{Completed: s.Signing.CompletedLife, Other: s.Signing.EndedLife},
 	})
 	if err != nil {
 		return r, err

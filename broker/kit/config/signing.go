@@ -20,6 +20,9 @@ type Signing struct {
 	Mail      *Mail // nil: nobody is invited by e-mail
 	SMS       *SMS  // nil: nobody is invited by SMS
 	Limits    SigningLimits
+	// How long orders are kept after they have ended: completed ones, default 730
+	// days, and those that came to nothing, default 90 days.
+	CompletedLife, EndedLife time.Duration
 }
 
 // Seal is what finished documents are sealed with.
@@ -95,6 +98,8 @@ func readSigning(v strict.Value) *Signing {
 	s.Mail = readMail(m.Get("mail"))
 	s.SMS = readSMS(m.Get("sms"))
 	s.Limits = readSigningLimits(m.Get("limits"))
+	s.CompletedLife = durationOr(m.Get("completed_life"), day, 3650*day, 730*day)
+	s.EndedLife = durationOr(m.Get("ended_life"), day, 3650*day, 90*day)
 	return &s
 }
 

@@ -45,6 +45,8 @@ func TestSigning(t *testing.T) {
 		"everything": {"signing:\n" + seal + `  trust_file: trust.yaml
   mail: {host: "mail.example.se:465", tls: tls, username: sigill, password_file: mail.pass, from: noreply@example.se, from_name: Exempelby kommun}
   sms: {kind: 46elks, username: u1, password_file: sms.pass, from: Exempelby}
+  completed_life: 3650d
+  ended_life: 7d
   limits: {max_documents: 5, max_file: 500KiB, max_order: 2MiB, max_signatories: 3, default_deadline: 10d, max_deadline: 60d}
 `, &config.Signing{
 			Seal:      config.Seal{CertificateFile: at("seal.pem"), KeyFile: at("seal.key")},
@@ -55,6 +57,7 @@ func TestSigning(t *testing.T) {
 			Limits: config.SigningLimits{
 				MaxDocuments: 5, MaxSignatories: 3, MaxFile: 500 << 10, MaxOrder: 2 << 20, DefaultDeadline: 10 * 24 * time.Hour, MaxDeadline: 60 * 24 * time.Hour,
 			},
+			CompletedLife: 3650 * 24 * time.Hour, EndedLife: 7 * 24 * time.Hour,
 		}},
 		"simulated": {"signing:\n" + seal + `  mail: {host: "localhost:2525", tls: none, from: noreply@example.se}
   sms: {kind: http, url: "http://localhost:8082/sms", token_file: sms.token, from: "+46700000000"}
@@ -80,6 +83,9 @@ func TestSigning(t *testing.T) {
 		"always very late": {"signing:\n" + seal + "  limits: {default_deadline: 400d}\n", limited(func(l *config.SigningLimits) { l.MaxDeadline, l.DefaultDeadline = 9600*time.Hour, 9600*time.Hour })},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if row.want != nil && row.want.EndedLife == 0 {
+				row.want.CompletedLife, row.want.EndedLife = 730*24*time.Hour, 90*24*time.Hour
+			}
 			c, warnings, err := config.Parse(filepath.Join(dir, "c.yaml"), []byte(sound+row.yaml))
 			if err != nil || len(warnings) > 0 {
 				t.Fatal(err, warnings)
