@@ -3,6 +3,7 @@ package judges
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
@@ -125,13 +126,34 @@ func within[T any](x *tab, a chromedp.Action[T]) (T, error) {
 	return chromedp.Run(ctx, a)
 }
 
+// run lets the browser do something. The page may have come anew since it was
+// looked at, or be laid out at this moment; the browser then says so before
+// anything was done, and is asked again.
 func run[T any](x *tab, what string, a chromedp.Action[T]) T {
 	x.t.Helper()
-	v, err := within(x, a)
-	if err != nil {
-		x.t.Fatalf("%s: %v\n%s", what, err, x.where())
+	deadline := time.Now().Add(patience)
+	for {
+		v, err := within(x, a)
+		if err == nil {
+			return v
+		}
+		if !untouched(err) || time.Now().After(deadline) {
+			x.t.Fatalf("%s: %v\n%s", what, err, x.where())
+		}
+		time.Sleep(30 * time.Millisecond)
 	}
-	return v
+}
+
+// untouched says whether an action failed because its element or its page was
+// not there any more, or had no place on the screen yet.
+func untouched(err error) bool {
+	if errors.Is(err, chromedp.ErrInvalidDimensions) {
+		return true
+	}
+	return slices.ContainsFunc([]string{
+		"Could not find node", "No node", "Could not compute", "Node is detached", "does not have a layout object",
+		"Cannot find context", "Execution context was destroyed", "Could not find object",
+	}, func(part string) bool { return strings.Contains(err.Error(), part) })
 }
 
 // where describes a page in a failure: its address without query, and its text.
