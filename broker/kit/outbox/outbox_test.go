@@ -390,6 +390,8 @@ func TestTwoQueues(t *testing.T) {
 	var mu sync.Mutex
 	active, order, done, nodes := map[string]int{}, map[string][]string{}, map[string]int{}, map[string]int{}
 	most := 0
+	began := map[string]bool{}
+	both := make(chan struct{}) // closed when each has begun something
 	do := func(node string) func(context.Context, Entry) error {
 		return func(_ context.Context, e Entry) error {
 			key := e.Stream
@@ -401,7 +403,18 @@ func TestTwoQueues(t *testing.T) {
 				t.Errorf("%s: two at once", key)
 			}
 			most = max(most, len(active))
+			if !began[node] {
+				if began[node] = true; len(began) == 2 {
+					close(both)
+				}
+			}
 			mu.Unlock()
+			// One that is fast must not have done everything before the other is
+			// there: a busy machine lets it wait for seconds.
+			select {
+			case <-both:
+			case <-time.After(20 * time.Second):
+			}
 			time.Sleep(time.Millisecond)
 			mu.Lock()
 			defer mu.Unlock()
