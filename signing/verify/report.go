@@ -5,6 +5,7 @@ import (
 
 	"sigill/providers"
 	"sigill/providers/personnummer"
+	"sigill/signing"
 	"sigill/signing/receipt"
 )
 
@@ -101,7 +102,9 @@ type Order struct {
 	// one used now may be a later one.
 	TrustSHA256 string             `json:"trust_sha256"`
 	Documents   []receipt.Document `json:"-"`
-	Names       []string           `json:"documents"`
+	// Manifest names them with their digests, in the same order.
+	Manifest []signing.ManifestDocument `json:"-"`
+	Names    []string                   `json:"documents"`
 }
 
 // Signature is one e-ID signature. Where a check failed only N and Checks are

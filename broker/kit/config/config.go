@@ -61,6 +61,8 @@ type Config struct {
 	Clients   []broker.Client
 	// Signing are the settings of the signing room; nil: there is none.
 	Signing *Signing
+	// Portal are the settings of the municipal portal; nil: there is none.
+	Portal *Portal
 }
 
 // TLS names a certificate; the zero value means plain http.
@@ -135,6 +137,7 @@ func read(root strict.Value) Config {
 	c.Providers = readProviders(m.Get("providers").Required())
 	c.Clients = readClients(m.Get("clients"), c.ClientRules())
 	c.Signing = readSigning(m.Get("signing"))
+	c.Portal = readPortal(m.Get("portal"), c)
 	return c
 }
 

@@ -292,7 +292,8 @@ func TestExample(t *testing.T) {
 		lines = append(lines, line)
 	}
 	for _, name := range []string{"bankid-test/tls-root.pem", "bankid-test/signature-root.pem", "logos/bygglov.svg",
-		"tls/seal.pem", "secrets/seal.key", "trust.yaml", "secrets/mail.pass", "secrets/sms.pass"} {
+		"tls/seal.pem", "secrets/seal.key", "trust.yaml", "secrets/mail.pass", "secrets/sms.pass",
+		"secrets/register.token", "secrets/staff.secret", "tenants/x", "services/x"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -308,6 +309,9 @@ func TestExample(t *testing.T) {
 	}
 	if s := c.Signing; s == nil || s.Mail == nil || s.SMS == nil || s.TrustFile == "" || len(c.Clients[0].WebhookSecret) != 32 || len(c.Clients[0].CallbackOrigins) != 1 {
 		t.Errorf("signing in the example with everything is read as %+v", s)
+	}
+	if p := c.Portal; p == nil || p.Register == nil || p.Staff == nil || p.Tenants == "" {
+		t.Errorf("the portal in the example with everything is read as %+v", p)
 	}
 }
 
