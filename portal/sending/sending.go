@@ -40,7 +40,7 @@ type Signer interface {
 // Editor is the rest of it.
 type Editor interface {
 	Remind(ctx context.Context, t portal.TenantID, id string) error
-	Correct(ctx context.Context, t portal.TenantID, id string, n int, email, phone string) error
+	Correct(ctx context.Context, t portal.TenantID, id string, n int, email, phone, invite string) error
 	Delete(ctx context.Context, t portal.TenantID, id string) error
 }
 
