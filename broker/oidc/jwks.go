@@ -41,6 +41,10 @@ func (s *publishedKeys) bytes() ([]byte, error) {
 	return body, nil
 }
 
+// KeySet is the JWK set of keys of ours, for a client that lives in this
+// installation.
+func KeySet(keys []PublicKey) (json.RawMessage, error) { return jwkSet(keys) }
+
 // jwkSet writes public members one by one: nothing of a private key can slip in.
 func jwkSet(keys []PublicKey) ([]byte, error) {
 	set := []map[string]string{}

@@ -3,9 +3,13 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"sigill/broker"
 )
+
+// tenantClient begins the names of the portal's clients.
+const tenantClient = "portal-"
 
 // rows are the clients that were added beside the configuration.
 type rows interface {
@@ -18,6 +22,8 @@ type rows interface {
 type clients struct {
 	fixed map[string]broker.Client
 	rows  rows
+	// tenants are the portal's own clients, which come and go with its tenants.
+	tenants func(id string) (broker.Client, bool, error)
 }
 
 // newClients refuses an id that stands in both places: which of the two would
@@ -25,6 +31,9 @@ type clients struct {
 func newClients(ctx context.Context, fixed []broker.Client, added rows) (*clients, error) {
 	c := &clients{fixed: map[string]broker.Client{}, rows: added}
 	for _, f := range fixed {
+		if strings.HasPrefix(f.ID, tenantClient) {
+			return nil, fmt.Errorf("client %s: names that begin with %s are the portal's", f.ID, tenantClient)
+		}
 		if _, twice := c.fixed[f.ID]; twice {
 			return nil, fmt.Errorf("client %s is configured twice", f.ID)
 		}
@@ -49,6 +58,11 @@ func (c *clients) Client(ctx context.Context, id string) (broker.Client, error) 
 	}
 	if id == "" || len(id) > 128 {
 		return broker.Client{}, broker.ErrNotFound
+	}
+	if c.tenants != nil {
+		if t, ok, err := c.tenants(id); ok || err != nil {
+			return t, err
+		}
 	}
 	return c.rows.Client(ctx, id)
 }

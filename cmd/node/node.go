@@ -40,12 +40,12 @@ type Config struct {
 	Settings config.Config
 	// Listener and AdminListener are bound already; without them the node
 	// listens where Settings says.
-	Listener, AdminListener net.Listener
-	Limits                  flow.Limits   // zero fields: the defaults
-	Due                     time.Duration // how often signing orders are looked through; zero: the default
-	Registry                *prometheus.Registry
-	Log                     *slog.Logger
-	Now                     func() time.Time
+	Listener, AdminListener, PortalListener net.Listener
+	Limits                                  flow.Limits   // zero fields: the defaults
+	Due                                     time.Duration // how often signing orders are looked through; zero: the default
+	Registry                                *prometheus.Registry
+	Log                                     *slog.Logger
+	Now                                     func() time.Time
 }
 
 // Node is one process of an installation. New binds its addresses, Run serves.
@@ -54,10 +54,12 @@ type Node struct {
 	log      *slog.Logger
 	vault    *Vault
 	flow     *flow.Engine
-	room     *room  // of signing; nil: there is none
-	release  func() // of the node's id
+	room     *room     // of signing; nil: there is none
+	townhall *townhall // the portal; nil: there is none
+	release  func()    // of the node's id
 	main     *server
 	admin    *server
+	portal   *server // nil: there is none
 
 	stopping        atomic.Bool
 	grace, settling time.Duration // see serve.go
@@ -109,6 +111,9 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	if err != nil {
 		return err
 	}
+	deliver := func(ctx context.Context, client broker.Client, h orders.Hook) error {
+		return n.townhall.deliver(ctx, client, h)
+	}
 	persons, err := n.vault.Ring.Index("person")
 	if err != nil {
 		return err
@@ -129,9 +134,15 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	if err != nil {
 		return err
 	}
-	n.room, err = openRoom(c, n.vault, id, eids, registry, func(ctx context.Context, b flow.Begin) error { return n.flow.Begin(ctx, b) })
+	n.room, err = openRoom(c, n.vault, id, eids, registry, deliver, func(ctx context.Context, b flow.Begin) error { return n.flow.Begin(ctx, b) })
 	if err != nil {
 		return err
+	}
+	if n.townhall, err = openTownhall(ctx, c, n.vault, id, eids, n.room); err != nil {
+		return err
+	}
+	if n.townhall != nil {
+		registry.tenants = n.townhall.client
 	}
 	owners := map[string]flow.Owner{}
 	homes := map[string]func(broker.Order) string{}
@@ -185,6 +196,11 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 		return err
 	}
 	n.main = newServer(handler, c.Log)
+	if n.townhall != nil {
+		n.townhall.broker.serve(handler)
+		n.portal = newServer(n.townhall.handler, c.Log)
+		n.portal.http.ReadTimeout, n.portal.http.WriteTimeout = uploads, uploads
+	}
 	n.admin = newServer(n.adminRoutes(c.Registry), c.Log)
 	return nil
 }

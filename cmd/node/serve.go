@@ -50,6 +50,9 @@ func newServer(h http.Handler, log *slog.Logger) *server {
 	}}
 }
 
+// uploads is how long a file may take on its way to the portal from an old phone.
+const uploads = 10 * time.Minute
+
 // listen binds the addresses that are not bound already.
 func (n *Node) listen(ctx context.Context, c Config) error {
 	bind := func(given net.Listener, address string) (net.Listener, error) {
@@ -70,6 +73,15 @@ func (n *Node) listen(ctx context.Context, c Config) error {
 		}
 		n.main.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get, NextProtos: []string{"h2", "http/1.1"}}
 		n.main.listener = tls.NewListener(n.main.listener, n.main.http.TLSConfig)
+	}
+	if n.portal != nil {
+		if n.portal.listener, err = bind(c.PortalListener, c.Settings.Portal.Listen); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		if n.main.http.TLSConfig != nil { // the certificate names the tenants' hosts too
+			n.portal.http.TLSConfig = n.main.http.TLSConfig.Clone()
+			n.portal.listener = tls.NewListener(n.portal.listener, n.portal.http.TLSConfig)
+		}
 	}
 	if c.AdminListener == nil && c.Settings.AdminListen == "" {
 		n.admin = nil
@@ -95,7 +107,7 @@ func (n *Node) AdminAddr() net.Addr {
 // Close gives back what New took. Run does it by itself.
 func (n *Node) Close() error {
 	var errs []error
-	for _, s := range []*server{n.main, n.admin} {
+	for _, s := range []*server{n.main, n.portal, n.admin} {
 		if s != nil && s.listener != nil {
 			if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
@@ -121,6 +133,9 @@ func (n *Node) Run(ctx context.Context) error {
 	works, keeps := []func(context.Context) error{n.flow.Run}, n.vault.runs()
 	if n.room != nil {
 		works = append(works, n.room.works()...)
+	}
+	if n.townhall != nil {
+		works = append(works, n.townhall.works()...)
 	}
 	group.Go(func() error {
 		defer stopKeeping() // their last acts are to get their place in the audit
@@ -177,15 +192,19 @@ func unlessTold(ctx context.Context, run func(context.Context) error) error {
 	return err
 }
 
+// servers are those that listen, in the order in which they stop: the admin
+// listener comes last, since until then it says that nobody should be sent here.
 func (n *Node) servers() []*server {
-	if n.admin == nil {
-		return []*server{n.main}
+	var list []*server
+	for _, s := range []*server{n.main, n.portal, n.admin} {
+		if s != nil {
+			list = append(list, s)
+		}
 	}
-	return []*server{n.main, n.admin}
+	return list
 }
 
-// shutdown lets requests finish and cuts off the rest. The admin listener comes
-// last: until then it says that nobody should be sent here.
+// shutdown lets requests finish and cuts off the rest.
 func (n *Node) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), n.grace)
 	defer cancel()

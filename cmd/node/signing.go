@@ -49,7 +49,7 @@ type room struct {
 
 // openRoom makes the room; nil when the settings have none. The engine comes
 // later, since it brings its results here.
-func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients, begin func(context.Context, flow.Begin) error) (r *room, err error) {
+func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients, deliver deliver, begin func(context.Context, flow.Begin) error) (r *room, err error) {
 	s := c.Settings
 	if s.Signing == nil {
 		return nil, nil
@@ -88,7 +88,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 		Offers: eids.offers, Provider: eids.find, Begin: begin, Verify: r.releasable,
 		VerifyURL: s.Issuer + check.Path, TrustSHA256: sum,
 		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },
-		Mail:         mail, SMS: sms, Hook: hook(c.Now, s.LoopbackIssuer()),
+		Mail:         mail, SMS: sms, Hook: hook(c.Now, s.LoopbackIssuer(), deliver),
 		Wake: func() { r.queues.wake() }, Purge: r.store.Purge, Log: c.Log, Now: c.Now, Poll: c.Due,
 		Limits: r.limits(), Keep: orders.Keep{Completed: s.Signing.CompletedLife, Other: s.Signing.EndedLife},
 	})
@@ -157,8 +157,8 @@ func (r *room) routes(pages, machines *http.ServeMux, drawn *brokerweb.Pages, op
 	return room, nil
 }
 
-// mailer sends e-mail for orders; nil when there is no mail server.
-func mailer(s config.Config, log *slog.Logger, now func() time.Time) (func(context.Context, orders.Mail) error, error) {
+// mailSender sends e-mail; nil when there is no mail server.
+func mailSender(s config.Config, log *slog.Logger, now func() time.Time) (notify.Sender, error) {
 	m := s.Signing.Mail
 	if m == nil {
 		return nil, nil
@@ -183,6 +183,15 @@ func mailer(s config.Config, log *slog.Logger, now func() time.Time) (func(conte
 	if err != nil {
 		return nil, fmt.Errorf("signing: mail: %w", err)
 	}
+	return sender, nil
+}
+
+// mailer sends e-mail for orders; nil when there is no mail server.
+func mailer(s config.Config, log *slog.Logger, now func() time.Time) (func(context.Context, orders.Mail) error, error) {
+	sender, err := mailSender(s, log, now)
+	if sender == nil || err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context, m orders.Mail) error {
 		return final(sender.Send(ctx, notify.Message{
 			ID: m.ID, To: m.To, FromName: m.From, Lang: m.Lang, Subject: m.Message.Subject, Text: m.Message.Text, HTML: m.Message.HTML,
@@ -199,8 +208,8 @@ func secret(file string) ([]byte, error) {
 	return []byte(text), err
 }
 
-// texter sends SMS for orders; nil when there is no gateway.
-func texter(s config.Config, log *slog.Logger) (func(context.Context, orders.SMS) error, error) {
+// smsSender sends SMS; nil when there is no gateway.
+func smsSender(s config.Config, log *slog.Logger) (notify.Sender, error) {
 	g := s.Signing.SMS
 	if g == nil {
 		return nil, nil
@@ -219,6 +228,15 @@ func texter(s config.Config, log *slog.Logger) (func(context.Context, orders.SMS
 	if err != nil {
 		return nil, fmt.Errorf("signing: sms: %w", err)
 	}
+	return sender, nil
+}
+
+// texter sends SMS for orders; nil when there is no gateway.
+func texter(s config.Config, log *slog.Logger) (func(context.Context, orders.SMS) error, error) {
+	sender, err := smsSender(s, log)
+	if sender == nil || err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context, m orders.SMS) error {
 		return final(sender.Send(ctx, notify.Message{ID: m.ID, To: m.To, Text: m.Text}))
 	}, nil
@@ -233,13 +251,20 @@ func final(err error) error {
 	return err
 }
 
+// deliver brings news to a client that lives in this process.
+type deliver func(context.Context, broker.Client, orders.Hook) error
+
 // hook sends clients their news, signed with their secret. near lets clients that
-// may be called on this machine itself.
-func hook(now func() time.Time, near bool) func(context.Context, broker.Client, orders.Hook) error {
+// may be called on this machine itself; those that live in this process are told
+// by inside.
+func hook(now func() time.Time, near bool, inside deliver) func(context.Context, broker.Client, orders.Hook) error {
 	sender := webhook.NewSender(now, nil)
 	return func(ctx context.Context, c broker.Client, h orders.Hook) error {
 		if len(c.WebhookSecret) == 0 {
 			return outbox.Permanent(errors.New("the client has no webhook secret"))
+		}
+		if c.Embedded {
+			return inside(ctx, c, h)
 		}
 		secret, err := webhook.SecretOf(c.WebhookSecret)
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"sigill/broker/kit/sqldb"
 	"sigill/broker/oidc"
 	"sigill/broker/store"
+	portalstore "sigill/portal/store"
 )
 
 // Vault is what an installation keeps, opened: its rows and its keys. The
@@ -31,6 +32,7 @@ type Vault struct {
 	short     *store.Short
 	sequencer *audit.Sequencer
 	archive   *archive // of the signing room; nil: there is none
+	hall      *hall    // of the portal; nil: there is none
 	now       func() time.Time
 }
 
@@ -72,6 +74,11 @@ func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *
 			return v, err
 		}
 	}
+	if s.Portal != nil || hasHall(s.Data) {
+		if v.hall, err = openHall(ctx, s.Data, masters, now, log); err != nil {
+			return v, err
+		}
+	}
 	box, err := v.Ring.Box("short")
 	if err != nil {
 		return v, err
@@ -86,6 +93,9 @@ func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *
 // Close gives the files back.
 func (v *Vault) Close() error {
 	var errs []error
+	if v.hall != nil {
+		errs = append(errs, v.hall.close())
+	}
 	if v.archive != nil {
 		errs = append(errs, v.archive.close())
 	}
@@ -104,6 +114,9 @@ func (v *Vault) runs() []func(context.Context) error {
 	if v.archive != nil {
 		runs = append(runs, v.archive.ring.Run, v.archive.sequencer.Run)
 	}
+	if v.hall != nil {
+		runs = append(runs, v.hall.ring.Run, v.hall.sequencer.Run)
+	}
 	return runs
 }
 
@@ -120,6 +133,11 @@ func (v *Vault) check(ctx context.Context) error {
 	if v.archive != nil {
 		if _, err := v.archive.store.Order(ctx, "readyz", "readyz"); !errors.Is(err, broker.ErrNotFound) {
 			return fmt.Errorf("signing's store: %w", err)
+		}
+	}
+	if v.hall != nil {
+		if _, err := portalstore.CaseOf(portalstore.Last(ctx, v.hall.db), "readyz"); !errors.Is(err, portalstore.ErrNone) {
+			return fmt.Errorf("the portal's store: %w", err)
 		}
 	}
 	return nil
@@ -162,6 +180,9 @@ func (v *Vault) chains() []chain {
 	all := []chain{{"broker", v.Store.DB(), v.Ring, v.sequencer}}
 	if v.archive != nil {
 		all = append(all, chain{"signing", v.archive.db, v.archive.ring, v.archive.sequencer})
+	}
+	if v.hall != nil {
+		all = append(all, chain{"portal", v.hall.db, v.hall.ring, v.hall.sequencer})
 	}
 	return all
 }

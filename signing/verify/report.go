@@ -102,7 +102,9 @@ type Order struct {
 	// one used now may be a later one.
 	TrustSHA256 string             `json:"trust_sha256"`
 	Documents   []receipt.Document `json:"-"`
-	// Manifest names them with their digests, in the same order.
+	// ClientID is who asked, as the manifest names it.
+	ClientID string `json:"-"`
+	// Manifest names the documents with their digests, in the same order.
 	Manifest []signing.ManifestDocument `json:"-"`
 	Names    []string                   `json:"documents"`
 }

@@ -104,7 +104,7 @@ func (v *Verifier) Verify(file []byte, at time.Time) Report {
 	k, m := &in.k, &in.m
 	r.Order = &Order{
 		ID: m.Order, Issuer: m.Issuer, Client: k.ClientName, Title: m.Title, Reference: m.Reference, Created: k.Created,
-		CompletedAt: k.CompletedAt, SHA256: k.ManifestSHA256, TrustSHA256: k.TrustSHA256, Documents: k.Documents, Manifest: m.Documents, Names: []string{},
+		CompletedAt: k.CompletedAt, SHA256: k.ManifestSHA256, TrustSHA256: k.TrustSHA256, Documents: k.Documents, Manifest: m.Documents, ClientID: m.Client, Names: []string{},
 	}
 	for _, d := range m.Documents {
 		r.Order.Names = append(r.Order.Names, d.Name)
