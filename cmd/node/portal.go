@@ -31,6 +31,7 @@ import (
 	"sigill/portal/register"
 	"sigill/portal/sending"
 	"sigill/portal/signclient"
+	portalstore "sigill/portal/store"
 	portalweb "sigill/portal/web"
 	"sigill/providers"
 	"sigill/signing/orders"
@@ -78,7 +79,7 @@ func openTownhall(ctx context.Context, c Config, v *Vault, id string, e *eids, r
 	calls := &http.Client{Transport: t.broker, Timeout: 30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.catalogue, err = catalogue.Open(ctx, catalogue.Config{
-		Tenants: s.Portal.Tenants, Services: s.Portal.Services, Versions: catalogue.NewVersions(t.db),
+		Tenants: s.Portal.Tenants, Services: s.Portal.Services, Versions: portalstore.Versions{DB: t.db, Now: t.now},
 		Providers: []string{"bankid", "mbankid", "freja", "telia"}, Configured: t.configured(), Now: c.Now, Log: c.Log,
 	})
 	if err != nil {

@@ -23,7 +23,8 @@ import (
 
 var errNotBuilt = errors.New("catalogue: not built yet")
 
-// Versions keeps definitions by their hash, for ever: drafts and cases stay on
+// Versions keeps definitions by their hash, for ever (portal/store.Versions is
+// one, built already: no other is needed here): drafts and cases stay on
 // theirs.
 type Versions interface {
 	Keep(ctx context.Context, s *form.Service) error
