@@ -1,0 +1,98 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	"sigill/broker/kit/sqldb"
+	"sigill/portal"
+)
+
+// Session is somebody's login. ID is the hash of the secret in the cookie.
+type Session struct {
+	ID      string
+	Kind    string // "citizen", "officer"
+	Tenant  portal.TenantID
+	Group   portal.GroupID
+	Body    []byte // sealed
+	Created time.Time
+	Seen    time.Time // for the limit on doing nothing
+	Expires time.Time // at the latest
+}
+
+const sessionListed = `SELECT id, kind, tenant, grp, body, created, seen, expires FROM sessions `
+
+func intoSession(s *Session) []any {
+	return []any{&s.ID, &s.Kind, &s.Tenant, &s.Group, &s.Body, sqldb.IntoTime(&s.Created), sqldb.IntoTime(&s.Seen), sqldb.IntoTime(&s.Expires)}
+}
+
+// PutSession writes one. Kind and created of one that is there stay.
+func PutSession(tx *sqldb.Tx, s Session) error {
+	if s.ID == "" || s.Kind == "" {
+		return errors.New("put session: without id or kind")
+	}
+	return exec(tx, "put session", errors.New("put session: it is of another kind"), `INSERT INTO sessions (id, kind, tenant, grp, body, created, seen, expires)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (id) DO UPDATE SET tenant = excluded.tenant, grp = excluded.grp, body = excluded.body, seen = excluded.seen, expires = excluded.expires
+		WHERE sessions.kind = excluded.kind`,
+		s.ID, s.Kind, string(s.Tenant), string(s.Group), s.Body, sqldb.Millis(s.Created), sqldb.Millis(s.Seen), sqldb.Millis(s.Expires))
+}
+
+// SessionOf reads one, also one whose time is over.
+func SessionOf(r Reader, id string) (Session, error) {
+	var s Session
+	if err := one(r, "read session", sessionListed+`WHERE id = $1`, []any{id}, intoSession(&s)...); err != nil {
+		return Session{}, err
+	}
+	return s, nil
+}
+
+// TouchSession notes that something was done; ErrNone when it has ended.
+func TouchSession(tx *sqldb.Tx, id string, seen time.Time) error {
+	return exec(tx, "touch session", ErrNone, `UPDATE sessions SET seen = $1 WHERE id = $2`, sqldb.Millis(seen), id)
+}
+
+// DeleteSession ends one.
+func DeleteSession(tx *sqldb.Tx, id string) error {
+	return exec(tx, "delete session", nil, `DELETE FROM sessions WHERE id = $1`, id)
+}
+
+// SessionsEnded are those that did nothing since, or whose time is over.
+func SessionsEnded(r Reader, idleSince, now time.Time, limit int) ([]Session, error) {
+	return list(r, "list ended sessions", intoSession, sessionListed+`WHERE seen <= $1 OR expires <= $2 LIMIT $3`,
+		idleSince.UnixMilli(), now.UnixMilli(), limit)
+}
+
+// Held is something short-lived that one browser may take back once: a login
+// under way, or a form that came when its login had ended.
+type Held struct {
+	ID      string // hash of the secret that takes it
+	Kind    string
+	Body    []byte
+	Expires time.Time
+}
+
+// PutHeld keeps it.
+func PutHeld(tx *sqldb.Tx, h Held) error {
+	if h.ID == "" || h.Kind == "" {
+		return errors.New("put held: without id or kind")
+	}
+	return exec(tx, "put held", errors.New("put held: it is of another kind"), `INSERT INTO held (id, kind, body, expires) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (id) DO UPDATE SET body = excluded.body, expires = excluded.expires WHERE held.kind = excluded.kind`,
+		h.ID, h.Kind, h.Body, sqldb.Millis(h.Expires))
+}
+
+// TakeHeld gives it and removes it: once. ErrNone when its time is over.
+func TakeHeld(tx *sqldb.Tx, id, kind string, now time.Time) (Held, error) {
+	var h Held
+	if err := one(tx, "take held", `DELETE FROM held WHERE id = $1 AND kind = $2 AND expires > $3 RETURNING id, kind, body, expires`,
+		[]any{id, kind, now.UnixMilli()}, &h.ID, &h.Kind, &h.Body, sqldb.IntoTime(&h.Expires)); err != nil {
+		return Held{}, err
+	}
+	return h, nil
+}
+
+// PurgeHeld removes those whose time is over.
+func PurgeHeld(tx *sqldb.Tx, now time.Time) error {
+	return exec(tx, "purge held", nil, `DELETE FROM held WHERE expires <= $1`, now.UnixMilli())
+}
