@@ -55,7 +55,7 @@ func TestControlPersons(t *testing.T) {
 			flags[f.(string)] = true
 		}
 	}
-	for _, f := range []string{"blocked", "noMobile", "noFile", "noEID", "card", "capitals", "teenager", "samordningsnummer"} {
+	for _, f := range []string{"blocked", "noMobile", "noFile", "noEID", "card", "capitals", "teenager", "samordningsnummer", "secrecy", "protectedRegistration"} {
 		if !flags[f] {
 			t.Errorf("nobody is %s", f)
 		}
@@ -127,6 +127,8 @@ func TestControlRefuses(t *testing.T) {
 		"fault of nobody":    {"POST", "/control/faults", `{"provider":"x","fault":"slow"}`, 400},
 		"fault of others":    {"POST", "/control/faults", `{"provider":"mail","fault":"badOCSP"}`, 400},
 		"auto of mail":       {"POST", "/control/auto", `{"provider":"mail","pnr":"196608182942"}`, 400},
+		"officer of nobody":  {"POST", "/control/staff", `{"officer":"x"}`, 400},
+		"no officer":         {"POST", "/control/staff", `{}`, 400},
 		"rate of nothing":    {"POST", "/control/faults", `{"provider":"*","fault":"slow","rate":0}`, 400},
 		"rate above one":     {"POST", "/control/faults", `{"provider":"*","fault":"slow","rate":1.5}`, 400},
 	} {

@@ -4,8 +4,8 @@
 //
 // It composes the simulators and serves them: the phone, the inbox and the
 // control API over plain http (DESIGN.md section 6), each issuer's own
-// interface as that issuer documents it, and what carries messages: a mail
-// server and SMS gateways. It imports nothing of the programs under test, so that
+// interface as that issuer documents it, what carries messages (a mail server
+// and SMS gateways), the population register, and the login of case officers. It imports nothing of the programs under test, so that
 // one misreading of a document cannot hide in both ends.
 package testidp
 
@@ -28,7 +28,9 @@ import (
 	"sigill/testidp/persons"
 	"sigill/testidp/phone"
 	"sigill/testidp/pki"
+	"sigill/testidp/register"
 	"sigill/testidp/sms"
+	"sigill/testidp/staff"
 )
 
 // The addresses of the demo.
@@ -53,6 +55,10 @@ type Config struct {
 	RelyingParties []string         // display names that get certificates of their own, besides the default
 	BankID         bankid.Timings   // zero fields: the genuine values
 	Messages       MessageTimings   // zero fields: see there
+	RegisterToken  string           // who may ask the population register; default register.DefaultToken
+	RegisterSlow   time.Duration    // how much the register's fault "slow" takes: 10 s
+	StaffSecret    string           // of the officers' login's client; default staff.DefaultSecret
+	StaffRedirects []string         // beginnings of addresses that the officers' login may lead back to, besides this machine's
 	Now            func() time.Time // default time.Now
 	Log            *slog.Logger     // default: silent
 }
@@ -73,6 +79,9 @@ type Server struct {
 	inbox  *inbox.Inbox
 	mail   *mail.Server
 	sms    *sms.Gateway
+
+	register *register.Register
+	staff    *staff.Directory
 
 	web, rp, smtp net.Listener
 	handler       http.Handler
@@ -125,9 +134,16 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.inbox = inbox.New(c.Now)
 	s.mail = mail.New(mail.Config{Inbox: s.inbox, Faults: faults, Slow: c.Messages.Slow, Log: c.Log})
 	s.sms = sms.New(sms.Config{Inbox: s.inbox, Faults: faults, Slow: c.Messages.Slow, Report: c.Messages.Report, Log: c.Log})
+	s.register = register.New(register.Config{People: people, Faults: faults, Token: c.RegisterToken, Slow: c.RegisterSlow, Log: c.Log})
+	s.staff, err = staff.New(staff.Config{
+		BaseURL: s.config.BaseURL, Secret: c.StaffSecret, Redirects: c.StaffRedirects, Faults: faults, Now: c.Now, Log: c.Log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	s.api = &control.API{
-		People: people, Simulators: []control.Simulator{s.bankID}, Services: []control.Service{s.mail, s.sms},
-		Inbox: s.inbox, Faults: faults, Autos: autos,
+		People: people, Simulators: []control.Simulator{s.bankID}, Services: []control.Service{s.mail, s.sms, s.register, s.staff},
+		Inbox: s.inbox, Faults: faults, Autos: autos, Staff: s.staff,
 	}
 	if s.handler, err = s.routes(); err == nil {
 		// Made now, so that the first login does not wait for it.
@@ -161,7 +177,15 @@ func (s *Server) closeListeners() error {
 	return err
 }
 
-// Handler serves the phone, the inbox, the SMS gateways and the control API.
+// RegisterURL is the base of the population register, to which /persons is
+// added.
+func (s *Server) RegisterURL() string { return s.URL() + register.Path }
+
+// StaffIssuer is the OpenID Connect issuer of the officers' login.
+func (s *Server) StaffIssuer() string { return s.staff.Issuer() }
+
+// Handler serves the phone, the inbox, the SMS gateways, the population register,
+// the officers' login and the control API.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // URL is the address of what Handler serves, without a slash at the end.
@@ -191,6 +215,12 @@ func (s *Server) routes() (http.Handler, error) {
 	// A page of another site that a tester has open must not act for him.
 	mux.Handle("/control/", http.NewCrossOriginProtection().Handler(s.api.Handler()))
 	mux.Handle("/sms/", s.sms.Handler())
+	for _, path := range []string{register.Path, register.Path + "/"} {
+		mux.Handle(path, s.register.Handler())
+	}
+	for _, path := range []string{staff.Path, staff.Path + "/"} {
+		mux.Handle(path, s.staff.Handler())
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 	return mux, nil
 }

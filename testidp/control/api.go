@@ -20,6 +20,7 @@ type API struct {
 	Inbox      *inbox.Inbox
 	Faults     *Faults
 	Autos      *Autos
+	Staff      Desk
 }
 
 // Handler routes everything under /control/.
@@ -39,6 +40,11 @@ func (a *API) Handler() http.Handler {
 	mux.HandleFunc("POST /control/faults", a.setFault)
 	mux.HandleFunc("DELETE /control/faults", func(w http.ResponseWriter, r *http.Request) {
 		a.Faults.Clear()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("POST /control/staff", a.setStaff)
+	mux.HandleFunc("DELETE /control/staff", func(w http.ResponseWriter, r *http.Request) {
+		a.Staff.Obey("") // nobody is always known
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("GET /control/strict", a.strict)
@@ -148,6 +154,25 @@ func (a *API) setAuto(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.Autos.Set(auto)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// setStaff lets an officer log in without being picked on the page.
+func (a *API) setStaff(w http.ResponseWriter, r *http.Request) {
+	var q struct {
+		Officer string `json:"officer"`
+	}
+	err := read(w, r, &q)
+	if err == nil && q.Officer == "" {
+		err = Invalid("give an officer")
+	}
+	if err == nil {
+		err = a.Staff.Obey(q.Officer)
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
 

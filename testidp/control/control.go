@@ -104,6 +104,13 @@ type Service interface {
 	FaultModes() []string
 }
 
+// A Desk is where case officers log in.
+type Desk interface {
+	// Obey lets an officer log in without the page from now on; with an empty id
+	// the page is back. Errors are *Error.
+	Obey(officer string) error
+}
+
 // Strictness counts what bankid.md section 13 asks to report and not to
 // refuse.
 type Strictness struct {

@@ -2,7 +2,7 @@
 //
 // It owns who they are: a number from the published series of test numbers
 // (test-numbers.md), a name that is plainly made up, and flags that say what
-// is unusual about the person's e-ID. It does not own keys or certificates
+// is unusual about the person or the e-ID. It does not own keys or certificates
 // (package pki) nor what the flags do (each simulator).
 package persons
 
@@ -24,6 +24,10 @@ const (
 	Capitals          Flag = "capitals"          // the issuer writes the name in capitals
 	Teenager          Flag = "teenager"          // not yet twenty
 	Samordningsnummer Flag = "samordningsnummer" // the number is a co-ordination number
+
+	// What the population register says of the person; the e-ID is in good order.
+	Secrecy               Flag = "secrecy"               // sekretessmarkering
+	ProtectedRegistration Flag = "protectedRegistration" // skyddad folkbokföring
 )
 
 // LevelThree is the level of assurance that all persons' e-IDs have.
@@ -89,8 +93,8 @@ func All() *Directory {
 		person("199311062393", "Trettioett", NoEID),
 		person("199311102397", "Trettiotvå", Card),
 		person("199312022396", "Trettiotre", Capitals),
-		person("199401172391", "Trettiofyra"),
-		person("199509132396", "Trettiofem"),
+		person("199401172391", "Trettiofyra", Secrecy),
+		person("199509132396", "Trettiofem", ProtectedRegistration),
 		person("199605032383", "Trettiosex"),
 		person("199606122381", "Trettiosju"),
 		person("199609052395", "Trettioåtta"),

@@ -23,6 +23,8 @@ type texts struct {
 	FlagBlocked, FlagNoMobile, FlagNoFile           string
 	FlagNoEID, FlagCard, FlagCapitals, FlagTeenager string
 	FlagSamordningsnummer                           string
+	FlagSecrecy, FlagProtectedRegistration          string
+	Behind, Register, Staff                         string
 	Inbox, InboxLead, InboxEmpty, InboxClear        string
 	From, To, Everybody, Show, Sent, NoSubject      string
 	Mail, SMSFrom, Repeat, Attachments              string
@@ -59,6 +61,10 @@ func (t texts) Flag(f string) string {
 		return t.FlagTeenager
 	case "samordningsnummer":
 		return t.FlagSamordningsnummer
+	case "secrecy":
+		return t.FlagSecrecy
+	case "protectedRegistration":
+		return t.FlagProtectedRegistration
 	}
 	return f
 }
@@ -86,6 +92,8 @@ func textsFor(language string) texts {
 			Auth: "Identification", Signature: "Signature",
 			FlagBlocked: "blocked", FlagNoMobile: "no e-ID in a phone", FlagNoFile: "no e-ID on file", FlagNoEID: "no e-ID", FlagCard: "also on card",
 			FlagCapitals: "name in capitals", FlagTeenager: "young", FlagSamordningsnummer: "co-ordination number",
+			FlagSecrecy: "protected identity", FlagProtectedRegistration: "protected registration",
+			Behind: "Around the phone", Register: "The population register", Staff: "The officers' login",
 			Inbox: "Inbox", InboxLead: "Every mail and SMS that was sent here, to whomever.", InboxEmpty: "Nothing has come.", InboxClear: "Throw everything away",
 			From: "From", To: "To", Everybody: "Everybody", Show: "Show", Sent: "Came", NoSubject: "(no subject)",
 			Mail: "Mail", SMSFrom: "SMS from", Repeat: "sent again", Attachments: "Attachments",
@@ -113,6 +121,8 @@ func textsFor(language string) texts {
 		Auth: "Identifiering", Signature: "Underskrift",
 		FlagBlocked: "spärrad", FlagNoMobile: "ingen e-leg i telefon", FlagNoFile: "ingen e-leg på fil", FlagNoEID: "ingen e-legitimation", FlagCard: "även på kort",
 		FlagCapitals: "namn i versaler", FlagTeenager: "ung", FlagSamordningsnummer: "samordningsnummer",
+		FlagSecrecy: "skyddad identitet", FlagProtectedRegistration: "skyddad folkbokföring",
+		Behind: "Runt telefonen", Register: "Folkbokföringen", Staff: "Handläggarnas inloggning",
 		Inbox: "Inkorgen", InboxLead: "All e-post och alla sms som har skickats hit, till vem som helst.", InboxEmpty: "Inget har kommit.", InboxClear: "Kasta allt",
 		From: "Från", To: "Till", Everybody: "Alla", Show: "Visa", Sent: "Kom", NoSubject: "(inget ämne)",
 		Mail: "E-post", SMSFrom: "Sms från", Repeat: "skickat igen", Attachments: "Bilagor",
