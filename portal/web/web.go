@@ -17,7 +17,7 @@
 //	GET  {t}/utkast/{draft}                to the first step that is not done
 //	GET, POST {t}/utkast/{draft}/s/{step}  a step; the post says what with "go":
 //	                                       next, save, back, attach:{field}, detach:{field}:{file}, auto
-//	GET  {t}/utkast/{draft}/granska        review; POST …/skicka sends it
+//	GET  {t}/utkast/{draft}/granska        review; POST …/skicka sends it (revision, notice)
 //	GET  {t}/utkast/{draft}/fil/{file}     a file of it
 //	GET, POST {t}/utkast/{draft}/krock     two windows saved it: which one holds
 //	GET, POST {t}/utkast/{draft}/ta-bort   asks, then removes
@@ -29,22 +29,31 @@
 //	POST {t}/arende/{case}/meddelande      a message (text, once)
 //	GET  {t}/mina-sidor                    not sent, sent, closed
 //	GET, POST {t}/profil                   how one wants to be told
-//	GET  {t}/logga-in?till=…               login; {t}/inloggad takes it back
+//	GET, POST {t}/logga-in?till=…          asks, and the post begins a login; {t}/inloggad takes it back
 //	POST {t}/logga-ut                      {t}/utloggad says good-bye
 //	POST {t}/kvar                          prolongs the session: 204, or 401
 //	GET  {t}/handlaggare/                  officers: list; logga-in, inloggad, logga-ut, utloggad
 //	GET  {t}/handlaggare/arende/{case}     read; …/fil/{file}; POST …/meddelande, …/status
 //	POST {t}/krok                          the signing service's webhook
-//	GET  {t}/stil/…, {t}/logga             style of the tenant
+//	GET  {t}/logga                         the tenant's logo; files of ours lie under /static/
+//
+// A tenant is found by host and path together, and nothing of it is kept between
+// requests: tenants may come and go while the program runs. Whoever is not
+// logged in is shown the login in place of a personal page, with the same
+// address; a form that comes when its login has ended is kept until the person
+// has logged in again.
 package web
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"time"
+	_ "time/tzdata" // times are said as people here say them, on any machine
 
 	"sigill/broker/kit/design"
 	"sigill/broker/kit/page"
@@ -55,6 +64,15 @@ import (
 	"sigill/portal/sending"
 	"sigill/portal/store"
 )
+
+//go:embed sv.json en.json
+var texts embed.FS
+
+//go:embed all:templates
+var templates embed.FS
+
+//go:embed static
+var static embed.FS
 
 // Config is what the pages are made of.
 type Config struct {
@@ -90,6 +108,7 @@ type Catalogue interface {
 	Service(portal.TenantID, portal.ServiceID) (*form.Service, bool)
 	Version(ctx context.Context, hash string) (*form.Service, error)
 	Find(t portal.TenantID, lang, words string) []*form.Service
+	Logo(portal.TenantID) (fs.File, error)
 }
 
 // Drafts and DraftFiles are portal/drafts.
@@ -170,14 +189,147 @@ type Staff interface {
 	EndStaff(w http.ResponseWriter, r *http.Request, t portal.Tenant, after string) error
 }
 
-var errNotBuilt = errors.New("web: not built yet")
-
 // Web is the pages.
-type Web struct{ Config }
+type Web struct {
+	Config
+	room   *page.Room
+	ground page.Ground
+	assets *design.Assets
+	policy page.Policy
+	zone   *time.Location
+	// mux knows the addresses below a tenant, hooks those that other programs
+	// call.
+	mux, hooks *http.ServeMux
+}
 
 // New reads templates and texts and serves nothing.
-func New(c Config) (*Web, error) { return nil, errNotBuilt }
+func New(c Config) (*Web, error) {
+	if c.Catalogue == nil || c.Drafts == nil || c.Files == nil || c.Desk == nil || c.Waiting == nil || c.Cases == nil || c.Officers == nil ||
+		c.People == nil || c.Logins == nil || c.Holds == nil || c.Staff == nil || c.News == nil || c.Secret == nil || c.Issuer == "" || c.Assets == nil || c.Log == nil {
+		return nil, errors.New("portal/web: incomplete configuration")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	zone, err := time.LoadLocation("Europe/Stockholm")
+	if err != nil {
+		return nil, err
+	}
+	own, err := fs.Sub(static, "static")
+	if err != nil {
+		return nil, err
+	}
+	assets, err := c.Assets.With(own)
+	if err != nil {
+		return nil, err
+	}
+	drawn, err := fs.Sub(templates, "templates")
+	if err != nil {
+		return nil, err
+	}
+	room, err := page.NewRoom(page.RoomConfig{
+		Address: c.Issuer, Assets: assets, Cookies: c.Cookies, Log: c.Log,
+		Templates: drawn, Texts: texts, InCode: append(textsInCode(), otherTexts()...),
+	})
+	if err != nil {
+		return nil, err
+	}
+	w := &Web{Config: c, room: room, assets: assets, zone: zone}
+	// The menu of every page can log out, which ends at the issuer.
+	w.policy.FormTargets = []string{c.Issuer}
+	if c.StaffIssuer != "" {
+		w.policy.FormTargets = append(w.policy.FormTargets, c.StaffIssuer)
+	}
+	w.ground = page.Ground{HTTPS: c.Cookies.Secure, Log: c.Log, Draw: w.drawProblem}
+	w.routes()
+	return w, nil
+}
+
+// routes fills the muxes with everything below a tenant.
+func (w *Web) routes() {
+	const service, draft, caseAt, officer = "/e/{service}", "/utkast/{draft}", "/arende/{case}", "/handlaggare"
+	// Answers and files come to a step; everything else is small.
+	large := w.ground
+	large.MaxBody = maxStep
+	words := w.ground
+	words.MaxBody = maxWords
+
+	w.mux = http.NewServeMux()
+	for pattern, methods := range map[string]page.Methods{
+		"/{$}":                           {"GET": w.open(w.serveStart)},
+		service:                          {"GET": w.open(w.serveService)},
+		service + "/starta":              {"POST": w.open(w.serveBegin)},
+		draft:                            {"GET": w.open(w.serveDraft)},
+		draft + "/granska":               {"GET": w.open(w.serveReview)},
+		draft + "/skicka":                {"POST": w.open(w.serveSend)},
+		draft + "/fil/{file}":            {"GET": w.open(w.serveDraftFile)},
+		draft + "/krock":                 {"GET": w.open(w.serveConflict), "POST": w.open(w.serveSettle)},
+		draft + "/ta-bort":               {"GET": w.open(w.serveRemove), "POST": w.open(w.serveRemoved)},
+		draft + "/vantar":                {"GET": w.personal(w.serveWaiting), "POST": w.personal(w.serveWaitingDo)},
+		draft + "/signerat":              {"GET": w.personal(w.serveSigned)},
+		caseAt:                           {"GET": w.personal(w.serveCase)},
+		caseAt + "/inskickat":            {"GET": w.open(w.serveSent)},
+		caseAt + "/fil/{file}":           {"GET": w.open(w.serveCaseFile)},
+		"/mina-sidor":                    {"GET": w.personal(w.serveMine)},
+		"/profil":                        {"GET": w.personal(w.serveProfile), "POST": w.personal(w.serveProfileSave)},
+		"/logga-in":                      {"GET": w.open(w.serveLogin), "POST": w.open(w.serveLoginBegin)},
+		"/inloggad":                      {"GET": w.bare(w.serveLoggedIn)},
+		"/logga-ut":                      {"POST": w.bare(w.serveLogout)},
+		"/utloggad":                      {"GET": w.quiet(w.serveLoggedOut)},
+		"/kvar":                          {"POST": w.bare(w.serveStay)},
+		"/logga":                         {"GET": w.bare(w.serveLogo)},
+		officer:                          {"GET": w.bare(w.serveOfficer)},
+		officer + "/logga-in":            {"GET": w.bare(w.serveOfficerLogin), "POST": w.bare(w.serveOfficerLoginBegin)},
+		officer + "/inloggad":            {"GET": w.bare(w.serveOfficerLoggedIn)},
+		officer + "/logga-ut":            {"POST": w.bare(w.serveOfficerLogout)},
+		officer + "/utloggad":            {"GET": w.bare(w.serveOfficerLoggedOut)},
+		officer + caseAt:                 {"GET": w.bare(w.serveOfficerCase)},
+		officer + caseAt + "/fil/{file}": {"GET": w.bare(w.serveOfficerFile)},
+		officer + caseAt + "/status":     {"POST": w.bare(w.serveOfficerStatus)},
+		"/":                              {"GET": w.bare(w.nowhere), "POST": w.bare(w.nowhere)},
+	} {
+		w.mux.Handle(pattern, w.ground.Handle(methods))
+	}
+	w.mux.Handle("/handlaggare/{$}", w.ground.Handle(page.Methods{"GET": w.bare(w.serveOfficer)}))
+	w.mux.Handle(draft+"/s/{step}", large.Handle(page.Methods{"GET": w.open(w.serveStep), "POST": w.open(w.serveStepSave)}))
+	w.mux.Handle(caseAt+"/meddelande", words.Handle(page.Methods{"POST": w.personal(w.serveMessage)}))
+	w.mux.Handle(officer+caseAt+"/meddelande", words.Handle(page.Methods{"POST": w.bare(w.serveOfficerMessage)}))
+
+	w.hooks = http.NewServeMux()
+	w.hooks.Handle("/krok", words.Handle(page.Methods{"POST": w.bare(w.serveNews)}))
+}
+
+// The most that a request may carry: a step with its files, and a page of words.
+const (
+	maxStep  = 30 << 20
+	maxWords = 128 << 10
+)
 
 // Handler serves everything of the portal: pages behind the protection against
 // cross-origin posts, the webhook beside it.
-func (w *Web) Handler() http.Handler { return http.NotFoundHandler() }
+func (w *Web) Handler() http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.ground.Fail(rw, r, &page.Problem{Status: http.StatusForbidden, Code: codeOrigin})
+	}))
+	pages := protection.Handler(w.mux)
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if isStatic(r) {
+			w.assets.ServeHTTP(rw, r)
+			return
+		}
+		r, ok := w.locate(r)
+		switch {
+		case !ok:
+			w.ground.Handle(page.Methods{"GET": w.serveTenants}).ServeHTTP(rw, r)
+		case r.URL.Path == "":
+			// The tenant's address without its slash.
+			w.ground.Prepare(rw, r)
+			page.SeeOther(rw, spotOf(r).base+"/")
+		case r.URL.Path == "/krok":
+			w.hooks.ServeHTTP(rw, r)
+		default:
+			pages.ServeHTTP(rw, r)
+		}
+	})
+}

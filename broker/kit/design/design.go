@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
 	"strconv"
@@ -90,6 +91,13 @@ func New(logos fs.FS) (*Assets, error) {
 		a.icons[strings.TrimSuffix(e.Name(), ".svg")] = template.HTML(bytes.TrimSpace(b)) // our own files
 	}
 	return a, nil
+}
+
+// With gives these files and, besides, those of a room that needs some of its
+// own.
+func (a *Assets) With(room fs.FS) (*Assets, error) {
+	more := &Assets{address: maps.Clone(a.address), files: maps.Clone(a.files), icons: a.icons}
+	return more, more.read(room)
 }
 
 func (a *Assets) read(from fs.FS) error {

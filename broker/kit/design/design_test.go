@@ -59,6 +59,23 @@ func TestAFileTwice(t *testing.T) {
 	}
 }
 
+func TestARoomsOwnFiles(t *testing.T) {
+	a := assets(t)
+	more, err := a.With(fstest.MapFS{"room.css": {Data: []byte("p{}")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if more.URL("sigill.css") != a.URL("sigill.css") || get(more, "GET", more.URL("room.css")).Code != 200 {
+		t.Error("files are missing")
+	}
+	if a.URL("room.css") != "" {
+		t.Error("one room's files are another's")
+	}
+	if _, err := a.With(fstest.MapFS{"sigill.css": {}}); err == nil {
+		t.Error("a room may not call a file as one of ours")
+	}
+}
+
 func TestStylesheetIsSmall(t *testing.T) {
 	b, err := static.ReadFile("static/sigill.css")
 	if err != nil {
