@@ -1,0 +1,16 @@
+package audit
+
+// Acts in the portal. Client is that of the tenant, Order names the case or the
+// draft, Login a file or a message of it; where a person is meant, Person is that
+// of the citizen or of the officer, and Reason says first of all who it was:
+// owner, co_owner, anonymous, citizen or officer.
+const (
+	CaseRead       Type = "case.read"
+	CaseFileRead   Type = "case.file_read"
+	CaseMessage    Type = "case.message"
+	CaseStatus     Type = "case.status"     // Reason is the new status
+	CaseErased     Type = "case.erased"     // its time was over
+	CaseRefused    Type = "case.refused"    // somebody asked for one that is there and not theirs
+	NoticeWithheld Type = "notice.withheld" // not sent: the person is protected
+	ProfileChanged Type = "profile.changed" // how somebody wants to be told
+)
