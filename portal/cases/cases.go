@@ -55,12 +55,18 @@ var (
 // Mine is what Mina sidor shows.
 type Mine struct {
 	Drafts []portal.DraftHead // not sent: filled in here
-	Asked  []store.Asked      // somebody waits for this person's signature
+	Asked  []Asked            // somebody waits for this person's signature
 	Sent   []portal.CaseHead
 	Closed []portal.CaseHead
 	// MoreSent and MoreClosed say where the lists go on; nil: they do not.
 	MoreSent, MoreClosed   *store.Page
 	CountSent, CountClosed int
+}
+
+// Asked is something that waits for somebody's signature, with what it is called.
+type Asked struct {
+	store.Asked
+	Title string
 }
 
 // Overview gives what a person has with all tenants of the group. Drafts are
