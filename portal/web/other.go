@@ -9,7 +9,7 @@ import (
 // The other half of the pages; each moves to a file of its own when it is built.
 
 // otherTexts are the texts that the code of these pages shows.
-func otherTexts() []i18n.Use { return nil }
+func otherTexts() []i18n.Use { return whenTexts() }
 
 func (w *Web) serveWaiting(rw http.ResponseWriter, r *http.Request, v visit) error { return notFound() }
 func (w *Web) serveWaitingDo(rw http.ResponseWriter, r *http.Request, v visit) error {
