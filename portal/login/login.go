@@ -23,8 +23,6 @@ import (
 	"sigill/providers/personnummer"
 )
 
-var errNotBuilt = errors.New("login: not built yet")
-
 // Config is what Logins needs.
 type Config struct {
 	DB     *sqldb.DB
@@ -41,6 +39,8 @@ type Config struct {
 	Log     *slog.Logger
 	// Longest is how long a session lasts at most; default 8 h.
 	Longest time.Duration
+	// Every is how often sessions whose time is over are ended; default 15 s.
+	Every time.Duration
 }
 
 // Staff is the municipality's own directory.
@@ -51,25 +51,51 @@ type Staff struct {
 }
 
 // Logins keeps sessions.
-type Logins struct{ Config }
+type Logins struct {
+	Config
+	broker *issuer
+	staff  *issuer // nil: there is none
+}
 
 // New makes one. It calls nobody: issuers are discovered when they are needed.
-func New(c Config) (*Logins, error) { return nil, errNotBuilt }
+func New(c Config) (*Logins, error) {
+	if c.DB == nil || c.Issuer == "" || c.Key == nil || c.Tenant == nil || c.Admit == nil {
+		return nil, errors.New("login: incomplete configuration")
+	}
+	if c.Staff.Issuer != "" && (c.Staff.ClientID == "" || len(c.Staff.Secret) == 0) {
+		return nil, errors.New("login: the officers' issuer needs a client id and a secret")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Longest <= 0 {
+		c.Longest = usualLongest
+	}
+	if c.Every <= 0 {
+		c.Every = 15 * time.Second
+	}
+	l := &Logins{Config: c, broker: newIssuer(c.Issuer, c.HTTP)}
+	if c.Staff.Issuer != "" {
+		l.staff = newIssuer(c.Staff.Issuer, c.Staff.HTTP)
+	}
+	return l, nil
+}
 
 // Aim is where somebody was going (P-37). It lies with us, not in an address.
 type Aim struct {
 	// Path is where to go, below the tenant's address. It begins with "/".
-	Path string
+	Path string `json:"path"`
 	// Begin is a service whose start button was pressed; empty: none.
-	Begin portal.ServiceID
+	Begin portal.ServiceID `json:"begin,omitempty"`
 	// Held names a form that came when the login had ended.
-	Held string
-}
-
-// Start sends the browser to the broker. The page's Policy must allow nothing:
-// it is a redirect.
-func (l *Logins) Start(w http.ResponseWriter, r *http.Request, t portal.Tenant, aim Aim, lang string) error {
-	return errNotBuilt
+	Held string `json:"held,omitempty"`
+	// From is the tenant whose Mina sidor the person comes from; one of the same
+	// group needs no new proof of who they are. Where both lie on one host, it is
+	// known without.
+	From portal.TenantID `json:"-"`
 }
 
 // Outcome is how a login ended.
@@ -80,68 +106,3 @@ type Outcome struct {
 	// "cancelled", or "failed".
 	Refused string
 }
-
-// Finish takes the browser back from the broker: on success there is a session.
-func (l *Logins) Finish(w http.ResponseWriter, r *http.Request, t portal.Tenant) (Outcome, error) {
-	return Outcome{}, errNotBuilt
-}
-
-// Visitor says who the browser is. Nobody logged in is no error; the zero
-// Visitor has Tenant, Group and, when there is one, Browser. touch counts as
-// doing something: prolongs the session.
-func (l *Logins) Visitor(w http.ResponseWriter, r *http.Request, t portal.Tenant, touch bool) (portal.Visitor, error) {
-	return portal.Visitor{}, errNotBuilt
-}
-
-// Browser gives an anonymous visitor a name, in a cookie that lives as long as
-// the browser's session.
-func (l *Logins) Browser(w http.ResponseWriter, r *http.Request, v portal.Visitor) portal.Visitor {
-	return v
-}
-
-// Left is how long until the session ends by itself.
-func (l *Logins) Left(ctx context.Context, r *http.Request, t portal.Tenant) (time.Duration, error) {
-	return 0, errNotBuilt
-}
-
-// End ends the session and sends the browser to the broker's logout, which comes
-// back to after, a path of the tenant.
-func (l *Logins) End(w http.ResponseWriter, r *http.Request, t portal.Tenant, after string) error {
-	return errNotBuilt
-}
-
-// StartStaff, FinishStaff, Officer and EndStaff are the same for officers.
-func (l *Logins) StartStaff(w http.ResponseWriter, r *http.Request, t portal.Tenant, path string) error {
-	return errNotBuilt
-}
-
-// FinishStaff gives the path that the officer was going to. refused says why
-// there is no session.
-func (l *Logins) FinishStaff(w http.ResponseWriter, r *http.Request, t portal.Tenant) (path string, refused string, err error) {
-	return "", "", errNotBuilt
-}
-
-// Officer says who the officer is; false: nobody logged in with this tenant.
-func (l *Logins) Officer(w http.ResponseWriter, r *http.Request, t portal.Tenant) (portal.Officer, bool, error) {
-	return portal.Officer{}, false, errNotBuilt
-}
-
-// EndStaff ends the officer's session.
-func (l *Logins) EndStaff(w http.ResponseWriter, r *http.Request, t portal.Tenant, after string) error {
-	return errNotBuilt
-}
-
-// Hold keeps a form that came when its login had ended, sealed for this browser
-// alone, for an hour. Take gives it back once.
-func (l *Logins) Hold(w http.ResponseWriter, r *http.Request, t portal.Tenant, body []byte) (held string, err error) {
-	return "", errNotBuilt
-}
-
-// Take gives back what was held.
-func (l *Logins) Take(w http.ResponseWriter, r *http.Request, t portal.Tenant, held string) ([]byte, error) {
-	return nil, errNotBuilt
-}
-
-// Run ends sessions whose time is over, at the broker too (RFC 7009), until ctx
-// ends.
-func (l *Logins) Run(ctx context.Context) error { <-ctx.Done(); return nil }

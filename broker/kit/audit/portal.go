@@ -14,3 +14,16 @@ const (
 	NoticeWithheld Type = "notice.withheld" // not sent: the person is protected
 	ProfileChanged Type = "profile.changed" // how somebody wants to be told
 )
+
+// Logins at the portal. Provider is the e-ID, Login names the session, and
+// nothing can be done with that name. Reason says why.
+const (
+	PortalLoggedIn      Type = "portal.logged_in"
+	PortalLoginRefused  Type = "portal.login_refused" // what came back was not accepted, or the person is not let in
+	PortalLoggedOut     Type = "portal.logged_out"
+	PortalSessionEnded  Type = "portal.session_ended" // by itself
+	OfficerLoggedIn     Type = "officer.logged_in"
+	OfficerLoginRefused Type = "officer.login_refused"
+	OfficerLoggedOut    Type = "officer.logged_out"
+	OfficerSessionEnded Type = "officer.session_ended"
+)
