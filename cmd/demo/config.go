@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"sigill/testidp"
@@ -11,7 +13,7 @@ import (
 // installation writes the configuration of the demo's broker. It is a file like
 // any other, so that the production program reads the demo's data too:
 // sigill audit verify --config DATA/sigill.yaml.
-func installation(at addresses, m testidp.Material, mail, sms string, sweden, app jwk) (string, error) {
+func installation(at addresses, m testidp.Material, mail, sms string, tenants map[string]string, sweden, app jwk) (string, error) {
 	var y strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&y, format+"\n", args...) }
 	quoted := func(s string) string {
@@ -43,23 +45,36 @@ func installation(at addresses, m testidp.Material, mail, sms string, sweden, ap
 	line("rates: {logins: off, orders: off, tokens: off}")
 	line("log_level: debug")
 	line("providers:")
-	line("  - name: demo")
-	line("    kind: bankid")
-	line("    offers: [mbankid, bankid]")
-	line("    certificate_file: bankid/%s", testidp.RPCertificateFile)
-	line("    key_file: bankid/%s", testidp.RPKeyFile)
-	line("    environment:")
-	line("      base_url: %s", quoted(m.BankIDURL))
-	line("      tls_root_file: bankid/%s", testidp.TLSRootFile)
-	line("      signature_root_file: bankid/%s", testidp.SignatureRootFile)
-	line("      policies: {file: [1.2.3.4.5], card: [1.2.3.4.10], mobile: [1.2.3.4.25]}")
 	link := quoted(m.AppURL + "?autostarttoken=")
-	line("      app_links: {desktop: %s, mobile: %s}", link, link)
+	// The app shows the name in the certificate, so that each tenant has its own.
+	for _, instance := range append([]string{"demo"}, slices.Sorted(maps.Keys(tenants))...) {
+		folder := "bankid"
+		if instance != "demo" {
+			folder += "/" + instance
+		}
+		line("  - name: %s", instance)
+		line("    kind: bankid")
+		line("    offers: [mbankid, bankid]")
+		line("    certificate_file: %s/%s", folder, testidp.RPCertificateFile)
+		line("    key_file: %s/%s", folder, testidp.RPKeyFile)
+		line("    environment:")
+		line("      base_url: %s", quoted(m.BankIDURL))
+		line("      tls_root_file: bankid/%s", testidp.TLSRootFile)
+		line("      signature_root_file: bankid/%s", testidp.SignatureRootFile)
+		line("      policies: {file: [1.2.3.4.5], card: [1.2.3.4.10], mobile: [1.2.3.4.25]}")
+		line("      app_links: {desktop: %s, mobile: %s}", link, link)
+	}
 	line("signing:")
 	line("  seal: {certificate_file: seal/%s, key_file: seal/%s}", sealChain, sealKey)
 	line("  trust_file: %s", trustFile)
 	line("  mail: {host: %s, tls: none, from: noreply@example.se, from_name: Sigill Demo}", quoted(mail))
 	line("  sms: {kind: 46elks, url: %s, username: demo, password_file: sms.password, from: SigillDemo}", quoted(sms))
+	line("portal:")
+	line("  listen: %s", at.listenPortal)
+	line("  tenants: %s", quoted(at.tenants))
+	line("  services: %s", quoted(at.services))
+	line("  register: {url: %s, token_file: %s}", quoted(at.phone+"/register/population"), registerToken)
+	line("  staff: {issuer: %s, client_id: portal-staff, secret_file: %s}", quoted(at.phone+"/oidc/staff"), staffSecret)
 	line("clients:")
 	line("  - id: demo-basic")
 	line("    name: Demo Basic")

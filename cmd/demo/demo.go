@@ -31,6 +31,7 @@ const (
 	brokerPort = "8080"
 	adminPort  = "8083"
 	appPort    = "8084"
+	portalPort = "8081"
 )
 
 // Config says how to run the demo. Only Data is required.
@@ -38,6 +39,8 @@ type Config struct {
 	Data    string // everything that lasts
 	Fresh   bool   // forget everything from earlier starts
 	Clients string // file with further clients
+	// Tenants and Services are folders to use instead of the examples.
+	Tenants, Services string
 	// FreePorts listens on ports that are free, for tests.
 	FreePorts bool
 	Limits    flow.Limits   // of the broker, for tests
@@ -51,18 +54,20 @@ type Config struct {
 
 // Running is a demo that answers.
 type Running struct {
-	Issuer, Admin, App string // addresses without a slash at the end
-	Simulators         *testidp.Server
+	Issuer, Admin, App, Portal string // addresses without a slash at the end
+	Simulators                 *testidp.Server
 }
 
 // addresses are where the demo listens.
 type addresses struct {
-	Issuer, App               string
-	listenBroker, listenAdmin string
+	Issuer, App, Portal                     string
+	listenBroker, listenAdmin, listenPortal string
+	phone                                   string // and register, staff login, inbox
+	tenants, services                       string // folders
 }
 
 // ours are the names in the demo's folder. Nothing else is ever removed.
-var ours = [...]string{"data", "clients", "bankid", "seal", "master.key", "sms.password", "trust.yaml", "sigill.yaml", "sigill.log"}
+var ours = [...]string{"data", "clients", "bankid", "seal", "tenants", "services", "master.key", "sms.password", registerToken, staffSecret, "trust.yaml", "sigill.yaml", "sigill.log"}
 
 // Run runs the demo until the context ends.
 func Run(ctx context.Context, c Config) error {
@@ -175,10 +180,10 @@ func inUse(err error) error {
 
 // listeners are bound before anything is configured, so that the addresses are
 // known whatever the ports are.
-type listeners struct{ broker, admin, app net.Listener }
+type listeners struct{ broker, admin, app, portal net.Listener }
 
 func (l listeners) close() {
-	for _, x := range []net.Listener{l.broker, l.admin, l.app} {
+	for _, x := range []net.Listener{l.broker, l.admin, l.app, l.portal} {
 		if x != nil {
 			x.Close()
 		}
@@ -188,8 +193,8 @@ func (l listeners) close() {
 func (l listeners) addresses() addresses {
 	at := func(x net.Listener) string { return fmt.Sprintf("localhost:%d", x.Addr().(*net.TCPAddr).Port) }
 	return addresses{
-		Issuer: "http://" + at(l.broker), App: "http://" + at(l.app),
-		listenBroker: at(l.broker), listenAdmin: at(l.admin),
+		Issuer: "http://" + at(l.broker), App: "http://" + at(l.app), Portal: "http://" + at(l.portal),
+		listenBroker: at(l.broker), listenAdmin: at(l.admin), listenPortal: at(l.portal),
 	}
 }
 
@@ -208,7 +213,7 @@ func listen(ctx context.Context, c Config) (l listeners, err error) {
 		}
 		return x
 	}
-	l.broker, l.admin, l.app = bind(brokerPort), bind(adminPort), bind(appPort)
+	l.broker, l.admin, l.app, l.portal = bind(brokerPort), bind(adminPort), bind(appPort), bind(portalPort)
 	if err != nil {
 		l.close()
 	}
@@ -219,6 +224,11 @@ func listen(ctx context.Context, c Config) (l listeners, err error) {
 // application.
 func compose(ctx context.Context, c Config, l listeners, simulators *testidp.Server, log *slog.Logger) (*exampleapp.App, *node.Node, error) {
 	at := l.addresses()
+	at.phone = simulators.URL()
+	tenants, err := makePortal(c, &at)
+	if err != nil {
+		return nil, nil, err
+	}
 	sweden, err := clientKey(filepath.Join(c.Data, "clients", "demo-sweden.jwk.json"), "demo-sweden")
 	if err != nil {
 		return nil, nil, err
@@ -240,10 +250,13 @@ func compose(ctx context.Context, c Config, l listeners, simulators *testidp.Ser
 			return nil, nil, err
 		}
 	}
+	if err := makeCertificates(c.Data, tenants, simulators); err != nil {
+		return nil, nil, err
+	}
 	if err := makeSigning(c.Data, material, c.Now()); err != nil {
 		return nil, nil, err
 	}
-	text, err := installation(at, material, simulators.MailAddress(), simulators.ElksURL()+"/a1/sms", sweden, appKey)
+	text, err := installation(at, material, simulators.MailAddress(), simulators.ElksURL()+"/a1/sms", tenants, sweden, appKey)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -263,7 +276,7 @@ func compose(ctx context.Context, c Config, l listeners, simulators *testidp.Ser
 		settings.Clients = append(settings.Clients, more...)
 	}
 	broker, err := node.New(ctx, node.Config{
-		Settings: settings, Listener: l.broker, AdminListener: l.admin, Limits: c.Limits, Due: c.Due, Now: c.Now, Log: log,
+		Settings: settings, Listener: l.broker, AdminListener: l.admin, PortalListener: l.portal, Limits: c.Limits, Due: c.Due, Now: c.Now, Log: log,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -313,7 +326,7 @@ func serve(ctx context.Context, c Config, l listeners, simulators *testidp.Serve
 		}
 		fmt.Fprint(c.Out, welcome(at, simulators.URL(), "http://"+at.listenAdmin, c.Data))
 		if c.Ready != nil {
-			c.Ready(Running{Issuer: at.Issuer, Admin: "http://" + at.listenAdmin, App: at.App, Simulators: simulators})
+			c.Ready(Running{Issuer: at.Issuer, Admin: "http://" + at.listenAdmin, App: at.App, Portal: at.Portal, Simulators: simulators})
 		}
 		return nil
 	})
@@ -370,9 +383,11 @@ func answers(ctx context.Context, address string) error {
 }
 
 func welcome(at addresses, phone, admin, data string) string {
-	return strings.NewReplacer("APP", at.App, "PHONE", phone, "ISSUER", at.Issuer, "ADMIN", admin, "DATA", data).Replace(`
-Sigill is up. Log in at the example application, with a simulated e-ID:
+	return strings.NewReplacer("APP", at.App, "PORTAL", at.Portal, "PHONE", phone, "ISSUER", at.Issuer, "ADMIN", admin, "DATA", data).Replace(`
+Sigill is up. Apply for a preschool place, with a simulated e-ID:
 
+  PORTAL/    the portal of two municipalities: e-services, drafts, Mina sidor
+  PORTAL/exempelby/handlaggare/    where a case officer reads and answers
   APP/    the example application: press "Logga in"
   APP/sign/    the same, where two or three persons sign together
   PHONE/    the phone: choose a person, scan or open the order, approve
