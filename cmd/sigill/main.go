@@ -71,6 +71,8 @@ func commands() []command {
 		{"outbox retry", "ID", "try an entry of the outbox anew, at once", outboxRetry},
 		{"audit verify", "[--head HEAD|FILE]", "check the chain of the audit and its signed heads", auditVerify},
 		{"verify", "FILE.pdf [--json] [--trust FILE] [--full]", "verify a receipt, offline: its seal and every e-ID signature in it", verifyReceipt},
+		{"service check", "DIR|FILE...", "report everything that is wrong with definitions of e-services", serviceCheck},
+		{"service test", "DIR|FILE...", "run the tests that stand in definitions of e-services", serviceTest},
 		{"version", "", "show the version", version},
 	}
 }
@@ -137,7 +139,7 @@ func (c command) line() string {
 	if c.args != "" {
 		line += " " + c.args
 	}
-	if c.name != "version" && c.name != "keys new-master" && c.name != "verify" {
+	if !slices.Contains([]string{"version", "keys new-master", "verify", "service check", "service test"}, c.name) {
 		line += " [--config FILE]"
 	}
 	return line

@@ -27,6 +27,17 @@ type Value struct {
 	Origin Origin `json:"origin,omitempty"`
 }
 
+// Empty reports whether nothing was answered. The choice between e-mail and SMS
+// alone is no answer.
+func (v Value) Empty() bool {
+	for name, part := range v.Parts {
+		if name != "notify" && !blank(part) {
+			return false
+		}
+	}
+	return blank(v.Text) && len(v.Chosen) == 0 && v.Child == nil && len(v.Files) == 0
+}
+
 // Origin is where an answer came from, other than the person who answers.
 type Origin string
 
@@ -96,15 +107,6 @@ type Applicant struct {
 // Input is what a browser posted: url.Values has its shape.
 type Input map[string][]string
 
-// Read takes what was posted of a step's fields and gives the answers with it:
-// nothing that was typed is lost. Names of inputs: the field's id; of parts
-// "id.day"; of a ranking "id.1" and on. Files are not touched. What is prefilled
-// and locked is taken from facts, never from the browser.
-func (s *Service) Read(step *Step, in Input, before Answers, f Facts) Answers { return before }
-
-// Prefill fills in what is known and was not yet answered.
-func (s *Service) Prefill(a Answers, f Facts) Answers { return a }
-
 // Code names what is wrong, from a closed list; pages have its words.
 type Code string
 
@@ -129,12 +131,21 @@ const (
 	FaultMany       Code = "many"        // max
 	FaultTwice      Code = "twice"       // the same twice in a ranking
 	FaultPersonalID Code = "personal_id" //
-	FaultChild      Code = "child"       // none of one's own, or no longer
+	FaultChild      Code = "child"       // none of one's own, no longer, or the register says something else of it since
 	FaultAge        Code = "age"         // min, max
 	FaultRegister   Code = "register"    // the register does not answer
 	FaultSelf       Code = "self"        // the other party is the applicant
 	FaultFiles      Code = "files"       // max
 )
+
+// Codes are all of them.
+func Codes() []Code {
+	return []Code{
+		FaultRequired, FaultAdvised, FaultTooLong, FaultNumber, FaultDecimals, FaultMin, FaultMax, FaultDate,
+		FaultDateMin, FaultDateMax, FaultEmail, FaultPhone, FaultNotify, FaultReach, FaultOption, FaultFew, FaultMany,
+		FaultTwice, FaultPersonalID, FaultChild, FaultAge, FaultRegister, FaultSelf, FaultFiles,
+	}
+}
 
 // Fault is something wrong in an answer.
 type Fault struct {
@@ -146,6 +157,3 @@ type Fault struct {
 
 // Warning reports whether one may go on and send all the same.
 func (f Fault) Warning() bool { return f.Code == FaultAdvised }
-
-// Check says what is wrong in a step's visible fields.
-func (s *Service) Check(step *Step, a Answers, f Facts) []Fault { return nil }

@@ -13,12 +13,7 @@
 // changes and is named by its hash.
 package form
 
-import (
-	"errors"
-	"time"
-)
-
-var errNotBuilt = errors.New("form: not built yet")
+import "time"
 
 // Text is what people read, by language: "sv" (always there) and "en".
 type Text map[string]string
@@ -87,7 +82,7 @@ type Privacy struct {
 // Keep is how long data live, one value for text and job alike.
 type Keep struct {
 	Draft  time.Duration // since it was last changed; default 90 days
-	Closed time.Duration // after a case was closed; zero: kept
+	Closed time.Duration // after a case was closed; zero: for ever
 }
 
 // Signing says who signs and how long that may take.
@@ -104,6 +99,9 @@ type PartyRule struct {
 	// From is "login" for the applicant, else the field of type child whose
 	// other guardians are parties, or the field of type personal_id.
 	From string
+	// Name is the field of type text with the name of the party whose number is
+	// that of From; a child's guardians have theirs from the register.
+	Name string
 	// Contact is the field of type party_contact that says how to reach the party.
 	Contact string
 	CoOwner bool // sees the case on Mina sidor
@@ -183,13 +181,43 @@ type Field struct {
 	Accept   []string
 	MaxBytes int64
 	MaxFiles int
-	// OneOf says that one of the ways to reach a party is enough; otherwise
+	// OneOf says that one of the ways to reach somebody is enough; otherwise
 	// Channels are all needed. Of email and phone.
 	OneOf    bool
 	Channels []string
 	// Autocomplete is the token of WCAG 1.3.5, where the answer is about the
 	// person who types.
 	Autocomplete string
+}
+
+// Field gives a field and its step by the field's id; nil when there is none.
+func (s *Service) Field(id string) (*Field, *Step) {
+	for _, step := range s.Steps {
+		for _, f := range step.Fields {
+			if f.ID == id {
+				return f, step
+			}
+		}
+	}
+	return nil, nil
+}
+
+// Step gives a step by its id; nil when there is none.
+func (s *Service) Step(id string) *Step {
+	for _, step := range s.Steps {
+		if step.ID == id {
+			return step
+		}
+	}
+	return nil
+}
+
+// Alternatives are a field's options, its own or its tenant's.
+func (f *Field) Alternatives(facts Facts) []Option {
+	if f.List != "" {
+		return facts.Lists[f.List]
+	}
+	return f.Options
 }
 
 // Option is one alternative.
@@ -215,7 +243,3 @@ type Condition struct {
 	Any []Condition
 	Not *Condition
 }
-
-// Parse reads a definition. The error is strict.Faults: everything that is
-// wrong, with its line.
-func Parse(name string, source []byte) (*Service, error) { return nil, errNotBuilt }

@@ -1,5 +1,7 @@
 package form
 
+import "slices"
+
 // Journey is the way through a service that some answers make: computed anew
 // each time, from the answers alone.
 type Journey struct {
@@ -32,7 +34,27 @@ func (p Place) Done() bool {
 }
 
 // Journey computes the way. saved are the steps that were once saved.
-func (s *Service) Journey(a Answers, saved []string, f Facts) Journey { return Journey{} }
+func (s *Service) Journey(a Answers, saved []string, f Facts) Journey {
+	seen := s.look(a)
+	var j Journey
+	open := true
+	for i, step := range seen.steps {
+		p := Place{Step: step, Fields: seen.fields[i], Saved: slices.Contains(saved, step.ID), Open: open}
+		p.Faults = s.check(p.Fields, seen.answers, f)
+		open = open && p.passable(seen.answers)
+		j.Steps = append(j.Steps, p)
+	}
+	return j
+}
+
+// passable is Done, but for answers that only the register's silence makes
+// doubtful: nothing is sent on them, but the rest can be filled in meanwhile.
+func (p Place) passable(a Answers) bool {
+	p.Faults = slices.DeleteFunc(slices.Clone(p.Faults), func(f Fault) bool {
+		return f.Code == FaultRegister && !a[f.Field].Empty()
+	})
+	return p.Done()
+}
 
 // Find gives a step of the journey by its id.
 func (j Journey) Find(id string) (Place, bool) {
@@ -79,81 +101,4 @@ func (j Journey) Complete() bool { return len(j.Steps) > 0 && j.First() == "" }
 
 // Prune removes every answer that is not shown (P-39): what was answered before
 // another answer hid it does not exist.
-func (s *Service) Prune(a Answers, f Facts) Answers { return a }
-
-// Party is somebody who signs.
-type Party struct {
-	ID        string `json:"id"` // of the rule
-	Number    string `json:"number"`
-	Name      string `json:"name"`
-	Email     string `json:"email,omitempty"`
-	Phone     string `json:"phone,omitempty"`
-	Applicant bool   `json:"applicant,omitempty"`
-	CoOwner   bool   `json:"co_owner,omitempty"`
-	// Contact is the field that its contact came from, to mend it there.
-	Contact string `json:"contact,omitempty"`
-}
-
-// Parties are those who sign, the applicant first. The faults say why it cannot
-// be sent: a party that is the applicant, twice the same, or cannot be reached.
-func (s *Service) Parties(a Answers, f Facts) ([]Party, []Fault) { return nil, errNotBuiltFaults }
-
-var errNotBuiltFaults []Fault
-
-// Block is a part of the answers as they are shown, reviewed and signed: a
-// heading, a text, or rows. Its JSON is that of the signing API's content.
-type Block struct {
-	Heading string `json:"heading,omitempty"`
-	Text    string `json:"text,omitempty"`
-	Rows    []Row  `json:"rows,omitempty"`
-}
-
-// Row is a question and its answer. A value may have several lines.
-type Row struct {
-	Label string `json:"label"`
-	Value string `json:"value"`
-}
-
-// Blocks draws what was answered, shown fields alone, in a language. It is the
-// same whenever it is asked: it is what is signed.
-func (s *Service) Blocks(a Answers, f Facts, lang string) []Block { return nil }
-
-// Display draws one answer, as it stands in a row.
-func (s *Service) Display(field *Field, v Value, f Facts, lang string) string { return "" }
-
-// Files are the files of visible fields, in their order.
-func (s *Service) Files(a Answers, f Facts) []File { return nil }
-
-// Contact is where the applicant asked to be told: the first contact field.
-func (s *Service) Contact(a Answers, f Facts) Contact { return Contact{} }
-
-// Case is a test of a service: answers, and what must follow.
-type Case struct {
-	Name string
-	// Answers as a browser would post them.
-	Answers Input
-	// Register is who the applicant and the children are.
-	Register CaseRegister
-	// What must follow; what is not said is not checked.
-	Steps   []string // on the path
-	Faults  []string // "field code" or "field.part code"
-	Parties []string // ids
-	Shown   []string // fields
-	Hidden  []string
-}
-
-// CaseRegister is the register of a test: made-up people by name alone.
-type CaseRegister struct {
-	Down     bool
-	Children []CaseChild
-}
-
-// CaseChild is a child of a test.
-type CaseChild struct {
-	Key       string
-	Age       int
-	Guardians int
-}
-
-// Test runs a service's own cases; each line says what did not follow.
-func (s *Service) Test() []string { return nil }
+func (s *Service) Prune(a Answers, f Facts) Answers { return s.look(a).answers }
