@@ -52,6 +52,10 @@ func IsID(s string) bool {
 // whether it does or not (invariants I4, I5).
 var ErrNotFound = errors.New("portal: not found")
 
+// ErrPublished says that a version of an e-service was published with another
+// text. A published version never changes.
+var ErrPublished = errors.New("portal: the version was published with another text")
+
 // Visitor is who sits at the browser.
 type Visitor struct {
 	Group  GroupID

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sigill/broker/kit/sqldb"
+	"sigill/portal"
 	"sigill/portal/form"
 )
 
@@ -16,7 +17,8 @@ type Versions struct {
 	Now func() time.Time
 }
 
-// Keep keeps one. Keeping it again changes nothing.
+// Keep keeps one. Keeping it again changes nothing; another text of the same
+// version is portal.ErrPublished.
 func (v Versions) Keep(ctx context.Context, s *form.Service) error {
 	if s.Hash == "" || len(s.Source) == 0 {
 		return errors.New("keep version: without hash or source")
@@ -26,6 +28,14 @@ func (v Versions) Keep(ctx context.Context, s *form.Service) error {
 		return err
 	}
 	return v.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		var others int
+		if err := one(tx, "keep version", `SELECT count(*) FROM versions WHERE service = $1 AND version = $2 AND hash <> $3`,
+			[]any{s.ID, s.Version, s.Hash}, &others); err != nil {
+			return err
+		}
+		if others > 0 {
+			return portal.ErrPublished
+		}
 		return exec(tx, "keep version", nil, `INSERT INTO versions (hash, service, version, source, kept) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
 			s.Hash, s.ID, s.Version, s.Source, v.Now().UnixMilli())
 	})
