@@ -45,6 +45,11 @@ type Client struct {
 	// LoopbackCallbacks lets its callbacks go to this machine. It counts only
 	// where the issuer is on this machine too.
 	LoopbackCallbacks bool `json:",omitempty"`
+	// Embedded says that it is the portal of this very installation: its callbacks
+	// may go to this machine, through a transport that calls the portal itself,
+	// and when it revokes the access token of a login, the session ends with it.
+	// No configuration says so of a client.
+	Embedded bool `json:",omitempty"`
 	// WebhookSecret signs what is sent to its callbacks (Standard Webhooks).
 	// Whoever keeps a client seals it; JSON never has it.
 	WebhookSecret []byte `json:"-"`

@@ -222,7 +222,11 @@ func (p *Provider) reuse(r *http.Request, a asked) (Answer, bool, error) {
 		return Answer{}, false, err
 	}
 	answer := p.offerCode(a.wish, id, &g)
-	if err := p.put(ctx, kindLogin, id, record{Grant: &g}, p.CodeLife); err != nil {
+	if a.client.Embedded {
+		g.Reused, g.Until = made, s.Expires
+	}
+	rec := record{Grant: &g}
+	if err := p.put(ctx, kindLogin, id, rec, rec.expires().Sub(now)); err != nil {
 		return Answer{}, false, err
 	}
 	p.Count("login", "code")

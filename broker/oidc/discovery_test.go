@@ -20,6 +20,7 @@ func TestDiscovery(t *testing.T) {
 		for name, want := range map[string]any{
 			"issuer": issuer, "authorization_endpoint": issuer + "/authorize", "token_endpoint": issuer + "/token",
 			"userinfo_endpoint": issuer + "/userinfo", "jwks_uri": issuer + "/jwks", "end_session_endpoint": issuer + "/logout",
+			"revocation_endpoint":        issuer + "/revoke",
 			"claims_parameter_supported": true, "request_parameter_supported": false, "request_uri_parameter_supported": false,
 			"require_pushed_authorization_requests": false, "authorization_response_iss_parameter_supported": true,
 			"backchannel_logout_supported": false, "https://id.oidc.se/disco/authnProviderSupported": true,
@@ -32,11 +33,13 @@ func TestDiscovery(t *testing.T) {
 			"response_types_supported": {"code"}, "response_modes_supported": {"query", "form_post"},
 			"grant_types_supported": {"authorization_code", "client_credentials"}, "code_challenge_methods_supported": {"S256"},
 			"subject_types_supported": {"public"}, "id_token_signing_alg_values_supported": {"RS256", "ES256"},
-			"userinfo_signing_alg_values_supported":            {"RS256", "ES256"},
-			"token_endpoint_auth_methods_supported":            {"private_key_jwt", "client_secret_basic", "client_secret_post"},
-			"token_endpoint_auth_signing_alg_values_supported": {"RS256", "ES256"},
-			"scopes_supported":                                 {"openid", "profile", scopePersonInfo, scopePersonNumber, ScopeSigning},
-			"ui_locales_supported":                             {"sv", "en"}, "acr_values_supported": {acrUncertified3},
+			"userinfo_signing_alg_values_supported":                 {"RS256", "ES256"},
+			"token_endpoint_auth_methods_supported":                 {"private_key_jwt", "client_secret_basic", "client_secret_post"},
+			"token_endpoint_auth_signing_alg_values_supported":      {"RS256", "ES256"},
+			"revocation_endpoint_auth_methods_supported":            {"private_key_jwt", "client_secret_basic", "client_secret_post"},
+			"revocation_endpoint_auth_signing_alg_values_supported": {"RS256", "ES256"},
+			"scopes_supported":                                      {"openid", "profile", scopePersonInfo, scopePersonNumber, ScopeSigning},
+			"ui_locales_supported":                                  {"sv", "en"}, "acr_values_supported": {acrUncertified3},
 			"claims_supported": {"sub", "name", claimPersonNumber, claimEvidence, claimSignature},
 		}
 		for name, want := range lists {
@@ -52,7 +55,7 @@ func TestDiscovery(t *testing.T) {
 				}
 			}
 		}
-		for _, absent := range []string{"pushed_authorization_request_endpoint", "revocation_endpoint", "registration_endpoint", "introspection_endpoint"} {
+		for _, absent := range []string{"pushed_authorization_request_endpoint", "registration_endpoint", "introspection_endpoint"} {
 			if _, there := got.body[absent]; there {
 				t.Errorf("%s is promised", absent)
 			}
@@ -112,7 +115,7 @@ func TestJWKS(t *testing.T) {
 func TestCORS(t *testing.T) {
 	b := newBench(t)
 	for at, want := range map[string]bool{
-		"/token": true, "/userinfo": true, "/jwks": true, "/.well-known/openid-configuration": true, "/authorize": false, "/logout": false,
+		"/token": true, "/revoke": true, "/userinfo": true, "/jwks": true, "/.well-known/openid-configuration": true, "/authorize": false, "/logout": false,
 	} {
 		r := httptest.NewRequest("OPTIONS", at, nil)
 		r.Header.Set("Origin", "https://spa.example.com")

@@ -31,6 +31,10 @@ type grant struct {
 	Token   []byte    `json:"token,omitempty"`
 	Used    bool      `json:"used,omitempty"`
 	Expires time.Time `json:"expires"`
+	// Reused is the login whose session answered instead of an e-ID, and Until
+	// when that session ends: kept for embedded clients, which may end it.
+	Reused string    `json:"reused,omitempty"`
+	Until  time.Time `json:"until,omitzero"`
 }
 
 func (p *Provider) grant(c broker.Client, wish broker.AuthorizationWish, s broker.Session, subject string) (grant, error) {

@@ -8,8 +8,8 @@
 // always with an explicit list of algorithms, and keys are crypto.Signers.
 //
 // It follows OpenID Connect Core 1.0, Discovery 1.0, RP-Initiated Logout 1.0,
-// OAuth 2.0 (RFC 6749 with client credentials for signing, 6750, 7523, 7636,
-// 8414, 9207, 9700), The Swedish OpenID Connect Profile 1.0, and OIDC Sweden's
+// OAuth 2.0 (RFC 6749 with client credentials for signing, 6750, 7009, 7523,
+// 7636, 8414, 9207, 9700), The Swedish OpenID Connect Profile 1.0, and OIDC Sweden's
 // Claims and Scopes 1.0 and Request Parameter Extensions 1.1. Not here: pushed
 // requests, request objects, refresh tokens, back-channel logout. Discovery says
 // so.
@@ -164,6 +164,7 @@ func (p *Provider) Routes(mux *http.ServeMux) {
 	cors("/.well-known/oauth-authorization-server"+p.path, "GET", p.serveDiscovery)
 	cors(p.path+"/jwks", "GET", p.serveJWKS)
 	cors(p.path+"/token", "POST", p.token)
+	cors(p.path+"/revoke", "POST", p.revocation)
 	cors(p.path+"/userinfo", "GET POST", p.userinfo)
 
 	mux.HandleFunc("GET "+p.path+"/authorize", p.authorize)

@@ -38,6 +38,9 @@ func (rec record) expires() time.Time {
 	var last time.Time
 	if rec.Grant != nil {
 		last = rec.Grant.Expires
+		if rec.Grant.Until.After(last) {
+			last = rec.Grant.Until
+		}
 	}
 	if rec.Session != nil && rec.Session.Expires.After(last) {
 		last = rec.Session.Expires

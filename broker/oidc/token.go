@@ -37,17 +37,23 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, response)
 }
 
-func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (*tokenResponse, error) {
+// clientRequest reads what a client posts, and proves which client it is.
+func (p *Provider) clientRequest(w http.ResponseWriter, r *http.Request) (params, broker.Client, error) {
 	q, err := form(w, r)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, errTooLarge
+		return q, broker.Client{}, errTooLarge
 	case err != nil:
-		return nil, refuse(errInvalidRequest, "the body is not a form")
+		return q, broker.Client{}, refuse(errInvalidRequest, "the body is not a form")
 	case len(q.repeated) > 0:
-		return nil, refuse(errInvalidRequest, "a parameter was sent more than once")
+		return q, broker.Client{}, refuse(errInvalidRequest, "a parameter was sent more than once")
 	}
 	c, err := p.authenticate(r, q)
+	return q, c, err
+}
+
+func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (*tokenResponse, error) {
+	q, c, err := p.clientRequest(w, r)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,8 @@ func TestLimitOf(t *testing.T) {
 		"DELETE /token":                         "logins",
 		"DELETE /userinfo":                      "logins",
 		"POST /token":                           "tokens",
+		"POST /revoke":                          "tokens",
+		"GET /revoke":                           "",
 		"POST /api/v1/orders":                   "api",
 		"DELETE /api/v1/orders/a":               "api",
 		"PATCH /api/v1/orders/a/signatories/1":  "api",

@@ -99,7 +99,7 @@ func limitOf(r *http.Request) string {
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 	post := r.Method == http.MethodPost
 	switch path := r.URL.Path; {
-	case post && path == "/token":
+	case post && (path == "/token" || path == "/revoke"):
 		return "tokens"
 	case !read && within(path, apiFolder):
 		return "api"

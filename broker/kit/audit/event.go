@@ -27,6 +27,7 @@ const (
 	CodeRefused     Type = "code.refused"     // a code that was used, expired, foreign or unknown
 	CodeReplayed    Type = "code.replayed"    // a used code, by its rightful client: tokens revoked
 	TokenIssued     Type = "token.issued"
+	TokenRevoked    Type = "token.revoked"  // by its client
 	ClientRefused   Type = "client.refused" // client authentication failed
 	SessionEnded    Type = "session.ended"
 	InputRefused    Type = "input.refused" // malformed, oversized or tampered input on a page

@@ -1,0 +1,117 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"sigill/broker"
+	"sigill/broker/kit/audit"
+)
+
+// revocation ends an access token at its client's wish (RFC 7009). A token that
+// is unknown, or somebody else's, is gone as far as the client may know.
+func (p *Provider) revocation(w http.ResponseWriter, r *http.Request) {
+	q, c, err := p.clientRequest(w, r)
+	if err == nil && q.get("token") == "" {
+		err = refuse(errInvalidRequest, "token is missing")
+	}
+	if err == nil {
+		err = p.revoke(r.Context(), c, q.get("token"))
+	}
+	if err != nil {
+		p.jsonError(w, r, "revocation", err)
+		return
+	}
+	p.Count("revocation", "ok")
+	private(w)
+	w.WriteHeader(http.StatusOK)
+}
+
+// revoke ends a token, whichever kind it is: the hint about that is not needed.
+func (p *Provider) revoke(ctx context.Context, c broker.Client, token string) error {
+	id, secret, ok := split(token)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := settled(ctx)
+	defer cancel()
+	err := p.revokeLogin(ctx, c, id, secret)
+	if errors.Is(err, broker.ErrNotFound) {
+		err = p.revokeOwn(ctx, c, id, secret)
+	}
+	if errors.Is(err, broker.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// revokeLogin ends a token that a login gave; broker.ErrNotFound when there is
+// none. An embedded client's counts as long as its session lives, though nothing
+// else can be done with it any more.
+func (p *Provider) revokeLogin(ctx context.Context, c broker.Client, id, secret string) error {
+	err := broker.ErrConflict // with an exchange or a logout at the same moment
+	for try := 0; errors.Is(err, broker.ErrConflict) && try < maxTries; try++ {
+		var rec record
+		var version int64
+		version, err = p.get(ctx, kindLogin, id, &rec)
+		if err != nil {
+			return err
+		}
+		g := rec.Grant
+		if g == nil || !secretIs(g.Token, secret) || g.Client != c.ID || !c.Embedded && !p.Now().Before(g.Expires) {
+			return broker.ErrNotFound
+		}
+		if try == 0 {
+			e := p.event(audit.TokenRevoked, c.ID)
+			e.Provider, e.Person = g.Provider, g.Person
+			if err := p.Records.Record(ctx, e); err != nil {
+				return err
+			}
+		}
+		if c.Embedded {
+			made := id
+			if g.Reused != "" {
+				made = g.Reused
+			}
+			ended, err := p.endMade(ctx, made, c.ID)
+			if err != nil || ended && made == id {
+				return err // the whole record has gone with the session
+			}
+		}
+		g.Token, g.Userinfo, g.Reused, g.Until = nil, nil, "", time.Time{}
+		err = p.swap(ctx, kindLogin, id, version, rec, rec.expires())
+	}
+	return err
+}
+
+// endMade ends the session that a login made, if it lives.
+func (p *Provider) endMade(ctx context.Context, made, client string) (ended bool, err error) {
+	var rec record
+	_, err = p.get(ctx, kindLogin, made, &rec)
+	if errors.Is(err, broker.ErrNotFound) || err == nil && (rec.Session == nil || !p.Now().Before(rec.Session.Expires)) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	return true, p.end(ctx, rec.Session.Session, made, client)
+}
+
+// revokeOwn ends a token of the client's own (client credentials).
+func (p *Provider) revokeOwn(ctx context.Context, c broker.Client, id, secret string) error {
+	var g clientGrant
+	if _, err := p.get(ctx, kindClient, id, &g); err != nil {
+		return err
+	}
+	if !secretIs(g.Secret, secret) || g.Client != c.ID {
+		return broker.ErrNotFound
+	}
+	e := p.event(audit.TokenRevoked, c.ID)
+	e.Reason = grantClient
+	if err := p.Records.Record(ctx, e); err != nil {
+		return err
+	}
+	_, err := p.Short.Take(ctx, kindClient, id)
+	return err
+}
