@@ -13,12 +13,12 @@
 package sending
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"time"
 
-	"sigill/broker/kit/outbox"
 	"sigill/broker/kit/sqldb"
 	"sigill/portal"
 	"sigill/portal/drafts"
@@ -26,8 +26,6 @@ import (
 	"sigill/portal/notices"
 	"sigill/portal/signclient"
 )
-
-var errNotBuilt = errors.New("sending: not built yet")
 
 // Signer is the signing API, as portal/signclient calls it, for a tenant.
 type Signer interface {
@@ -68,8 +66,24 @@ type Config struct {
 // Desk sends drafts and receives cases.
 type Desk struct{ Config }
 
-// New makes one.
-func New(c Config) (*Desk, error) { return nil, errNotBuilt }
+// New makes one. It starts nothing.
+func New(c Config) (*Desk, error) {
+	if c.DB == nil || c.Drafts == nil || c.Signer == nil || c.Editor == nil || c.Verifier == nil || c.Notices == nil ||
+		c.Service == nil || c.Tenant == nil || c.Facts == nil || c.Callback == nil {
+		return nil, errors.New("sending: incomplete configuration")
+	}
+	if c.Wake == nil {
+		c.Wake = func() {}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.Poll = cmp.Or(c.Poll, time.Minute)
+	return &Desk{c}, nil
+}
 
 // Errors that people can cause; each has a page of its own.
 var (
@@ -93,74 +107,9 @@ func (r *Refused) Error() string { return "sending: parties are wrong" }
 
 // Sent is what came of it.
 type Sent struct {
-	// SignURL is where the applicant signs; empty when nothing is signed.
+	// SignURL is where the applicant signs, or sees that it is done already; empty
+	// when nothing is signed.
 	SignURL string
 	// Case is the case, when it has arrived.
 	Case portal.CaseID
 }
-
-// Send locks a draft and has it signed, or, when the service asks for no
-// signature, makes it arrive at once. notice is the version of the notice on
-// personal data that was shown. Doing it again after a crash is harmless.
-// register.ErrProtected when somebody concerned is protected: nothing is sent.
-func (d *Desk) Send(ctx context.Context, v portal.Visitor, id portal.DraftID, revision int, notice string) (Sent, error) {
-	return Sent{}, errNotBuilt
-}
-
-// Standing is how a waiting draft stands: its parties, and the case when it has
-// meanwhile arrived. It asks the signing service when it can.
-type Standing struct {
-	Draft    portal.Draft
-	Parties  []portal.Party
-	Deadline time.Time
-	// Stale says that the signing service did not answer: this is what was known.
-	Stale bool
-	// Sealing says that everybody has signed, and the receipt is being made.
-	Sealing bool
-	Case    portal.CaseID // arrived
-}
-
-// Mine reports whether the applicant's own signature is the next thing.
-func (s Standing) Mine() bool {
-	for _, p := range s.Parties {
-		if p.Applicant {
-			return p.State != portal.PartySigned
-		}
-	}
-	return false
-}
-
-// Stand gives it to the owner, portal.ErrNotFound to others. Standing.Case is
-// set also when the draft is gone because it has arrived.
-func (d *Desk) Stand(ctx context.Context, v portal.Visitor, id portal.DraftID) (Standing, error) {
-	return Standing{}, errNotBuilt
-}
-
-// Withdraw cancels the order and opens the draft again: every signature is void.
-// ErrTooLate when it lost the race; it then arrives.
-func (d *Desk) Withdraw(ctx context.Context, v portal.Visitor, id portal.DraftID) error {
-	return errNotBuilt
-}
-
-// Remind asks again those who have not signed.
-func (d *Desk) Remind(ctx context.Context, v portal.Visitor, id portal.DraftID) error {
-	return errNotBuilt
-}
-
-// Correct mends how a party is reached; nobody has to sign again.
-func (d *Desk) Correct(ctx context.Context, v portal.Visitor, id portal.DraftID, n int, c form.Contact) ([]form.Fault, error) {
-	return nil, errNotBuilt
-}
-
-// News is called with each webhook, after its signature was checked: it looks at
-// the order, whatever the news says.
-func (d *Desk) News(ctx context.Context, t portal.TenantID, order string) error { return errNotBuilt }
-
-// Look asks the signing service about an order and does what follows.
-func (d *Desk) Look(ctx context.Context, t portal.TenantID, order string) error { return errNotBuilt }
-
-// Handlers are what the outbox does for it: the arrival receipt.
-func (d *Desk) Handlers() map[string]outbox.Handler { return nil }
-
-// Run looks at waiting orders and unfinished receipts until ctx ends.
-func (d *Desk) Run(ctx context.Context) error { <-ctx.Done(); return nil }
