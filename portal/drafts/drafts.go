@@ -11,10 +11,10 @@
 package drafts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
@@ -22,8 +22,6 @@ import (
 	"sigill/portal"
 	"sigill/portal/form"
 )
-
-var errNotBuilt = errors.New("drafts: not built yet")
 
 // Config is what Drafts needs.
 type Config struct {
@@ -49,8 +47,26 @@ type Config struct {
 // Drafts keeps them.
 type Drafts struct{ Config }
 
+const (
+	// maxBody is plenty for what people type.
+	maxBody = 1 << 20
+	// draftLife is how long a draft lives whose service does not say (P-54).
+	draftLife = 90 * 24 * time.Hour
+)
+
 // New makes one.
-func New(c Config) (*Drafts, error) { return nil, errNotBuilt }
+func New(c Config) (*Drafts, error) {
+	if c.DB == nil || c.Service == nil || c.Newest == nil || c.Tenants == nil || c.Facts == nil || c.Now == nil {
+		return nil, errors.New("drafts: something is missing in the configuration")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.MaxOpen = cmp.Or(c.MaxOpen, 50)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 25<<20)
+	c.AnonymousLife = cmp.Or(c.AnonymousLife, 24*time.Hour)
+	return &Drafts{c}, nil
+}
 
 // Errors that people can cause.
 var (
@@ -61,7 +77,8 @@ var (
 )
 
 // Conflict is the error of a save that came too late: another window saved the
-// draft since. What this one brought is kept aside, whole.
+// draft since. What this one brought is kept aside, but for files, which are
+// attached again.
 type Conflict struct {
 	Base, Now int // revisions
 }
@@ -89,63 +106,3 @@ const (
 	FileMany  FileFault = "file_many"
 	FileTotal FileFault = "file_total" // the draft's files together
 )
-
-// Begin makes a draft of the newest version, with what is known filled in.
-func (d *Drafts) Begin(ctx context.Context, v portal.Visitor, t portal.TenantID, s portal.ServiceID) (portal.DraftID, error) {
-	return "", errNotBuilt
-}
-
-// Open gives a draft to its owner; portal.ErrNotFound to everybody else.
-func (d *Drafts) Open(ctx context.Context, v portal.Visitor, id portal.DraftID) (portal.Draft, error) {
-	return portal.Draft{}, errNotBuilt
-}
-
-// List gives the heads of a person's drafts with all tenants of the group.
-func (d *Drafts) List(ctx context.Context, v portal.Visitor) ([]portal.DraftHead, error) {
-	return nil, errNotBuilt
-}
-
-// Save stores the answers of a step. revision is the one that the page showed:
-// when there is a newer one, the error is *Conflict, and what came is kept
-// aside. done marks the step as saved by the person's own button; saving by
-// itself does not. ErrLocked when it waits for signatures.
-func (d *Drafts) Save(ctx context.Context, v portal.Visitor, id portal.DraftID, revision int, step string, answers form.Answers, done bool) (portal.Draft, error) {
-	return portal.Draft{}, errNotBuilt
-}
-
-// Aside gives what came too late, with its answers; portal.ErrNotFound when
-// there is nothing.
-func (d *Drafts) Aside(ctx context.Context, v portal.Visitor, id portal.DraftID) (portal.Draft, error) {
-	return portal.Draft{}, errNotBuilt
-}
-
-// Settle ends a conflict: the draft becomes what was kept aside, or stays.
-func (d *Drafts) Settle(ctx context.Context, v portal.Visitor, id portal.DraftID, revision int, aside bool) (portal.Draft, error) {
-	return portal.Draft{}, errNotBuilt
-}
-
-// Attach adds a file to a field of type file. Its type is that of its content;
-// of pictures everything but the picture is taken away. The error is *BadFile,
-// *Conflict or ErrLocked.
-func (d *Drafts) Attach(ctx context.Context, v portal.Visitor, id portal.DraftID, revision int, field, name string, content io.Reader) (portal.Draft, error) {
-	return portal.Draft{}, errNotBuilt
-}
-
-// Detach removes one.
-func (d *Drafts) Detach(ctx context.Context, v portal.Visitor, id portal.DraftID, revision int, field string, file portal.FileID) (portal.Draft, error) {
-	return portal.Draft{}, errNotBuilt
-}
-
-// File gives a file's content.
-func (d *Drafts) File(ctx context.Context, v portal.Visitor, id portal.DraftID, file portal.FileID) (form.File, []byte, error) {
-	return form.File{}, nil, errNotBuilt
-}
-
-// Remove destroys a draft with its key and files, for good. ErrLocked while it
-// waits for signatures.
-func (d *Drafts) Remove(ctx context.Context, v portal.Visitor, id portal.DraftID) error {
-	return errNotBuilt
-}
-
-// Expire removes those whose time is over. It may be called at any time.
-func (d *Drafts) Expire(ctx context.Context) (int, error) { return 0, errNotBuilt }

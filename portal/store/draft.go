@@ -18,8 +18,13 @@ type Draft struct {
 	// Key is the draft's own, sealed by the tenant's box; everything sealed below
 	// is under it.
 	Key []byte
-	// Body is a sealed portal.Draft without its head.
-	Body []byte
+	// Body is a sealed portal.Draft without its head, and Written the revision that
+	// it was sealed with: a draft that came back has a newer one.
+	Body    []byte
+	Written int
+	// Notes are what became known of it since it was locked: sealed by the tenant's
+	// box, since whoever writes them cannot open the draft.
+	Notes []byte
 	// Outgoing is the sealed order as it was or will be handed to the signing
 	// service, with the locked revision; empty while the draft is open.
 	Outgoing []byte
@@ -31,20 +36,20 @@ type Draft struct {
 
 // What is read of drafts. Lists are without body and outgoing, which are large.
 const (
-	draftListed = `d.id, d.tenant, d.service, d.version, d.owner, d.anonymous, d.state, d.revision, d.order_id, d.attempt, d.returned,
-		d.created, d.changed, d.expires, NULLIF(d.looked, 0), d.sealkey`
+	draftListed = `d.id, d.tenant, d.service, d.version, d.owner, d.anonymous, d.state, d.revision, d.written, d.order_id, d.attempt, d.returned,
+		d.created, d.changed, d.expires, NULLIF(d.looked, 0), d.sealkey, d.notes`
 	draftQuery = `SELECT ` + draftListed + `, b.sealed, o.sealed FROM drafts d JOIN draft_bodies b ON b.draft = d.id
 		LEFT JOIN draft_outgoing o ON o.draft = d.id `
 	draftsOwnedQuery = `SELECT ` + draftListed + ` FROM drafts d WHERE d.owner IN %s AND d.tenant IN %s
 		ORDER BY d.changed DESC, d.id DESC LIMIT 100`
 	draftsWaitingQuery = `SELECT ` + draftListed + ` FROM drafts d WHERE d.state = 'waiting' AND d.looked < $1 ORDER BY d.looked, d.id LIMIT $2`
 	draftsSendingQuery = `SELECT ` + draftListed + ` FROM drafts d WHERE d.state = 'sending' AND d.looked < $1 ORDER BY d.looked, d.id LIMIT $2`
-	draftsExpiredQuery = `SELECT ` + draftListed + ` FROM drafts d WHERE d.state <> 'waiting' AND d.expires <= $1 ORDER BY d.expires, d.id LIMIT $2`
+	draftsExpiredQuery = `SELECT ` + draftListed + ` FROM drafts d WHERE d.state = 'open' AND d.expires <= $1 ORDER BY d.expires, d.id LIMIT $2`
 )
 
 func intoDraft(d *Draft) []any {
-	return []any{&d.ID, &d.Tenant, &d.Service, &d.Version, &d.Owner, &d.Anonymous, &d.State, &d.Revision, &d.Order, &d.Attempt, &d.Returned,
-		sqldb.IntoTime(&d.Created), sqldb.IntoTime(&d.Changed), sqldb.IntoTime(&d.Expires), sqldb.IntoTime(&d.Looked), &d.Key}
+	return []any{&d.ID, &d.Tenant, &d.Service, &d.Version, &d.Owner, &d.Anonymous, &d.State, &d.Revision, &d.Written, &d.Order, &d.Attempt, &d.Returned,
+		sqldb.IntoTime(&d.Created), sqldb.IntoTime(&d.Changed), sqldb.IntoTime(&d.Expires), sqldb.IntoTime(&d.Looked), &d.Key, &d.Notes}
 }
 
 // looked is how that time stands in its column, which is ordered.
@@ -61,11 +66,11 @@ func InsertDraft(tx *sqldb.Tx, d Draft) error {
 		return errors.New("insert draft: without id, tenant, owner, key or body")
 	}
 	if err := exec(tx, "insert draft", ErrTwice, `INSERT INTO drafts (id, tenant, service, version, owner, anonymous, state, revision,
-		order_id, attempt, returned, created, changed, expires, looked, sealkey)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING`,
+		written, order_id, attempt, returned, created, changed, expires, looked, sealkey, notes)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
 		string(d.ID), string(d.Tenant), string(d.Service), d.Version, d.Owner, d.Anonymous, string(d.State), d.Revision,
-		d.Order, d.Attempt, string(d.Returned), sqldb.Millis(d.Created), sqldb.Millis(d.Changed), sqldb.Millis(d.Expires),
-		looked(d.Looked), d.Key); err != nil {
+		d.Written, d.Order, d.Attempt, string(d.Returned), sqldb.Millis(d.Created), sqldb.Millis(d.Changed), sqldb.Millis(d.Expires),
+		looked(d.Looked), d.Key, d.Notes); err != nil {
 		return err
 	}
 	return writeDraft(tx, d)
@@ -127,15 +132,25 @@ func DraftsOf(r Reader, owners []string, tenants []portal.TenantID) ([]Draft, er
 	return list(r, "list drafts", intoDraft, query, with(with(nil, owners), tenants)...)
 }
 
+// CountDrafts counts them, however many there are.
+func CountDrafts(r Reader, owners []string, tenants []portal.TenantID) (n int, err error) {
+	if len(owners) == 0 || len(tenants) == 0 {
+		return 0, nil
+	}
+	err = one(r, "count drafts", `SELECT count(*) FROM drafts WHERE owner IN `+among(1, len(owners))+` AND tenant IN `+among(1+len(owners), len(tenants)),
+		with(with(nil, owners), tenants), &n)
+	return n, err
+}
+
 // UpdateDraft writes everything but id, tenant, service, version, owner, key and
 // created. The row must still have the revision and state that were; ErrStale.
 // A nil Body or Outgoing stays as it is, so that rows of lists can be written;
 // of an open draft Outgoing is removed.
 func UpdateDraft(tx *sqldb.Tx, d Draft, revision int, state portal.DraftState) error {
-	n, err := tx.Exec(`UPDATE drafts SET state = $1, revision = $2, order_id = $3, attempt = $4, returned = $5, changed = $6, expires = $7, looked = $8
-		WHERE id = $9 AND revision = $10 AND state = $11`,
+	n, err := tx.Exec(`UPDATE drafts SET state = $1, revision = $2, order_id = $3, attempt = $4, returned = $5, changed = $6, expires = $7, looked = $8,
+		written = $9, notes = $10 WHERE id = $11 AND revision = $12 AND state = $13`,
 		string(d.State), d.Revision, d.Order, d.Attempt, string(d.Returned), sqldb.Millis(d.Changed), sqldb.Millis(d.Expires), looked(d.Looked),
-		string(d.ID), revision, string(state))
+		d.Written, d.Notes, string(d.ID), revision, string(state))
 	if err != nil {
 		return fmt.Errorf("update draft: %w", err)
 	}
@@ -178,7 +193,8 @@ func DraftsSending(r Reader, before time.Time, limit int) ([]Draft, error) {
 	return list(r, "list drafts being sent", intoDraft, draftsSendingQuery, before.UnixMilli(), limit)
 }
 
-// DraftsExpired are those, not waiting, whose time is over, without bodies.
+// DraftsExpired are those whose time is over, without bodies. One that is locked
+// is not: what became of its order comes first.
 func DraftsExpired(r Reader, now time.Time, limit int) ([]Draft, error) {
 	return list(r, "list expired drafts", intoDraft, draftsExpiredQuery, now.UnixMilli(), limit)
 }
@@ -279,6 +295,11 @@ func InsertAsked(tx *sqldb.Tx, a Asked) error {
 // DeleteAsked removes all of a draft.
 func DeleteAsked(tx *sqldb.Tx, draft portal.DraftID) error {
 	return exec(tx, "delete asked", nil, `DELETE FROM draft_asked WHERE draft = $1`, string(draft))
+}
+
+// DeleteAskedPerson removes somebody who is not asked any more.
+func DeleteAskedPerson(tx *sqldb.Tx, draft portal.DraftID, person portal.PersonKey) error {
+	return exec(tx, "delete asked", nil, `DELETE FROM draft_asked WHERE draft = $1 AND person = $2`, string(draft), string(person))
 }
 
 // AskedOf are those of a person with tenants of a group, at most 100.

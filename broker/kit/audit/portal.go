@@ -31,11 +31,10 @@ const (
 // Drafts. Order names the draft. Of one that is open nothing is told: it is its
 // owner's alone, and what the owner does to it is nobody's business.
 const (
-	DraftRefused  Type = "draft.refused"  // somebody went for one that is there and not theirs; Reason is what they were about to do
-	DraftLocked   Type = "draft.locked"   // it goes out to be signed
-	DraftReturned Type = "draft.returned" // open again; Reason says why
-	DraftRemoved  Type = "draft.removed"  // by its owner
-	DraftExpired  Type = "draft.expired"  // its time was over
+	DraftRefused Type = "draft.refused" // somebody went for one that is there and not theirs; Reason is what they were about to do
+	DraftLocked  Type = "draft.locked"  // it goes out to be signed
+	DraftRemoved Type = "draft.removed" // by its owner
+	DraftExpired Type = "draft.expired" // its time was over
 )
 
 // Sending. Order names the draft, and the case that it becomes, Login the

@@ -9,6 +9,7 @@ CREATE TABLE drafts (
 	anonymous BOOLEAN NOT NULL,
 	state     TEXT NOT NULL,
 	revision  BIGINT NOT NULL,
+	written   BIGINT NOT NULL, -- the revision that its body was sealed with
 	order_id  TEXT NOT NULL, -- empty: none
 	attempt   TEXT NOT NULL,
 	returned  TEXT NOT NULL,
@@ -16,14 +17,15 @@ CREATE TABLE drafts (
 	changed   BIGINT NOT NULL,
 	expires   BIGINT NOT NULL,
 	looked    BIGINT NOT NULL, -- 0: never
-	sealkey   BLOB NOT NULL    -- the draft's own, sealed
+	sealkey   BLOB NOT NULL,   -- the draft's own, sealed
+	notes     BLOB             -- what became known of it since it was locked, sealed
 );
 CREATE INDEX drafts_owner ON drafts (owner, tenant, changed);
 CREATE UNIQUE INDEX drafts_order ON drafts (order_id) WHERE order_id <> '';
 CREATE UNIQUE INDEX drafts_attempt ON drafts (attempt) WHERE attempt <> '';
 CREATE INDEX drafts_waiting ON drafts (looked, id) WHERE state = 'waiting';
 CREATE INDEX drafts_sending ON drafts (looked, id) WHERE state = 'sending';
-CREATE INDEX drafts_expires ON drafts (expires, id) WHERE state <> 'waiting';
+CREATE INDEX drafts_expires ON drafts (expires, id) WHERE state = 'open';
 
 CREATE TABLE draft_bodies (
 	draft  TEXT PRIMARY KEY REFERENCES drafts (id) ON DELETE CASCADE,
