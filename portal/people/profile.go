@@ -82,8 +82,8 @@ func (p *People) SetProfile(ctx context.Context, v portal.Visitor, c form.Contac
 	if err != nil {
 		return nil, fmt.Errorf("people: profile: %w", err)
 	}
-	row := store.Profile{Group: v.Group, Person: v.Key, Body: box.Seal(plain, about(v.Group, v.Key))}
 	now := p.Now()
+	row := store.Profile{Group: v.Group, Person: v.Key, Body: box.Seal(plain, about(v.Group, v.Key)), Seen: now}
 	err = p.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		gone := v.Keys()
 		if c != (form.Contact{}) {
@@ -93,7 +93,7 @@ func (p *People) SetProfile(ctx context.Context, v portal.Visitor, c form.Contac
 			gone = gone[1:] // under the number that the person had before
 		}
 		for _, k := range gone {
-			if err := store.DeleteProfile(tx, v.Group, k); err != nil && !errors.Is(err, store.ErrNone) {
+			if err := store.DeleteProfile(tx, v.Group, k); err != nil {
 				return err
 			}
 		}
