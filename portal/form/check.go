@@ -205,7 +205,7 @@ func (c *checker) child(f *Field, snapshot Child) {
 		c.fault(f, "", FaultRegister)
 		return
 	}
-	i := slices.IndexFunc(c.facts.Children, func(now Child) bool { return now.Key == snapshot.Key })
+	i := slices.IndexFunc(c.facts.Children, func(now Child) bool { return now.Number == snapshot.Number })
 	if i < 0 || !c.facts.Children[i].same(snapshot) || !snapshot.of(c.facts.Applicant.Number) {
 		c.fault(f, "", FaultChild)
 		return
@@ -230,7 +230,7 @@ func (c *checker) child(f *Field, snapshot Child) {
 
 // same reports whether the register says the same of two, in whatever order.
 func (c Child) same(d Child) bool {
-	if c.Key != d.Key || c.Number != d.Number || c.Name != d.Name || len(c.Guardians) != len(d.Guardians) {
+	if c.Number != d.Number || c.Name != d.Name || len(c.Guardians) != len(d.Guardians) {
 		return false
 	}
 	for _, g := range c.Guardians {

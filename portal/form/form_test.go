@@ -24,3 +24,24 @@ func TestReadme(t *testing.T) {
 		t.Error(line)
 	}
 }
+
+// everything is a service with every type of field.
+func everything(t testing.TB) *Service {
+	t.Helper()
+	b, err := os.ReadFile("testdata/allt.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Parse("testdata/allt.yaml", b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestOwnTests(t *testing.T) {
+	s := everything(t)
+	for _, line := range s.Test() {
+		t.Error(line)
+	}
+}
