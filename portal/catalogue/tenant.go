@@ -186,11 +186,9 @@ func readTenant(id, dir string, root strict.Value, c Config) portal.Tenant {
 // readBase reads the address of a portal: a host, or a path of one.
 func readBase(v strict.Value) string {
 	s := v.Text()
-	if s == "" {
-		return ""
-	}
 	u, err := url.Parse(strings.TrimSuffix(s, "/"))
 	switch {
+	case !v.Present():
 	case err != nil, u.Host == "", u.Hostname() == "", u.Scheme != "https" && u.Scheme != "http":
 		v.Fault("must be an address such as https://etjanster.example.se or https://example.se/etjanster")
 	case u.User != nil || strings.ContainsAny(s, "?#"):
@@ -324,7 +322,7 @@ func checkName(e strict.Entry) {
 
 func readID(v strict.Value) string {
 	s := v.Text()
-	if s != "" && !isID(s) {
+	if v.Present() && !isID(s) {
 		v.Fault("must be of a-z, 0-9 and -")
 		return ""
 	}
@@ -372,10 +370,7 @@ func readLangs(v strict.Value, one func(strict.Value) string) form.Text {
 	}
 	t := form.Text{}
 	for _, lang := range []string{"sv", "en"} {
-		at := m.Get(lang).Required()
-		if t[lang] = one(at); at.Present() && t[lang] == "" {
-			at.Fault("is empty")
-		}
+		t[lang] = one(m.Get(lang).Required())
 	}
 	return t
 }
@@ -391,6 +386,9 @@ func readLine(v strict.Value) string {
 
 func readLines(v strict.Value, most int) string {
 	s := strings.TrimSpace(v.Text())
+	if v.Present() && s == "" {
+		v.Fault("is empty")
+	}
 	if utf8.RuneCountInString(s) > most {
 		v.Fault("is longer than %d characters", most)
 		return ""
