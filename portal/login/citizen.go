@@ -164,7 +164,9 @@ func (l *Logins) Finish(w http.ResponseWriter, r *http.Request, t portal.Tenant)
 		if err != nil {
 			return Outcome{}, fmt.Errorf("login: admission: %w", err)
 		}
-		out.Refused = string(admission)
+		if admission != "" {
+			out.Refused = string(admission)
+		}
 		return out, l.refuse(ctx, t, out.Refused, person)
 	}
 	if out.Visitor, err = l.visitor(t, who); err != nil {
