@@ -268,6 +268,16 @@ welcome: {sv: Hej., en: Hello.}
 	if b, err := io.ReadAll(logo); err != nil || string(b) != "<svg/>" {
 		t.Errorf("logo: %q, %v", b, err)
 	}
+	// A link that came later leads nowhere outside.
+	secret := filepath.Join(t.TempDir(), "secret")
+	p.write(filepath.Dir(secret), "secret", "x")
+	path := filepath.Join(p.tenants, "annan/vapen.svg")
+	if err := errors.Join(os.Remove(path), os.Symlink(secret, path)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Logo("annan"); err == nil {
+		t.Error("a link out of the tenant's folder was followed")
+	}
 	for _, id := range []portal.TenantID{"testkoping", "ingen"} {
 		if _, err := c.Logo(id); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("logo of %s: %v", id, err)
@@ -779,6 +789,9 @@ func TestFind(t *testing.T) {
 		{"sv", "%_*", ""},
 		{"sv", strings.Repeat("å", 1000), ""},
 		{"sv", strings.Repeat("cafe ", 1000), "Café, Ängelholm"},
+		{"sv", strings.Repeat("cafe ", 12) + "nej", "Café, Ängelholm"},       // no more words
+		{"sv", "cafe" + strings.Repeat(" ", 200) + "nej", "Café, Ängelholm"}, // no more bytes
+		{"sv", "cafe" + strings.Repeat(" ", 195) + "å", "Café, Ängelholm"},   // nor half a letter
 		{"sv", "\xff\xfe", ""},
 	} {
 		if got := titles(c.Find("testkoping", q.lang, q.words)); got != q.want {

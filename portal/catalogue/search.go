@@ -42,7 +42,7 @@ func (c *Catalogue) Find(t portal.TenantID, lang, query string) []*form.Service 
 	if lang != "en" {
 		lang = "sv"
 	}
-	sought := words(strings.ToValidUTF8(query[:min(len(query), maxQuery)], ""))
+	sought := words(query[:min(len(query), maxQuery)])
 	sought = sought[:min(len(sought), maxWords)]
 	if len(sought) == 0 {
 		if strings.TrimSpace(query) != "" {

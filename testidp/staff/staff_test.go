@@ -281,7 +281,7 @@ func TestTokenRefuses(t *testing.T) {
 		"in order":           {func(v url.Values) {}, DefaultSecret, "", ""},
 		"another secret":     {func(v url.Values) {}, "x", "", "invalid_client"},
 		"no secret":          {func(v url.Values) {}, "", "", "invalid_client"},
-		"both ways":          {func(v url.Values) { v.Set("client_secret", DefaultSecret) }, DefaultSecret, "", "invalid_client"},
+		"both ways":          {func(v url.Values) { v.Set("client_id", ClientID); v.Set("client_secret", DefaultSecret) }, DefaultSecret, "", "invalid_client"},
 		"in the address":     {func(v url.Values) {}, DefaultSecret, "?x=1", "invalid_request"},
 		"twice":              {func(v url.Values) { v.Add("code", "x") }, DefaultSecret, "", "invalid_request"},
 		"another grant":      {func(v url.Values) { v.Set("grant_type", "password") }, DefaultSecret, "", "unsupported_grant_type"},
