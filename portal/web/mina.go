@@ -131,12 +131,12 @@ func (w *Web) draftRow(ctx context.Context, v visit, h portal.DraftHead) draftRo
 		row.Ends, row.Go = w.text(v, "mina.ends.waiting"), at+"/vantar"
 		key := waitingFor(d.Parties)
 		row.State, row.GoWords = w.text(v, key.state), w.text(v, key.words)
-		row.Text, row.Mark = w.text(v, key.text), "wait"
+		row.Text, row.Mark = w.text(v, key.text), "pending"
 		row.Parties = w.partyMarks(v, d.Parties)
 	case h.State == portal.Sending:
 		row.State, row.Text, row.Go = w.text(v, "mina.state.sending"), w.text(v, "mina.state.sending.text"), at+"/vantar"
 	case h.Returned != "":
-		row.State, row.Mark = w.text(v, "mina.state.returned"), "warn"
+		row.State, row.Mark = w.text(v, "mina.state.returned"), "pending"
 		row.Text, row.Reason = w.returned(v, d.RefusedBy, h.Returned), d.Reason
 		row.Remove = at + "/ta-bort"
 	default:

@@ -1,11 +1,15 @@
 package web
 
 import (
+	"cmp"
+	"errors"
 	"net/http"
+	"path"
 	"strings"
 
 	"sigill/broker/kit/page"
 	"sigill/portal"
+	"sigill/portal/login"
 )
 
 // officer says which officer came. Whoever is none is shown the officers' login,
@@ -15,6 +19,7 @@ func (w *Web) officer(rw http.ResponseWriter, r *http.Request, v visit) (o porta
 		return o, false, notFound()
 	}
 	if o, ok, err = w.Staff.Officer(rw, r, v.tenant); err != nil || ok {
+		o.Name = cmp.Or(o.Name, w.text(v, "officer.nameless"))
 		return o, ok && err == nil, err
 	}
 	till := "/handlaggare"
@@ -49,11 +54,11 @@ func (w *Web) serveOfficerLoginBegin(rw http.ResponseWriter, r *http.Request, v 
 	if err != nil {
 		return err
 	}
-	till := f["till"]
-	if till != "/handlaggare" && !strings.HasPrefix(till, "/handlaggare/") || strings.ContainsAny(till, "\\?#") || strings.Contains(till, "..") {
-		till = "/handlaggare"
+	err = w.Staff.StartStaff(rw, r, v.tenant, officerPath(f["till"]))
+	if errors.Is(err, login.ErrUnavailable) {
+		return w.officerUnavailable(rw, r, v, err)
 	}
-	return w.Staff.StartStaff(rw, r, v.tenant, till)
+	return err
 }
 
 // serveOfficerLoggedIn takes the browser back.
@@ -63,19 +68,40 @@ func (w *Web) serveOfficerLoggedIn(rw http.ResponseWriter, r *http.Request, v vi
 	}
 	till, refused, err := w.Staff.FinishStaff(rw, r, v.tenant)
 	switch {
+	case errors.Is(err, login.ErrUnavailable):
+		return w.officerUnavailable(rw, r, v, err)
 	case err != nil:
 		return err
 	case refused == "":
-		return v.to(rw, till)
+		return v.to(rw, officerPath(till))
 	}
 	n := notice{
 		Heading: w.text(v, "officer.failed"), Texts: []string{w.text(v, "officer.failed.text")}, Sign: "warn", Icon: "alert",
 		Acts: []act{{Label: w.text(v, "officer.again"), URL: v.path("/handlaggare/logga-in"), Main: true}},
 	}
-	if refused != "cancelled" && refused != "failed" {
+	if refused == login.RefusedNotOfficer {
 		n.Heading, n.Texts = w.text(v, "officer.refused"), []string{w.text(v, "officer.refused.text")}
 	}
 	return w.tell(rw, r, v, http.StatusForbidden, n)
+}
+
+// officerUnavailable says that the municipality's own login does not answer.
+func (w *Web) officerUnavailable(rw http.ResponseWriter, r *http.Request, v visit, err error) error {
+	w.Log.ErrorContext(r.Context(), "the officers' login does not answer", "error", err, "reference", page.RequestID(r.Context()))
+	return w.tell(rw, r, v, http.StatusServiceUnavailable, notice{
+		Heading: w.text(v, "officer.failed"), Texts: []string{w.text(v, "officer.unavailable")}, Sign: "warn", Icon: "alert", Reference: page.RequestID(r.Context()),
+		Acts: []act{{Label: w.text(v, "officer.again"), URL: v.path("/handlaggare/logga-in"), Main: true}},
+	})
+}
+
+// officerPath is a page of the officers', below the tenant's address; of anything
+// else their list.
+func officerPath(s string) string {
+	const list = "/handlaggare"
+	if len(s) > 200 || !strings.HasPrefix(s, list+"/") || strings.ContainsAny(s, "\\?#%") || path.Clean(s) != s {
+		return list
+	}
+	return s
 }
 
 // serveOfficerLogout ends the officer's session, here and where it was begun.

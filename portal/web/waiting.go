@@ -176,7 +176,9 @@ func (w *Web) partyShown(v visit, p portal.Party, first bool) partyShown {
 		add("waiting.party.expired")
 	case portal.PartyFailed:
 		s.Icon, s.Mark = "alert", "no"
-		add("waiting.party.failed")
+		if len(s.Steps) == 0 { // else they say it
+			add("waiting.party.failed")
+		}
 	case portal.PartyOpened:
 		if !p.Applicant {
 			add("waiting.party.opened")
