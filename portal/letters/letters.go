@@ -24,7 +24,7 @@ const (
 	Arrived  Kind = "arrived"  // to applicant and co-owners: it has arrived
 	Waiting  Kind = "waiting"  // to the applicant, who signed: it has not arrived, others are asked
 	Returned Kind = "returned" // to the applicant: it came back, nothing has arrived
-	Message  Kind = "message"  // a case officer has written
+	Message  Kind = "message"  // somebody else has written: an officer, or another person of the case
 	Status   Kind = "status"   // the case has a new status
 )
 

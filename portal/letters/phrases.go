@@ -93,8 +93,8 @@ func swedish() phrases {
 			},
 			"message": {
 				"Nytt meddelande i ditt ärende {number}",
-				[]string{"Hej!", "{tenant} har skrivit ett meddelande till dig i ärende {number}: {title}.", "Av säkerhetsskäl står det inte här. Du läser det och svarar på Mina sidor."},
-				"{tenant} har skrivit ett meddelande till dig i ett ärende. Läs det på Mina sidor:",
+				[]string{"Hej!", "Det finns ett nytt meddelande i ärende {number} hos {tenant}: {title}.", "Av säkerhetsskäl står det inte här. Du läser det och svarar på Mina sidor."},
+				"{tenant}: Det finns ett nytt meddelande i ett ärende som du har hos oss. Läs det på Mina sidor:",
 			},
 			"status": {
 				"Ny status i ditt ärende {number}",
@@ -187,8 +187,8 @@ func english() phrases {
 			},
 			"message": {
 				"New message in your case {number}",
-				[]string{"Hello,", "{tenant} has written a message to you in case {number}: {title}.", "For your security it does not stand here. You read it and answer it on My pages."},
-				"{tenant} has written a message to you in a case. Read it on My pages:",
+				[]string{"Hello,", "There is a new message in case {number} at {tenant}: {title}.", "For your security it does not stand here. You read it and answer it on My pages."},
+				"{tenant}: There is a new message in a case that you have with us. Read it on My pages:",
 			},
 			"status": {
 				"New status in your case {number}",
