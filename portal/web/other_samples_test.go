@@ -15,12 +15,12 @@ import (
 // The samples of these tests: what a person has with two tenants of a group.
 
 const (
-	caseOne    portal.CaseID = "caseOne000000000000000"
-	caseClosed portal.CaseID = "caseClosed000000000000"
-	caseNobody portal.CaseID = "caseNobody000000000000" // sent without login
-	fileSigned               = "fileSigned000000000000"
-	fileProof                = "fileProof0000000000000"
-	fileTaken                = "fileTaken0000000000000"
+	caseOne    portal.CaseID = "caseOne00000000000000A"
+	caseClosed portal.CaseID = "caseClosed00000000000A"
+	caseNobody portal.CaseID = "caseNobody00000000000A" // sent without login
+	fileSigned               = "fileSigned00000000000A"
+	fileProof                = "fileProof000000000000A"
+	fileTaken                = "fileTaken000000000000A"
 )
 
 // lived is a house in which things have happened.
@@ -96,7 +96,7 @@ func lived(t testing.TB) *house {
 		MoreSent: &store.Page{Before: head.Changed, ID: head.ID},
 	}
 	h.desks.heads = []portal.CaseHead{head, {
-		ID: "caseTwo000000000000000", Number: "EXB-2026-000016", Tenant: "exempelbo", Service: portal.ServiceID(school.ID), Version: school.Hash,
+		ID: "caseTwo00000000000000A", Number: "EXB-2026-000016", Tenant: "exempelbo", Service: portal.ServiceID(school.ID), Version: school.Hash,
 		Group: "forskoleplacering", State: portal.Arrived, Arrived: arrived.Add(-time.Hour), Changed: arrived.Add(-time.Hour),
 	}, anonymous}
 	h.desks.more = &store.Page{Before: arrived, ID: caseOne}

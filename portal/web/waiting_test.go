@@ -1,0 +1,162 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"sigill/portal"
+	"sigill/portal/form"
+	"sigill/portal/sending"
+)
+
+// TestWaiting: what is waited for, that nothing has been sent, and how far each
+// has come (P-75 to P-77).
+func TestWaiting(t *testing.T) {
+	h, all := otherSamples(t)
+	pages := map[string]string{}
+	for _, s := range all {
+		pages[s.name] = s.path
+	}
+	root := seenBy(t, h.get("one", pages["waiting"]))
+	want(t, root, "h1", "Väntar på flerpartssignering")
+	want(t, root, ".lead", "Det är inte inskickat. En underskrift saknas.")
+	want(t, root, ".timeline li", "Testperson Ett (du)Skrev under", "Testperson TvåE-post skickad 28 februari 2026 kl. 08.30SMS skickat")
+	want(t, root, "main .btn.main")
+	want(t, root, "details[open]")
+	want(t, root, "input[name=email]", "")
+	if text := strings.Join(find(t, root, "main"), ""); strings.Contains(text, "är nu inskickat") || strings.Contains(text, "har skickats in") {
+		t.Error("something is said to be sent")
+	}
+
+	root = seenBy(t, h.get("one", pages["waiting-failed"]))
+	want(t, root, "[role=status]", "Kontaktuppgifterna är ändrade")
+	want(t, root, ".lead", "2 underskrifter saknas")
+	want(t, root, "details[open]", "E-post")
+	want(t, root, ".timeline .no", "E-post kom inte fram. Stämmer adressen?SMS kom inte fram. Stämmer numret?")
+	want(t, root, "form.field", "Spara och skicka en ny förfrågan") // not for who has opened it or signed
+
+	root = seenBy(t, h.get("one", pages["waiting-own"]))
+	want(t, root, "h1", "Väntar på din underskrift")
+	if got := attribute(t, root, "a.btn.main", "href"); len(got) != 1 || !strings.HasPrefix(got[0], "https://login.example.se/signing/") {
+		t.Errorf("to sign: %q", got)
+	}
+	want(t, root, "input[value=remind]") // nobody to remind
+
+	w := h.get("two", pages["waiting-sealing"])
+	root = seenBy(t, w)
+	want(t, root, "[role=status]", "Det tas emot nu")
+	if w.Header().Get("Refresh") != "2" {
+		t.Error("does not reload")
+	}
+	want(t, root, "form", "Logga ut", "Stanna kvar") // nothing to do any more
+	want(t, seenBy(t, h.get("two", pages["waiting-sending"])), "a.btn.main", "Granska och skicka igen")
+}
+
+// TestWaitingGoesOn: a draft that waits no more leads on, from the signing room
+// too.
+func TestWaitingGoesOn(t *testing.T) {
+	h := lived(t)
+	id, at := h.waits("one", party(1, "Testperson Ett", portal.PartySigned), party(2, "Testperson Två", portal.PartyInvited))
+	draft := base + "/utkast/" + string(id)
+	if w := h.get("one", draft+"/signerat"); w.Header().Get("Location") != at {
+		t.Errorf("others are to sign: %d %s", w.Code, w.Header().Get("Location"))
+	}
+	s := h.desk.standing[id]
+	s.Draft.State = portal.Open
+	h.stands(id, s)
+	for _, p := range []string{at, draft + "/signerat"} {
+		if w := h.get("one", p); w.Code != http.StatusSeeOther || w.Header().Get("Location") != draft {
+			t.Errorf("open again: %s: %d %s", p, w.Code, w.Header().Get("Location"))
+		}
+	}
+	s.Case = caseOne
+	h.stands(id, s)
+	for p, want := range map[string]string{at: "", draft + "/signerat": "", at + "?besked=for-sent": "?besked=for-sent"} {
+		if w := h.get("one", p); w.Code != http.StatusSeeOther || w.Header().Get("Location") != base+"/arende/"+string(caseOne)+"/inskickat"+want {
+			t.Errorf("arrived: %s: %d %s", p, w.Code, w.Header().Get("Location"))
+		}
+	}
+	want(t, seenBy(t, h.get("one", base+"/arende/"+string(caseOne)+"/inskickat?besked=for-sent")), "[role=status]", "för sent att ändra")
+}
+
+// TestWaitingActs: reminding, mending how somebody is reached, and taking it back,
+// which asks first and says what becomes void.
+func TestWaitingActs(t *testing.T) {
+	h := lived(t)
+	id, at := h.waits("one", party(1, "Testperson Ett", portal.PartySigned), party(2, "Testperson Två", portal.PartyFailed, told(h.now, "failed")))
+	post := func(form url.Values) (int, string) {
+		w := h.post("one", at, form)
+		return w.Code, strings.TrimPrefix(w.Header().Get("Location"), base+"/utkast/"+string(id))
+	}
+	for _, c := range []struct {
+		form   url.Values
+		status int
+		to     string
+		done   string
+	}{
+		{url.Values{"do": {"remind"}}, 303, "/vantar?besked=pamind", "remind"},
+		{url.Values{"do": {"correct"}, "n": {"2"}, "email": {"ny@example.se"}, "phone": {""}}, 303, "/vantar?besked=andrat", "correct 2 ny@example.se "},
+		{url.Values{"do": {"withdraw"}}, 303, "", "withdraw"},
+		{url.Values{"do": {"nothing"}}, 400, "", ""},
+		{url.Values{"do": {"correct"}, "n": {"x"}}, 400, "", ""},
+		{url.Values{"do": {"remind"}, "more": {"x"}}, 400, "", ""},
+		{url.Values{}, 400, "", ""},
+	} {
+		h.desk.done = nil
+		status, to := post(c.form)
+		if status != c.status || to != c.to || strings.Join(h.desk.done, ",") != c.done {
+			t.Errorf("%v: %d %q, did %q", c.form, status, to, h.desk.done)
+		}
+	}
+	for err, to := range map[error]string{sending.ErrTooLate: "/vantar?besked=for-sent", sending.ErrUnsure: "/vantar?besked=gick-inte"} {
+		h.desk.doErr = err
+		for _, do := range []string{"remind", "withdraw"} {
+			if status, got := post(url.Values{"do": {do}}); status != 303 || got != to {
+				t.Errorf("%s, %v: %d %q", do, err, status, got)
+			}
+		}
+	}
+	h.desk.doErr = nil
+	want(t, seenBy(t, h.get("one", at+"?besked=gick-inte")), "[role=status]", "Ingenting har ändrats")
+	want(t, seenBy(t, h.get("one", at+"?besked=pamind")), "[role=status]", "påminnelse är på väg")
+
+	// A GET asks, and does nothing.
+	h.desk.done = nil
+	root := seenBy(t, h.get("one", at+"?do=withdraw"))
+	want(t, root, "h1", "Vill du ta tillbaka det")
+	want(t, root, ".lead", "Alla underskrifter blir ogiltiga, även den som redan finns.")
+	want(t, root, "button.danger", "gör underskrifterna ogiltiga")
+	if len(h.desk.done) > 0 {
+		t.Error("a GET withdrew it")
+	}
+
+	// What is wrong with a contact is said, linked, and what was typed is kept.
+	h.desk.faults = []form.Fault{{Part: "email", Code: form.FaultEmail}, {Part: "phone", Code: form.FaultPhone}}
+	w := h.post("one", at, url.Values{"do": {"correct"}, "n": {"2"}, "email": {"ny@"}, "phone": {"07"}})
+	root = seenBy(t, w)
+	if w.Code != http.StatusUnprocessableEntity {
+		t.Errorf("faults: %d", w.Code)
+	}
+	want(t, root, "[role=alert] a[href='#email-2']", "Skriv en e-postadress")
+	want(t, root, "[role=alert] a[href='#phone-2']", "Skriv ett mobilnummer")
+	if got := attribute(t, root, "#email-2[aria-invalid=true]", "value"); len(got) != 1 || got[0] != "ny@" {
+		t.Errorf("what was typed: %q", got)
+	}
+	want(t, root, "title", "Fel – Väntar på flerpartssignering")
+}
+
+// TestWaitingStale: when the signing service does not answer, what was known is
+// shown as such.
+func TestWaitingStale(t *testing.T) {
+	h := lived(t)
+	id, at := h.waits("one", party(1, "Testperson Ett", portal.PartySigned), party(2, "Testperson Två", portal.PartyExpired), party(3, "Testperson Tre", portal.PartyRefused))
+	s := h.desk.standing[id]
+	s.Stale, s.Deadline = true, time.Time{}
+	h.stands(id, s)
+	root := seenBy(t, h.get("one", at))
+	want(t, root, "[role=status]", "vad vi visste senast")
+	want(t, root, ".timeline li", "Har skrivit under", "Skrev inte under i tid", "Har tackat nej")
+}
