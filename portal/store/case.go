@@ -20,7 +20,11 @@ type Case struct {
 	Body []byte
 }
 
-const caseListed = `c.id, c.number, c.tenant, c.service, c.version, c.officers, c.state, c.arrived, c.changed, c.closed, c.erase, c.order_id, c.anonymous`
+const (
+	caseListed  = `c.id, c.number, c.tenant, c.service, c.version, c.officers, c.state, c.arrived, c.changed, c.closed, c.erase, c.order_id, c.anonymous`
+	caseQuery   = `SELECT ` + caseListed + `, b.sealed FROM cases c JOIN case_bodies b ON b.case_id = c.id `
+	caseByOrder = `WHERE c.order_id = $1 AND c.order_id <> ''`
+)
 
 func intoCase(c *Case) []any {
 	return []any{&c.ID, &c.Number, &c.Tenant, &c.Service, &c.Version, &c.Group, &c.State, sqldb.IntoTime(&c.Arrived), sqldb.IntoTime(&c.Changed),
@@ -69,17 +73,18 @@ func InsertCase(tx *sqldb.Tx, c Case) error {
 }
 
 // CaseOf reads one.
-func CaseOf(r Reader, id portal.CaseID) (Case, error) { return caseWhere(r, `c.id = $1`, string(id)) }
+func CaseOf(r Reader, id portal.CaseID) (Case, error) {
+	return caseWhere(r, `WHERE c.id = $1`, string(id))
+}
 
 // CaseByOrder reads the one that an order became.
 func CaseByOrder(r Reader, order string) (Case, error) {
-	return caseWhere(r, `c.order_id = $1 AND c.order_id <> ''`, order)
+	return caseWhere(r, caseByOrder, order)
 }
 
 func caseWhere(r Reader, where, key string) (Case, error) {
 	var c Case
-	if err := one(r, "read case", `SELECT `+caseListed+`, b.sealed FROM cases c JOIN case_bodies b ON b.case_id = c.id WHERE `+where,
-		[]any{key}, append(intoCase(&c), &c.Body)...); err != nil {
+	if err := one(r, "read case", caseQuery+where, []any{key}, append(intoCase(&c), &c.Body)...); err != nil {
 		return Case{}, err
 	}
 	return c, nil

@@ -40,6 +40,8 @@ const (
 		d.created, d.changed, d.expires, NULLIF(d.looked, 0), d.sealkey, d.notes`
 	draftQuery = `SELECT ` + draftListed + `, b.sealed, o.sealed FROM drafts d JOIN draft_bodies b ON b.draft = d.id
 		LEFT JOIN draft_outgoing o ON o.draft = d.id `
+	draftByOrder     = `WHERE d.order_id = $1 AND d.order_id <> ''`
+	draftByAttempt   = `WHERE d.attempt = $1 AND d.attempt <> ''`
 	draftsOwnedQuery = `SELECT ` + draftListed + ` FROM drafts d WHERE d.owner IN %s AND d.tenant IN %s
 		ORDER BY d.changed DESC, d.id DESC LIMIT 100`
 	draftsWaitingQuery = `SELECT ` + draftListed + ` FROM drafts d WHERE d.state = 'waiting' AND d.looked < $1 ORDER BY d.looked, d.id LIMIT $2`
@@ -106,12 +108,12 @@ func DraftOf(r Reader, id portal.DraftID) (Draft, error) {
 
 // DraftByOrder reads the one that waits for an order.
 func DraftByOrder(r Reader, order string) (Draft, error) {
-	return draft(r, `WHERE d.order_id = $1 AND d.order_id <> ''`, order)
+	return draft(r, draftByOrder, order)
 }
 
 // DraftByAttempt reads the one that was sent with a key.
 func DraftByAttempt(r Reader, attempt string) (Draft, error) {
-	return draft(r, `WHERE d.attempt = $1 AND d.attempt <> ''`, attempt)
+	return draft(r, draftByAttempt, attempt)
 }
 
 func draft(r Reader, where, key string) (Draft, error) {
@@ -307,8 +309,11 @@ func AskedOf(r Reader, persons []portal.PersonKey, tenants []portal.TenantID) ([
 	if len(persons) == 0 || len(tenants) == 0 {
 		return nil, nil
 	}
-	query := `SELECT draft, order_id, person, tenant, sealed FROM draft_asked
-		WHERE person IN ` + among(1, len(persons)) + ` AND tenant IN ` + among(1+len(persons), len(tenants)) + ` ORDER BY draft, person LIMIT 100`
 	return list(r, "list asked", func(a *Asked) []any { return []any{&a.Draft, &a.Order, &a.Person, &a.Tenant, &a.Sealed} },
-		query, with(with(nil, persons), tenants)...)
+		askedQuery(persons, tenants), with(with(nil, persons), tenants)...)
+}
+
+func askedQuery(persons []portal.PersonKey, tenants []portal.TenantID) string {
+	return `SELECT draft, order_id, person, tenant, sealed FROM draft_asked
+		WHERE person IN ` + among(1, len(persons)) + ` AND tenant IN ` + among(1+len(persons), len(tenants)) + ` ORDER BY draft, person LIMIT 100`
 }

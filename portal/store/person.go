@@ -50,12 +50,14 @@ func DeleteProfile(tx *sqldb.Tx, group portal.GroupID, person portal.PersonKey) 
 	return exec(tx, "delete profile", nil, `DELETE FROM profiles WHERE grp = $1 AND person = $2`, string(group), string(person))
 }
 
+const forgetQuery = `DELETE FROM profiles WHERE (grp, person) IN (SELECT p.grp, p.person FROM profiles p WHERE p.seen < $1
+	AND NOT EXISTS (SELECT 1 FROM drafts d WHERE d.owner = p.person)
+	AND NOT EXISTS (SELECT 1 FROM case_people c WHERE c.person = p.person) LIMIT 500)`
+
 // ForgetPersons removes the profiles of persons who have no draft and no case
 // left and have not logged in since: at most 500 at a time, and tells how many.
 func ForgetPersons(tx *sqldb.Tx, before time.Time) (int64, error) {
-	n, err := tx.Exec(`DELETE FROM profiles WHERE (grp, person) IN (SELECT p.grp, p.person FROM profiles p WHERE p.seen < $1
-		AND NOT EXISTS (SELECT 1 FROM drafts d WHERE d.owner = p.person)
-		AND NOT EXISTS (SELECT 1 FROM case_people c WHERE c.person = p.person) LIMIT 500)`, before.UnixMilli())
+	n, err := tx.Exec(forgetQuery, before.UnixMilli())
 	if err != nil {
 		return 0, fmt.Errorf("forget persons: %w", err)
 	}

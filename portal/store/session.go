@@ -20,7 +20,10 @@ type Session struct {
 	Expires time.Time // at the latest
 }
 
-const sessionListed = `SELECT id, kind, tenant, grp, body, created, seen, expires FROM sessions `
+const (
+	sessionListed      = `SELECT id, kind, tenant, grp, body, created, seen, expires FROM sessions `
+	sessionsEndedQuery = sessionListed + `WHERE seen <= $1 OR expires <= $2 LIMIT $3`
+)
 
 func intoSession(s *Session) []any {
 	return []any{&s.ID, &s.Kind, &s.Tenant, &s.Group, &s.Body, sqldb.IntoTime(&s.Created), sqldb.IntoTime(&s.Seen), sqldb.IntoTime(&s.Expires)}
@@ -59,8 +62,7 @@ func DeleteSession(tx *sqldb.Tx, id string) error {
 
 // SessionsEnded are those that did nothing since, or whose time is over.
 func SessionsEnded(r Reader, idleSince, now time.Time, limit int) ([]Session, error) {
-	return list(r, "list ended sessions", intoSession, sessionListed+`WHERE seen <= $1 OR expires <= $2 LIMIT $3`,
-		idleSince.UnixMilli(), now.UnixMilli(), limit)
+	return list(r, "list ended sessions", intoSession, sessionsEndedQuery, idleSince.UnixMilli(), now.UnixMilli(), limit)
 }
 
 // Held is something short-lived that one browser may take back once: a login
