@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,6 +10,7 @@ import (
 
 	"sigill/broker"
 	"sigill/broker/flow"
+	"sigill/broker/kit/outbox"
 	"sigill/signing"
 )
 
@@ -84,15 +86,16 @@ func (m *metrics) answered(endpoint, outcome string) {
 // nothing before it is sealed.
 type roomMetrics struct {
 	room                              *room
+	also                              map[string]*outbox.Queue // the portal's
 	orders, pending, oldest, daysLeft *prometheus.Desc
 }
 
-func newRoomMetrics(r *room) *roomMetrics {
+func newRoomMetrics(r *room, also map[string]*outbox.Queue) *roomMetrics {
 	return &roomMetrics{
-		room: r,
+		room: r, also: also,
 		orders: prometheus.NewDesc("sigill_signing_orders", "Orders for signatures that are not over, by state; those in sealing wait for their receipt.",
 			[]string{"state"}, nil),
-		pending: prometheus.NewDesc("sigill_outbox_pending", "What is due in the outbox and not done, by queue: seal, messages, webhooks.",
+		pending: prometheus.NewDesc("sigill_outbox_pending", "What is due in the outbox and not done, by queue: seal, messages, webhooks; the portal's notices, receipts.",
 			[]string{"queue"}, nil),
 		oldest: prometheus.NewDesc("sigill_outbox_oldest_seconds", "How long the oldest of it has been due; 0 when nothing is.",
 			[]string{"queue"}, nil),
@@ -123,7 +126,9 @@ func (m *roomMetrics) Collect(to chan<- prometheus.Metric) {
 			gauge(m.orders, float64(open[state]), string(state))
 		}
 	}
-	for name, q := range m.room.queues.all() {
+	queues := m.room.queues.all()
+	maps.Copy(queues, m.also)
+	for name, q := range queues {
 		count, oldest, err := q.Pending(ctx)
 		if err != nil {
 			m.room.log.WarnContext(ctx, "outbox not counted", "error", err)

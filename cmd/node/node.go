@@ -147,7 +147,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	owners := map[string]flow.Owner{}
 	homes := map[string]func(broker.Order) string{}
 	if n.room != nil {
-		if err := c.Registry.Register(newRoomMetrics(n.room)); err != nil {
+		if err := c.Registry.Register(newRoomMetrics(n.room, n.townhall.queues())); err != nil {
 			return err
 		}
 		owners[orders.Owner] = n.room.service

@@ -329,6 +329,14 @@ func (t *townhall) deliver(ctx context.Context, c broker.Client, h orders.Hook) 
 	return nil
 }
 
+// queues are those of the outbox, by the name that metrics give them.
+func (t *townhall) queues() map[string]*outbox.Queue {
+	if t == nil {
+		return nil
+	}
+	return map[string]*outbox.Queue{"notices": t.messages, "receipts": t.receipts}
+}
+
 // works are what ends before the hall's own duties: their last acts are audited.
 func (t *townhall) works() []func(context.Context) error {
 	return []func(context.Context) error{t.catalogue.Run, t.desk.Run, t.logins.Run, t.messages.Run, t.receipts.Run, t.clean}

@@ -143,13 +143,18 @@ func (v *Vault) check(ctx context.Context) error {
 	return nil
 }
 
-// Outbox is what is to be done for signing orders, to look at and to try again;
-// nil: there is no signing room.
-func (v *Vault) Outbox() (*outbox.Queue, error) {
-	if v.archive == nil {
-		return nil, nil
+// Outboxes are what is to be done for signing orders, and for drafts and cases,
+// to look at and to try again; none: there is no such room.
+func (v *Vault) Outboxes() ([]*outbox.Queue, error) {
+	var all []*outbox.Queue
+	for _, c := range v.chains()[1:] { // the broker has none
+		q, err := outbox.New(outbox.Config{DB: c.db, Now: v.now})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, q)
 	}
-	return outbox.New(outbox.Config{DB: v.archive.db, Now: v.now})
+	return all, nil
 }
 
 // Settle gives the acts of a command their place in the audit's chains and signs
