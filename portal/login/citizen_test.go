@@ -490,7 +490,8 @@ func TestBoundedAnswers(t *testing.T) {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		w.Write([]byte(`{"issuer":"` + strings.Repeat("a", 2*maxAnswer) + `"}`))
+		w.Write([]byte(`{"issuer":"https://x.example.se/huge","authorization_endpoint":"https://x.example.se/a","token_endpoint":"https://x.example.se/t","jwks_uri":"https://x.example.se/k","x":"` +
+			strings.Repeat("a", 2*maxAnswer) + `"}`))
 	})
 	for _, name := range []string{"/huge", "/moved"} {
 		i := newIssuer("https://x.example.se"+name, &http.Client{Transport: transport{huge}})

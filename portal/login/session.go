@@ -65,7 +65,7 @@ func (l *Logins) find(ctx context.Context, kind, secret string) (session, error)
 		return session{}, errNoSession
 	}
 	row, err := store.SessionOf(store.Last(ctx, l.DB), nameOf(kind, secret))
-	if errors.Is(err, store.ErrNone) || err == nil && row.Kind != kind {
+	if errors.Is(err, store.ErrNone) {
 		return session{}, errNoSession
 	} else if err != nil {
 		return session{}, fmt.Errorf("login: %w", err)
@@ -113,7 +113,7 @@ func idle(t portal.Tenant) time.Duration {
 	return usualIdle
 }
 
-// put seals a session and gives its row, with its life beginning now.
+// seal gives a session as its row.
 func (l *Logins) seal(s session) (store.Session, error) {
 	box, err := l.Vault.Sessions()
 	if err != nil {
@@ -138,7 +138,7 @@ func (l *Logins) prolong(ctx context.Context, s session, idle time.Duration) (se
 	s.Seen, s.Expires = now, earlier(now.Add(idle), time.Unix(s.Until, 0))
 	err := l.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		row, err := store.SessionOf(tx, s.ID)
-		if errors.Is(err, store.ErrNone) || err == nil && !now.Before(row.Expires) {
+		if errors.Is(err, store.ErrNone) {
 			return errNoSession
 		} else if err != nil {
 			return err

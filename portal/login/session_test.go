@@ -117,7 +117,8 @@ func TestGroups(t *testing.T) {
 	moved := b.tenants["a"]
 	moved.Group = "c"
 	b.tenants["a"] = moved
-	if a.visitor("b", true).LoggedIn() || a.visitor("a", true).LoggedIn() {
+	a.cookies["__Host-sigill_portal_c"] = a.cookies["__Host-sigill_portal_g"]
+	if a.visitor("b", true).LoggedIn() || a.visitor("a", true).LoggedIn() || a.visitor("c", true).LoggedIn() {
 		t.Error("logged in by a tenant of another group")
 	}
 	delete(b.tenants, "a")
@@ -341,6 +342,20 @@ func TestRaceEnd(t *testing.T) {
 		if b.count("sessions") != 0 || a.visitor("a", true).LoggedIn() || b.acts(audit.PortalLoggedOut, "*") != round+1 {
 			t.Fatalf("%d sessions, %d acts", b.count("sessions"), b.acts(audit.PortalLoggedOut, "*"))
 		}
+	}
+}
+
+// What was ended between reading and writing stays ended.
+func TestProlongBringsNothingBack(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	a.login("a", ett)
+	b.pass(2 * time.Minute)
+	s, err := b.find(t.Context(), sessionCitizen, a.cookies["__Host-sigill_portal_g"])
+	b.ok(err)
+	a.end("a")
+	if _, err := b.prolong(t.Context(), s, time.Hour); !errors.Is(err, errNoSession) || b.count("sessions") != 0 {
+		t.Errorf("%v, %d sessions", err, b.count("sessions"))
 	}
 }
 

@@ -2,6 +2,7 @@ package login
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -13,6 +14,8 @@ import (
 
 	"sigill/broker/kit/audit"
 	"sigill/portal"
+	"sigill/testidp/control"
+	"sigill/testidp/staff"
 )
 
 func (a *agent) startStaff(t portal.TenantID, path string) string {
@@ -64,6 +67,9 @@ func TestOfficer(t *testing.T) {
 	if _, is := a.officer("b"); is {
 		t.Error("an officer of another tenant of the group")
 	}
+	also := b.tenants["b"]
+	also.Groups = b.tenants["a"].Groups
+	b.tenants["b"] = also
 	a.cookies["__Host-sigill_staff_b"] = a.cookies["__Host-sigill_staff_a"]
 	if _, is := a.officer("b"); is {
 		t.Error("an officer of another tenant, by the same cookie")
@@ -233,6 +239,49 @@ func TestOfficerSession(t *testing.T) {
 	}
 	if _, is := copied.officer("a"); is || b.acts(audit.OfficerLoggedOut, "person") != 1 || a.cookies["__Host-sigill_staff_a"] != "" {
 		t.Error("still an officer")
+	}
+}
+
+// The directory of the demo, which was written from the specifications alone.
+func TestSimulatedDirectory(t *testing.T) {
+	const at = "http://localhost:8082"
+	faults := &control.Faults{}
+	b := newBench(t)
+	d, err := staff.New(staff.Config{BaseURL: at, Redirects: []string{base}, Faults: faults, Now: b.now})
+	b.ok(err)
+	l, err := New(func() Config {
+		c := b.Config
+		c.Staff = Staff{Issuer: d.Issuer(), ClientID: staff.ClientID, Secret: []byte(staff.DefaultSecret), HTTP: &http.Client{Transport: transport{d.Handler()}}}
+		return c
+	}())
+	b.ok(err)
+	b.Logins = l
+	tenant := b.tenants["a"]
+	tenant.Groups = map[string][]string{"forskola": {"exempelby-forskola"}}
+	b.tenants["a"] = tenant
+	for name, row := range map[string]struct{ officer, fault, refused string }{
+		"one": {officer: "ett"}, "of two groups": {officer: "fyra"}, "of another": {officer: "tva", refused: RefusedNotOfficer},
+		"of none": {officer: "fem", refused: RefusedNotOfficer}, "no groups told": {"ett", "noGroups", RefusedNotOfficer},
+		"bad signature": {"ett", "badSignature", RefusedFailed}, "wrong nonce": {"ett", "wrongNonce", RefusedFailed},
+		"wrong audience": {"ett", "wrongAudience", RefusedFailed}, "wrong issuer": {"ett", "wrongIssuer", RefusedFailed},
+		"expired": {"ett", "expired", RefusedFailed}, "garbage": {"ett", "garbage", RefusedFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.ok(d.Obey(row.officer))
+			a := b.agent()
+			to := a.startStaff("a", "/handlaggare/")
+			if row.fault != "" {
+				faults.Set(control.Fault{Provider: staff.Name, Fault: row.fault, Rate: 1})
+				defer faults.Clear()
+			}
+			w := httptest.NewRecorder()
+			d.Handler().ServeHTTP(w, httptest.NewRequest("GET", to, nil))
+			_, refused, err := a.finishStaff("a", w.Header().Get("Location"))
+			o, is := a.officer("a")
+			if err != nil || refused != row.refused || is != (refused == "") || is && (!slices.Equal(o.Groups, []string{"forskola"}) || o.Name == "") {
+				t.Errorf("%q %v %t", refused, err, is)
+			}
+		})
 	}
 }
 
