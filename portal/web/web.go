@@ -17,6 +17,7 @@
 //	GET  {t}/utkast/{draft}                to the first step that is not done
 //	GET, POST {t}/utkast/{draft}/s/{step}  a step; the post says what with "go":
 //	                                       next, save, back, attach:{field}, detach:{field}:{file}, auto
+//	GET  {t}/utkast/{draft}/sparat         it is saved, and has not been sent
 //	GET  {t}/utkast/{draft}/granska        review; POST …/skicka sends it (revision, notice)
 //	GET  {t}/utkast/{draft}/fil/{file}     a file of it
 //	GET, POST {t}/utkast/{draft}/krock     two windows saved it: which one holds
@@ -260,6 +261,7 @@ func (w *Web) routes() {
 		service:                          {"GET": w.open(w.serveService)},
 		service + "/starta":              {"POST": w.open(w.serveBegin)},
 		draft:                            {"GET": w.open(w.serveDraft)},
+		draft + "/sparat":                {"GET": w.open(w.serveSaved)},
 		draft + "/granska":               {"GET": w.open(w.serveReview)},
 		draft + "/skicka":                {"POST": w.open(w.serveSend)},
 		draft + "/fil/{file}":            {"GET": w.open(w.serveDraftFile)},
