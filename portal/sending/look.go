@@ -120,6 +120,9 @@ func (d *Desk) listen(ctx context.Context, row store.Draft, o signclient.Order) 
 		}
 		return store.LookedAt(tx, row.ID, now)
 	})
+	if errors.Is(err, store.ErrNone) {
+		return nil // it has arrived meanwhile
+	}
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
 	}
