@@ -24,9 +24,10 @@ type room struct {
 
 	mu       sync.Mutex
 	orders   map[string]*placed
-	attempts map[string]string // to the order
-	bodies   map[string]string // by attempt
-	rejects  bool              // every new order is refused
+	attempts map[string]string   // to the order
+	bodies   map[string]string   // by attempt
+	rejects  bool                // every new order is refused
+	busy     *signclient.Problem // the answer to every call
 	down     bool
 	slow     bool // seals stay unfinished until finish
 	forge    func(*portal.Report)
@@ -76,6 +77,9 @@ func (r *room) enter(ctx context.Context, call string) error {
 	r.calls = append(r.calls, call)
 	if r.down {
 		return errDown
+	}
+	if r.busy != nil {
+		return r.busy
 	}
 	return nil
 }

@@ -298,11 +298,22 @@ func TestRefusedBySigningService(t *testing.T) {
 	}
 }
 
-// A refusal that says nothing of an earlier try gives nothing back.
+// A refusal that says nothing of an earlier try gives nothing back: that one may
+// have been granted, and somebody may sign it.
 func TestUnsureRefusals(t *testing.T) {
 	for _, status := range []int{401, 403, 404, 409, 429, 500, 503} {
-		if judged(status) {
-			t.Errorf("%d opens a draft whose order may be there", status)
+		w := newWorld(t)
+		id, rev := w.fill(nil)
+		for n := 1; len(w.room.orders) == 0; n++ {
+			_, _ = w.Send(newFuse(n), w.me, id, rev, "")
+		}
+		w.room.busy = &signclient.Problem{Status: status, Code: "busy"}
+		if _, err := w.Send(ctx, w.me, id, rev, ""); !errors.Is(err, ErrUnsure) || w.state(id) != portal.Sending {
+			t.Fatalf("%d: %v, the draft is %s", status, err, w.state(id))
+		}
+		w.room.busy = nil
+		if _, err := w.Send(ctx, w.me, id, rev, ""); err != nil || len(w.room.orders) != 1 || w.state(id) != portal.Waiting {
+			t.Errorf("%d: %v, %d orders", status, err, len(w.room.orders))
 		}
 	}
 }
