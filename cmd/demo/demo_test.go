@@ -400,13 +400,27 @@ func TestInstallation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"master.key", "seal/" + sealChain, "seal/" + sealKey, trustFile, "sms.password", signerHook} {
+	for _, name := range []string{"master.key", "seal/" + sealChain, "seal/" + sealKey, trustFile, "sms.password", signerHook, registerToken, staffSecret} {
 		if err := replaceFile(filepath.Join(dir, name), []byte("whsec_"+strings.Repeat("eHh4", 8))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	at := addresses{Issuer: "http://localhost:8080", App: "http://localhost:8084", listenBroker: "localhost:8080", listenAdmin: "localhost:8083"}
-	text, err := installation(at, testidp.Material{BankIDURL: "https://localhost:8443/rp/v6.0/", AppURL: "http://localhost:8082/app"}, "127.0.0.1:8025", "http://localhost:8082/sms/46elks/a1/sms", sweden, sweden)
+	at := addresses{
+		Issuer: "http://localhost:8080", App: "http://localhost:8084", Portal: "http://localhost:8081", phone: "http://localhost:8082",
+		listenBroker: "localhost:8080", listenAdmin: "localhost:8083", listenPortal: "localhost:8081",
+	}
+	tenants, err := makePortal(Config{Data: dir}, &at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range tenants {
+		for _, name := range []string{testidp.RPCertificateFile, testidp.RPKeyFile} {
+			if err := replaceFile(filepath.Join(dir, "bankid", id, name), []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	text, err := installation(at, testidp.Material{BankIDURL: "https://localhost:8443/rp/v6.0/", AppURL: "http://localhost:8082/app"}, "127.0.0.1:8025", "http://localhost:8082/sms/46elks/a1/sms", tenants, sweden, sweden)
 	if err != nil {
 		t.Fatal(err)
 	}
