@@ -13,12 +13,13 @@ import (
 
 // Numbers of the published test series.
 const (
-	numberOne   = "198509129881"
-	numberTwo   = "198410039278"
-	numberThree = "198806192392"
-	numberChild = "202306032398" // two years old on the day of the tests
-	numberOlder = "201409032388" // eleven
-	numberThird = "201412032391"
+	numberOne    = "198509129881"
+	numberTwo    = "198410039278"
+	numberThree  = "198806192392"
+	numberChild  = "202306032398" // two years old on the day of the tests
+	numberOlder  = "201409032388" // eleven
+	numberThird  = "201412032391"
+	numberFourth = "201902022399"
 )
 
 // world is what is known in these tests.
@@ -37,7 +38,7 @@ func world(t testing.TB) Facts {
 			{"alone", numberChild, "Testbarn Ett", []Guardian{ett}},
 			{"shared", numberOlder, "Testbarn Två", []Guardian{ett, tva}},
 			{"three", numberThird, "Testbarn Tre", []Guardian{ett, tva, tre}},
-			{"foreign", numberChild, "Testbarn Fyra", []Guardian{tva, tre}},
+			{"foreign", numberFourth, "Testbarn Fyra", []Guardian{tva, tre}},
 		},
 		Profile: Contact{Email: "ett@example.se", Phone: "070-1740605", Notify: "email"},
 		Lists: map[string][]Option{"platser": {

@@ -167,6 +167,15 @@ func TestParties(t *testing.T) {
 	if parties[0].Email != "ett@example.se" {
 		t.Error("the applicant's own contact is not known")
 	}
+	no := "c" // val is something else
+	s.Signing.Parties[1].When = &Condition{Field: "val", Is: &no}
+	shared := Answers{"barn": child(t, f, "shared"), "vh2_kontakt": {Parts: map[string]string{"email": "tva@example.se"}}}
+	if parties, _ := s.Parties(shared, f); len(parties) != 1 {
+		t.Error("a party signs although its condition does not hold")
+	}
+	if parties, _ := s.Parties(shared.but("val", Value{Text: "c"}), f); len(parties) != 2 {
+		t.Error("a party does not sign although its condition holds")
+	}
 	f.Applicant = Applicant{}
 	if _, faults := s.Parties(nil, f); names(faults) != "login required" {
 		t.Errorf("nobody signs as the applicant: %s", names(faults))
