@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -502,6 +503,31 @@ func TestBoundedAnswers(t *testing.T) {
 	if served != 2 {
 		t.Errorf("%d requests", served)
 	}
+}
+
+// An issuer that hangs holds nobody for long, however many wait for it.
+func TestHangingIssuer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIssuer(brokerName, &http.Client{Transport: hanging{}})
+		begun := time.Now()
+		race(func(int) bool {
+			if _, err := i.discover(t.Context()); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("%v", err)
+			}
+			return true
+		})
+		if took := time.Since(begun); took > 2*patience {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// hanging answers when nobody waits any more.
+type hanging struct{}
+
+func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
 }
 
 type transport struct{ http.Handler }

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -30,8 +30,8 @@ type issuer struct {
 	name   string
 	client *http.Client
 
-	mu    sync.Mutex
-	known *endpoints
+	known atomic.Pointer[endpoints]
+	busy  chan struct{} // has room for one, who asks
 }
 
 // endpoints is what discovery tells.
@@ -58,7 +58,7 @@ func newIssuer(name string, client *http.Client) *issuer {
 	own.Transport = bounded{own.Transport}
 	// Proofs, codes and tokens go where discovery says, and nowhere else.
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &issuer{name: name, client: &own}
+	return &issuer{name: name, client: &own, busy: make(chan struct{}, 1)}
 }
 
 // bounded reads no more of an answer than an honest one has.
@@ -77,13 +77,24 @@ func (i *issuer) context(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, i.client)
 }
 
-// discover reads the issuer's metadata once. Whoever waits for it waits at most
-// as long as a request may take.
+// discover reads the issuer's metadata once: one asks, and the others wait, but
+// not in a queue behind each other when it does not answer.
 func (i *issuer) discover(ctx context.Context) (*endpoints, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.known != nil {
-		return i.known, nil
+	if e := i.known.Load(); e != nil {
+		return e, nil
+	}
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	select {
+	case i.busy <- struct{}{}:
+		defer func() { <-i.busy }()
+	case <-wait.C:
+		return nil, fmt.Errorf("%w: discovery: no answer in time", ErrUnavailable)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if e := i.known.Load(); e != nil {
+		return e, nil
 	}
 	// The provider keeps the context, to fetch keys with later.
 	p, err := oidc.NewProvider(i.context(context.WithoutCancel(ctx)), i.name)
@@ -104,7 +115,7 @@ func (i *issuer) discover(ctx context.Context) (*endpoints, error) {
 			return nil, fmt.Errorf("%w: discovery: an endpoint is missing", ErrUnavailable)
 		}
 	}
-	i.known = e
+	i.known.Store(e)
 	return e, nil
 }
 
