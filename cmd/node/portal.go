@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"sigill/broker"
@@ -183,12 +184,11 @@ func (t *townhall) compose(ctx context.Context, c Config, id string, calls *http
 	t.site = handler
 	guarded := limit(newLimiter(s.LoginsBy, t.now), page.Addresses{Trusted: s.TrustedProxies}, refusePlainly, handler)
 	t.handler = page.WithRequestID(accessLog(t.log, page.Headers(s.Secure(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.Method {
-		case http.MethodGet, http.MethodHead:
+		if r.Method == http.MethodGet && !strings.Contains(r.URL.Path, "/logga-in") && !strings.HasSuffix(r.URL.Path, "/inloggad") || r.Method == http.MethodHead {
 			handler.ServeHTTP(w, r)
-		default:
-			guarded.ServeHTTP(w, r)
+			return
 		}
+		guarded.ServeHTTP(w, r) // a stranger makes us write something
 	}))))
 	return nil
 }
