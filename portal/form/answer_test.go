@@ -399,20 +399,3 @@ func TestSilentRegister(t *testing.T) {
 		t.Error("without a child one can go on")
 	}
 }
-
-func TestContactFaults(t *testing.T) {
-	for _, c := range []struct {
-		p    Contact
-		want string
-	}{
-		{Contact{}, ""},
-		{Contact{Email: "ett@example.se", Phone: "070-1740605", Notify: "both"}, ""},
-		{Contact{Email: "ett", Phone: "0", Notify: "email"}, ".email email, .phone phone"},
-		{Contact{Notify: "sms"}, ".notify notify"},
-		{Contact{Email: "ett@example.se", Notify: "x"}, ".notify option"},
-	} {
-		if got := names(ContactFaults(c.p)); got != c.want {
-			t.Errorf("%v: %q, not %q", c.p, got, c.want)
-		}
-	}
-}

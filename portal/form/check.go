@@ -294,13 +294,3 @@ func (c *checker) notify(f *Field, v Value) {
 		c.fault(f, partNotify, FaultOption)
 	}
 }
-
-// ContactFaults says what is wrong in how a person wants to be told; nothing at
-// all is allowed. Field is empty in each.
-func ContactFaults(p Contact) []Fault {
-	f := &Field{Type: TypeContact, Need: Optional, Channels: []string{channelEmail, channelPhone}, OneOf: true}
-	c := checker{}
-	v := Value{Parts: map[string]string{channelEmail: p.Email, channelPhone: p.Phone, partNotify: p.Notify}}
-	c.reach(f, v)
-	return c.faults
-}

@@ -100,5 +100,6 @@ func (j Journey) First() string {
 func (j Journey) Complete() bool { return len(j.Steps) > 0 && j.First() == "" }
 
 // Prune removes every answer that is not shown (P-39): what was answered before
-// another answer hid it does not exist.
-func (s *Service) Prune(a Answers, f Facts) Answers { return s.look(a).answers }
+// another answer hid it does not exist. What the person cannot change is as it is
+// known now: it is what pages show, whatever was known when a step was saved.
+func (s *Service) Prune(a Answers, f Facts) Answers { return s.look(s.lock(a, f)).answers }

@@ -65,8 +65,17 @@ func TestPrune(t *testing.T) {
 		"val": {Text: "c"}, "flera": {Chosen: []string{"x"}}, "fil": {Files: []File{{ID: "1"}}}, "med": {Text: "no"},
 		"med_namn": {Text: "x"}, "okänd": {Text: "x"}, "om": {Text: "x"}, "vh2_kontakt": {Parts: map[string]string{"email": "x"}},
 	}
+	a["namn"] = Value{Text: "Testperson Förr", Origin: FromRegister}
 	got := s.Prune(a, f)
-	if len(got) != 2 || got["val"].Text != "c" || got["med"].Text != "no" {
+	if got["namn"].Text != "Testperson Ett" || got["adress"].Origin != FromRegister {
+		t.Error("what cannot be changed here is not as it is known now")
+	}
+	if a["namn"].Text != "Testperson Förr" {
+		t.Error("what was given was changed")
+	}
+	f.Applicant = Applicant{}
+	delete(a, "namn")
+	if got = s.Prune(a, f); len(got) != 2 || got["val"].Text != "c" || got["med"].Text != "no" {
 		t.Errorf("left: %d answers", len(got))
 	}
 	if len(a) != 8 {

@@ -60,14 +60,27 @@ func (s *Service) Read(step *Step, in Input, before Answers, f Facts) Answers {
 // Prefill fills in what is known and was not yet answered. What cannot be
 // changed here becomes what is known now, each time.
 func (s *Service) Prefill(a Answers, f Facts) Answers {
+	out := s.lock(a, f)
+	for _, step := range s.Steps {
+		for _, field := range step.Fields {
+			v, _ := field.Known(f)
+			if _, answered := out[field.ID]; !answered && !v.Empty() {
+				out[field.ID] = v
+			}
+		}
+	}
+	return out
+}
+
+// lock gives answers in which what cannot be changed here is as it is known now.
+func (s *Service) lock(a Answers, f Facts) Answers {
 	out := maps.Clone(a)
 	if out == nil {
 		out = Answers{}
 	}
 	for _, step := range s.Steps {
 		for _, field := range step.Fields {
-			v, locked := field.Known(f)
-			if _, answered := out[field.ID]; locked || !answered && !v.Empty() {
+			if v, locked := field.Known(f); locked {
 				out[field.ID] = v
 			}
 		}
