@@ -69,6 +69,9 @@ func (w *Web) serveCase(rw http.ResponseWriter, r *http.Request, v visit) error 
 // which is kept.
 func (w *Web) showCase(rw http.ResponseWriter, r *http.Request, v visit, status int, problem, typed string) error {
 	c, err := w.Cases.Open(r.Context(), v.who, portal.CaseID(r.PathValue("case")))
+	if err == nil && c.Tenant != v.tenant.ID {
+		err = portal.ErrNotFound // its own tenant shows it
+	}
 	if err != nil {
 		return seen(err)
 	}

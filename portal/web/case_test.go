@@ -136,7 +136,7 @@ func TestMessage(t *testing.T) {
 // TestNoMessages: no form where the service has no dialogue, none in a closed case.
 func TestNoMessages(t *testing.T) {
 	h := lived(t)
-	root := seenBy(t, h.get("one", base+"/arende/"+string(caseClosed)))
+	root := seenBy(t, h.get("one", "/annanstad/arende/"+string(caseClosed)))
 	want(t, root, "form textarea")
 	want(t, root, ".talk li", "Behöver ni")
 	if !strings.Contains(strings.Join(find(t, root, "main"), ""), "Ärendet är avslutat. Det går inte att skriva") {

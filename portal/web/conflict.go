@@ -133,7 +133,7 @@ func (w *Web) serveRemoved(rw http.ResponseWriter, r *http.Request, v visit) err
 	}
 	k, err := w.enter(r, v)
 	if errors.Is(err, portal.ErrNotFound) && v.who.LoggedIn() {
-		return v.to(rw, "/mina-sidor") // pressed twice
+		return v.to(rw, "/mina-sidor?besked=borttaget") // pressed twice
 	} else if err != nil {
 		return w.barred(rw, r, v, err, &p)
 	}
@@ -141,7 +141,7 @@ func (w *Web) serveRemoved(rw http.ResponseWriter, r *http.Request, v visit) err
 		return w.barred(rw, r, v, err, nil)
 	}
 	if v.who.LoggedIn() {
-		return v.to(rw, "/mina-sidor")
+		return v.to(rw, "/mina-sidor?besked=borttaget")
 	}
 	return v.to(rw, "/")
 }

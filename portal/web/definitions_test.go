@@ -12,18 +12,22 @@ import (
 func preschool(t testing.TB) *form.Service { return definition(t, "forskoleplats") }
 func fault(t testing.TB) *form.Service     { return definition(t, "felanmalan") }
 
+// everything has a question of each kind.
+func everything(t testing.TB) *form.Service { return parsed(t, "testdata/alla-slag.yaml") }
+
 func definition(t testing.TB, id string) *form.Service {
+	return parsed(t, "../../cmd/demo/services/"+id+"/service.yaml")
+}
+
+func parsed(t testing.TB, path string) *form.Service {
 	t.Helper()
-	b, err := os.ReadFile("../../cmd/demo/services/" + id + "/service.yaml")
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := form.Parse(id+".yaml", b)
+	s, err := form.Parse(path, b)
 	if err != nil {
-		// Until the format can be read.
-		return &form.Service{ID: id, Hash: "hash-" + id, Title: text("E-tjänsten "+id, "The e-service "+id), Authority: "barn-och-utbildningsnamnden",
-			Handlers: form.Handlers{Group: "forskoleplacering", Messages: true}, Login: form.Login{Required: id == "forskoleplats", Drafts: true},
-			Receipt: text("Vi hör av oss.", "We will be in touch.")}
+		t.Fatal(err)
 	}
 	return s
 }

@@ -87,6 +87,7 @@ type fakeDrafts struct {
 	house  *house
 	drafts map[portal.DraftID]*portal.Draft
 	owner  map[portal.DraftID]string
+	order  []portal.DraftID
 	asides map[portal.DraftID]portal.Draft
 	files  map[portal.FileID][]byte
 	begin  error
@@ -138,7 +139,7 @@ func (f *fakeDrafts) Begin(_ context.Context, v portal.Visitor, t portal.TenantI
 		ID: id, Tenant: t, Service: s, Version: def.Hash, State: portal.Open, Revision: 1, Anonymous: !v.LoggedIn(),
 		Created: f.house.now, Changed: f.house.now, Expires: f.house.now.Add(90 * 24 * time.Hour),
 	}, Lang: v.Lang, Answers: def.Prefill(form.Answers{}, f.house.people.facts)}
-	f.owner[id] = ownerName(v)
+	f.owner[id], f.order = ownerName(v), append(f.order, id)
 	return id, nil
 }
 
@@ -163,7 +164,7 @@ func (f *fakeDrafts) List(_ context.Context, v portal.Visitor) ([]portal.DraftHe
 			out = append(out, d.DraftHead)
 		}
 	}
-	slices.SortFunc(out, func(a, b portal.DraftHead) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b portal.DraftHead) int { return slices.Index(f.order, a.ID) - slices.Index(f.order, b.ID) })
 	return out, nil
 }
 
@@ -635,7 +636,7 @@ func newHouse(t testing.TB) *house {
 	h.catalogue = &fakeCatalogue{tenants: []portal.Tenant{
 		tenant("exempelbo", "Exempelbo kommun", "Exempelbo municipality", "http://localhost:8081/exempelbo"), themed,
 		tenant("egen", "Egen stad", "The City of Egen", "https://egen.example.se"),
-	}, services: []*form.Service{preschool(t), fault(t)}}
+	}, services: []*form.Service{preschool(t), fault(t), everything(t)}}
 	h.drafts = &fakeDrafts{house: h, drafts: map[portal.DraftID]*portal.Draft{}, owner: map[portal.DraftID]string{},
 		asides: map[portal.DraftID]portal.Draft{}, files: map[portal.FileID][]byte{}}
 	h.desk = &fakeDesk{standing: map[portal.DraftID]sending.Standing{}, owner: map[portal.DraftID]portal.PersonKey{}}
@@ -652,23 +653,38 @@ func newHouse(t testing.TB) *house {
 		Lists:   h.catalogue.tenants[0].Lists,
 	}}
 	h.logins = &fakeLogins{house: h, held: map[string][]byte{}}
-	assets, err := design.New(nil)
+	room, err := drawnRoom()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.web, err = New(Config{
-		Catalogue: h.catalogue, Drafts: h.drafts, Files: h.drafts, Desk: h.desk, Waiting: h.desk, Cases: h.cases, Officers: h.desks,
-		People: h.people, Logins: h.logins, Holds: h.logins, Staff: h.logins, News: h.desk.News,
-		Secret: func(portal.TenantID) ([]byte, error) { return []byte("0123456789abcdef0123456789abcdef"), nil },
-		Issuer: "https://login.example.se", StaffIssuer: "https://staff.example.se", Assets: assets, Cookies: page.Cookies{},
-		Now: func() time.Time { return h.now }, Log: slog.New(page.LogHandler(slog.NewTextHandler(h.log, nil))),
-	})
+	h.web, err = inRoom(h.config(), room)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.handler = h.web.Handler()
 	return h
 }
+
+// config is the pages' own.
+func (h *house) config() Config {
+	return Config{
+		Catalogue: h.catalogue, Drafts: h.drafts, Files: h.drafts, Desk: h.desk, Waiting: h.desk, Cases: h.cases, Officers: h.desks,
+		People: h.people, Logins: h.logins, Holds: h.logins, Staff: h.logins, News: h.desk.News,
+		Secret: func(portal.TenantID) ([]byte, error) { return []byte("0123456789abcdef0123456789abcdef"), nil },
+		Issuer: "https://login.example.se", StaffIssuer: "https://staff.example.se", Cookies: page.Cookies{},
+		Now: func() time.Time { return h.now }, Log: slog.New(page.LogHandler(slog.NewTextHandler(h.log, nil))),
+	}
+}
+
+// drawnRoom reads templates and texts once for all houses: that is most of the
+// work of making one.
+var drawnRoom = sync.OnceValues(func() (*page.Room, error) {
+	assets, err := design.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	return newRoom(Config{Issuer: "https://login.example.se", Assets: assets, Log: slog.New(slog.DiscardHandler)})
+})
 
 // base is where the first tenant lies.
 const base = "/exempelbo"

@@ -178,7 +178,7 @@ func otherSamples(t testing.TB) (*house, []sample) {
 		{"mina-removed", "two", base + "/mina-sidor?besked=borttaget"},
 		{"case", "one", base + "/arende/" + c},
 		{"case-written", "one", base + "/arende/" + c + "?besked=skickat"},
-		{"case-closed", "one", base + "/arende/" + string(caseClosed)},
+		{"case-closed", "one", "/annanstad/arende/" + string(caseClosed)},
 		{"sent", "one", base + "/arende/" + c + "/inskickat"},
 		{"sent-late", "one", base + "/arende/" + c + "/inskickat?besked=for-sent"},
 		{"sent-anonymous", "browser", base + "/arende/" + string(caseNobody) + "/inskickat"},

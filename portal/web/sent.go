@@ -20,12 +20,15 @@ type sentPage struct {
 
 // receiptSoon is how long the confirmation reloads itself while the receipt is
 // being made; after that there is a button.
-const receiptSoon = 3 * time.Minute
+const receiptSoon = time.Minute
 
 // serveSent confirms that a case has arrived. It is shown when that is so and at
 // no other time (P-78): there is no case before.
 func (w *Web) serveSent(rw http.ResponseWriter, r *http.Request, v visit) error {
 	c, err := w.Cases.Open(r.Context(), v.who, portal.CaseID(r.PathValue("case")))
+	if err == nil && c.Tenant != v.tenant.ID {
+		err = portal.ErrNotFound
+	}
 	if err != nil {
 		return w.unseen(rw, r, v, err)
 	}
@@ -72,6 +75,9 @@ func (w *Web) serveSent(rw http.ResponseWriter, r *http.Request, v visit) error 
 // confirmed says where a confirmation goes, so that whoever looks over the
 // shoulder reads no address.
 func (w *Web) confirmed(v visit, c form.Contact) string {
+	if c.Email == "" && c.Notify == "email" || c.Phone == "" && c.Notify == "sms" {
+		c.Notify = "both" // the chosen way has no address: whatever there is
+	}
 	var to []string
 	if c.Email != "" && c.Notify != "sms" {
 		to = append(to, maskEmail(c.Email))

@@ -7,19 +7,21 @@ import (
 
 	"sigill/broker/kit/page"
 	"sigill/portal"
+	"sigill/portal/drafts"
 	"sigill/portal/form"
 	"sigill/portal/sending"
+	"sigill/portal/signclient"
 )
 
 // waitingPage is a draft that waits for signatures: nothing has arrived.
 type waitingPage struct {
-	Faults                            []linkedFault
-	Told, Warned                      string
-	Heading, Title, Icon, Mark        string
-	Text, Next, Sign, Again, Deadline string
-	Parties                           []partyShown
-	Self, Withdraw, Mine              string
-	Moves, Remind                     bool
+	Faults                     []linkedFault
+	Told, Warned               string
+	Heading, Title, Icon, Mark string
+	Text, Next, Sign, Deadline string
+	Parties                    []partyShown
+	Self, Withdraw, Mine       string
+	Moves, Remind, Again       bool
 }
 
 // linkedFault is a line of an error summary.
@@ -53,12 +55,24 @@ func (w *Web) serveWaiting(rw http.ResponseWriter, r *http.Request, v visit) err
 	return w.showWaiting(rw, r, v, http.StatusOK, nil)
 }
 
+// stand says how a draft of this tenant stands, to its owner.
+func (w *Web) stand(r *http.Request, v visit, id portal.DraftID) (sending.Standing, error) {
+	if !portal.IsID(string(id)) {
+		return sending.Standing{}, portal.ErrNotFound
+	}
+	s, err := w.Desk.Stand(r.Context(), v.who, id)
+	if err == nil && s.Case == "" && s.Draft.Tenant != v.tenant.ID {
+		err = portal.ErrNotFound
+	}
+	return s, err
+}
+
 // showWaiting draws the page, or sends on where the draft waits no more.
 func (w *Web) showWaiting(rw http.ResponseWriter, r *http.Request, v visit, status int, t *tried) error {
 	id := portal.DraftID(r.PathValue("draft"))
 	at := v.path("/utkast/" + string(id))
 	news := r.URL.Query().Get("besked")
-	stand, err := w.Desk.Stand(r.Context(), v.who, id)
+	stand, err := w.stand(r, v, id)
 	switch {
 	case err != nil:
 		return seen(err)
@@ -90,12 +104,14 @@ func (w *Web) showWaiting(rw http.ResponseWriter, r *http.Request, v visit, stat
 		p.Told = w.text(v, "waiting.reminded")
 	case "andrat":
 		p.Told = w.text(v, "waiting.corrected")
+	case "nyss":
+		p.Warned = w.text(v, "waiting.remind.soon")
 	case "gick-inte":
 		p.Warned = w.text(v, "waiting.not")
 	case "for-sent":
 		p.Warned = w.text(v, "waiting.late")
 	}
-	if p.Warned == "" && stand.Stale {
+	if p.Warned == "" && stand.Stale && stand.Draft.State == portal.Waiting {
 		p.Warned = w.text(v, "waiting.stale")
 	}
 	return w.page(rw, r, v, "waiting", sheet{Status: status, Here: "mine", Body: p})
@@ -108,9 +124,13 @@ func (w *Web) waitingPage(v visit, at string, s sending.Standing, t *tried) wait
 	p := waitingPage{Self: self, Icon: "clock"}
 	switch {
 	case s.Draft.State == portal.Sending:
-		p.Icon, p.Mark, p.Again = "alert", "warn", at+"/granska"
+		p.Icon, p.Mark, p.Again, p.Withdraw = "alert", "warn", true, self+"?do=withdraw"
 		p.Heading, p.Text = w.text(v, "waiting.sending"), w.text(v, "waiting.sending.text")
 		return p
+	case s.Sealing && (mine || others > 0):
+		// It has ended in another way, and what follows is being done.
+		p.Moves = true
+		p.Heading, p.Text = w.text(v, "waiting.ended"), w.text(v, "waiting.ended.text")
 	case s.Sealing:
 		p.Icon, p.Moves = "check", true
 		p.Heading, p.Text, p.Next = w.text(v, "waiting.sealing"), w.text(v, "waiting.sealing.text"), w.text(v, "waiting.sealing.next")
@@ -279,6 +299,20 @@ func (w *Web) serveWaitingDo(rw http.ResponseWriter, r *http.Request, v visit) e
 		if err == nil {
 			return back("pamind")
 		}
+	case "send":
+		// Only what was locked goes out, as it was: no revision of an open draft is -1.
+		var sent sending.Sent
+		sent, err = w.Desk.Send(settled(r), v.who, id, -1, "")
+		switch {
+		case err == nil && sent.Case != "":
+			return v.to(rw, "/arende/"+string(sent.Case)+"/inskickat")
+		case err == nil && sent.SignURL != "":
+			page.SeeOther(rw, sent.SignURL)
+			return nil
+		case err == nil || errors.As(err, new(*drafts.Conflict)):
+			page.SeeOther(rw, at)
+			return nil
+		}
 	case "withdraw":
 		err = w.Waiting.Withdraw(settled(r), v.who, id)
 		if err == nil {
@@ -302,7 +336,10 @@ func (w *Web) serveWaitingDo(rw http.ResponseWriter, r *http.Request, v visit) e
 	default:
 		return malformed("nothing that can be done")
 	}
+	var refused *signclient.Problem
 	switch {
+	case errors.As(err, &refused) && f["do"] == "remind":
+		return back("nyss")
 	case errors.Is(err, sending.ErrTooLate):
 		return back("for-sent")
 	case errors.Is(err, sending.ErrUnsure):
@@ -315,7 +352,7 @@ func (w *Web) serveWaitingDo(rw http.ResponseWriter, r *http.Request, v visit) e
 // when it has arrived, and else to how it stands.
 func (w *Web) serveSigned(rw http.ResponseWriter, r *http.Request, v visit) error {
 	id := portal.DraftID(r.PathValue("draft"))
-	stand, err := w.Desk.Stand(r.Context(), v.who, id)
+	stand, err := w.stand(r, v, id)
 	switch {
 	case err != nil:
 		return seen(err)

@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"sigill/portal"
+	"sigill/portal/drafts"
 	"sigill/portal/form"
 	"sigill/portal/sending"
+	"sigill/portal/signclient"
 )
 
 // TestWaiting: what is waited for, that nothing has been sent, and how far each
@@ -52,7 +54,7 @@ func TestWaiting(t *testing.T) {
 		t.Error("does not reload")
 	}
 	want(t, root, "form", "Logga ut", "Stanna kvar") // nothing to do any more
-	want(t, seenBy(t, h.get("two", pages["waiting-sending"])), "a.btn.main", "Granska och skicka igen")
+	want(t, seenBy(t, h.get("two", pages["waiting-sending"])), "main .acts button", "Försök igen")
 }
 
 // TestWaitingGoesOn: a draft that waits no more leads on, from the signing room
@@ -119,6 +121,11 @@ func TestWaitingActs(t *testing.T) {
 			}
 		}
 	}
+	h.desk.doErr = &signclient.Problem{Status: 429}
+	if status, got := post(url.Values{"do": {"remind"}}); status != 303 || got != "/vantar?besked=nyss" {
+		t.Errorf("too soon: %d %q", status, got)
+	}
+	want(t, seenBy(t, h.get("one", at+"?besked=nyss")), "[role=status]", "Vänta en stund")
 	h.desk.doErr = nil
 	want(t, seenBy(t, h.get("one", at+"?besked=gick-inte")), "[role=status]", "Ingenting har ändrats")
 	want(t, seenBy(t, h.get("one", at+"?besked=pamind")), "[role=status]", "påminnelse är på väg")
@@ -159,4 +166,44 @@ func TestWaitingStale(t *testing.T) {
 	root := seenBy(t, h.get("one", at))
 	want(t, root, "[role=status]", "vad vi visste senast")
 	want(t, root, ".timeline li", "Har skrivit under", "Skrev inte under i tid", "Har tackat nej")
+
+	// It has ended without all: nothing says that all have signed.
+	s.Stale, s.Sealing = false, true
+	h.stands(id, s)
+	want(t, seenBy(t, h.get("one", at)), "h1", "Underskrifterna är avslutade")
+	// Another tenant of the group does not show it, nor a name that is none.
+	other := strings.Replace(at, base, "/annanstad", 1)
+	if w := h.get("one", other); w.Code != http.StatusNotFound {
+		t.Errorf("at another tenant's address: %d", w.Code)
+	}
+	if w := h.get("one", base+"/arende/"+string(caseClosed)); w.Code != http.StatusNotFound {
+		t.Errorf("another tenant's case: %d", w.Code)
+	}
+}
+
+// TestSendAgain: what was locked and not handed over goes out by the same page.
+func TestSendAgain(t *testing.T) {
+	h, all := otherSamples(t)
+	at := ""
+	for _, s := range all {
+		if s.name == "waiting-sending" {
+			at = s.path
+		}
+	}
+	draft := strings.TrimSuffix(at, "/vantar")
+	for _, c := range []struct {
+		sent sending.Sent
+		err  error
+		to   string
+	}{
+		{sending.Sent{SignURL: "https://login.example.se/signing/x"}, nil, "https://login.example.se/signing/x"},
+		{sending.Sent{Case: caseOne}, nil, base + "/arende/" + string(caseOne) + "/inskickat"},
+		{sending.Sent{}, &drafts.Conflict{}, draft},
+		{sending.Sent{}, sending.ErrUnsure, at + "?besked=gick-inte"},
+	} {
+		h.desk.sent, h.desk.err = c.sent, c.err
+		if w := h.post("two", at, url.Values{"do": {"send"}}); w.Code != http.StatusSeeOther || w.Header().Get("Location") != c.to {
+			t.Errorf("%+v, %v: %d %s", c.sent, c.err, w.Code, w.Header().Get("Location"))
+		}
+	}
 }

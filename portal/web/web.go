@@ -212,10 +212,15 @@ func New(c Config) (*Web, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	zone, err := time.LoadLocation("Europe/Stockholm")
+	room, err := newRoom(c)
 	if err != nil {
 		return nil, err
 	}
+	return inRoom(c, room)
+}
+
+// newRoom reads templates and texts, and checks them against each other.
+func newRoom(c Config) (*page.Room, error) {
 	own, err := fs.Sub(static, "static")
 	if err != nil {
 		return nil, err
@@ -228,14 +233,19 @@ func New(c Config) (*Web, error) {
 	if err != nil {
 		return nil, err
 	}
-	room, err := page.NewRoom(page.RoomConfig{
+	return page.NewRoom(page.RoomConfig{
 		Address: c.Issuer, Assets: assets, Cookies: c.Cookies, Log: c.Log,
 		Templates: drawn, Texts: texts, InCode: append(textsInCode(), otherTexts()...),
 	})
+}
+
+// inRoom makes the pages of what was read.
+func inRoom(c Config, room *page.Room) (*Web, error) {
+	zone, err := time.LoadLocation("Europe/Stockholm")
 	if err != nil {
 		return nil, err
 	}
-	w := &Web{Config: c, room: room, assets: assets, zone: zone}
+	w := &Web{Config: c, room: room, assets: room.Assets, zone: zone}
 	// The menu of every page can log out, which ends at the issuer.
 	w.policy.FormTargets = []string{c.Issuer}
 	if c.StaffIssuer != "" {
