@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sigill/broker/kit/audit"
 	"sigill/broker/kit/sqldb"
 	"sigill/portal"
 	"sigill/portal/drafts"
@@ -198,6 +199,10 @@ func (d *Desk) giveBack(ctx context.Context, row store.Draft, o signclient.Order
 	tell := d.applicant(t, row, out)
 	tell.Kind, tell.Event, tell.Name = letters.Returned, "returned "+row.Order, by
 	tell.Path = "/utkast/" + string(row.ID)
+	person, err := d.auditName(out.Parties)
+	if err != nil {
+		return err
+	}
 	now := d.Now()
 	done := false
 	err = d.DB.Write(ctx, func(tx *sqldb.Tx) error {
@@ -220,8 +225,10 @@ func (d *Desk) giveBack(ctx context.Context, row store.Draft, o signclient.Order
 			return err
 		}
 		done = true
-		if own {
-			return nil
+		if err := audit.Insert(tx, audit.Event{
+			Type: audit.DraftReturned, At: now, Client: t.Client(), Order: string(row.ID), Login: row.Order, Person: person, Reason: string(why),
+		}); err != nil || own {
+			return err
 		}
 		tell.Returned = why
 		return d.Notices.Insert(tx, now, tell)
@@ -247,6 +254,7 @@ func refusal(out drafts.Outgoing, o signclient.Order) (by, reason string, own bo
 
 // reopen opens a draft that the signing service did not take.
 func (d *Desk) reopen(ctx context.Context, row store.Draft) error {
+	e := audit.Event{Type: audit.DraftReturned, At: d.Now(), Client: (portal.Tenant{ID: row.Tenant}).Client(), Order: string(row.ID), Reason: "not_taken"}
 	err := d.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		now, err := store.DraftOf(tx, row.ID)
 		if errors.Is(err, store.ErrNone) || err == nil && (now.State != portal.Sending || now.Attempt != row.Attempt) {
@@ -255,7 +263,10 @@ func (d *Desk) reopen(ctx context.Context, row store.Draft) error {
 		if err != nil {
 			return err
 		}
-		return d.Drafts.Return(tx, now, portal.ReturnedCancelled, "", "")
+		if err := d.Drafts.Return(tx, now, "", "", ""); err != nil {
+			return err
+		}
+		return audit.Insert(tx, e)
 	})
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)

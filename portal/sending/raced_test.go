@@ -66,6 +66,44 @@ func TestArrivesOnceTogether(t *testing.T) {
 	}
 }
 
+// An order that ends is seen by many at the same moment: the draft comes back
+// once, and that is told once.
+func TestComesBackOnceTogether(t *testing.T) {
+	for _, withdrawn := range []bool{false, true} {
+		w := newWorld(t)
+		id, rev := w.fill(nil)
+		_, err := w.Send(ctx, w.me, id, rev, "")
+		check(t, err)
+		o := w.room.order()
+		want, told := portal.ReturnedWithdrawn, 0
+		if !withdrawn {
+			w.room.end(signclient.Refused, 2, "nej")
+			want, told = portal.ReturnedRefused, 1
+		}
+		w.later(time.Hour)
+		var all sync.WaitGroup
+		for n := range 8 {
+			all.Go(func() {
+				acts := []func() error{
+					func() error { return w.Withdraw(ctx, w.me, id) },
+					func() error { return w.News(ctx, "exempelby", o.ID) },
+					func() error { return w.Reconcile(ctx) },
+					func() error { return second3(w.Stand(ctx, w.me, id)) },
+				}
+				if err := acts[n%4](); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		d, err := w.Drafts.Open(ctx, w.me, id)
+		check(t, err)
+		if d.State != portal.Open || d.Returned != want || w.notices() != told || w.count(`audit_waiting WHERE type = 'draft.returned'`) != 1 {
+			t.Errorf("%s %s, %d notices", d.State, d.Returned, w.notices())
+		}
+	}
+}
+
 // The same button eight times at once: one order, or one case.
 func TestSentOnceTogether(t *testing.T) {
 	for _, signed := range []bool{true, false} {

@@ -40,6 +40,7 @@ const (
 // Sending. Order names the draft, and the case that it becomes, Login the
 // signing order.
 const (
+	DraftReturned         Type = "draft.returned"          // open again; Reason says why, or that it was not taken
 	DraftSignatureRefused Type = "draft.signature_refused" // a completed order was not what was locked; Reason says what differs
 	CaseArrived           Type = "case.arrived"
 )
