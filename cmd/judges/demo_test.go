@@ -13,6 +13,7 @@ import (
 // Where the demo is (DESIGN.md section 6).
 const (
 	issuer   = "http://localhost:8080"
+	portal   = "http://localhost:8081"
 	phone    = "http://localhost:8082"
 	app      = "http://localhost:8084"
 	callback = "http://localhost:8090/callback"
@@ -45,7 +46,7 @@ const moreClients = `
 // its own. Its log, at debug level, goes to tmp/logs.
 func startDemo(t *testing.T) *demo {
 	t.Helper()
-	vacant(t, "8080", "8082", "8083", "8084", "8443")
+	vacant(t, "8080", "8081", "8082", "8083", "8084", "8443")
 	d := &demo{data: t.TempDir(), phone: control{phone}}
 	clients := filepath.Join(d.data, "more-clients.yaml")
 	if err := os.WriteFile(clients, []byte(moreClients), 0o600); err != nil {
@@ -100,6 +101,7 @@ func TestDemo(t *testing.T) {
 		{"Chromium/Refusals", testRefusals},
 		{"Chromium/Logout", testLogout},
 		{"Signing", testSigning},
+		{"Portal", testPortal},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, d) })
 	}
