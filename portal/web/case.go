@@ -14,6 +14,14 @@ import (
 // longestMessage is how many characters a message may have; cases says the same.
 const longestMessage = 10000
 
+// most says it to people.
+func most(lang string) string {
+	if lang == "en" {
+		return "10,000"
+	}
+	return "10\u00a0000"
+}
+
 // casePage is a case for somebody it is about.
 type casePage struct {
 	caseParts
@@ -166,17 +174,17 @@ func (w *Web) event(v visit, e portal.Event) eventShown {
 	return s
 }
 
-// messages is the dialogue, in services that have one (P-90). Where the case is
-// closed it can be read and not written.
+// messages is the dialogue, in services that have one (P-90) and with people who
+// can read an answer. Where the case is closed it can be read and not written.
 func (w *Web) messages(v visit, c portal.Case, service *form.Service, base string, side portal.Role) messagesShown {
 	m := messagesShown{
-		Shown: service.Handlers.Messages || len(c.Messages) > 0, Most: longestMessage,
-		Label: w.text(v, "case.message.label"), Help: w.text(v, "case.message.help", "most", longestMessage), Closed: w.text(v, "case.message.closed"),
+		Shown: service.Handlers.Messages && !c.Anonymous || len(c.Messages) > 0, Most: longestMessage,
+		Label: w.text(v, "case.message.label"), Help: w.text(v, "case.message.help", "most", most(v.lang)), Closed: w.text(v, "case.message.closed"),
 	}
 	if side == portal.ByOfficer {
 		m.Label = w.text(v, "officer.message.label")
 	}
-	if service.Handlers.Messages && c.State != portal.Closed {
+	if service.Handlers.Messages && !c.Anonymous && c.State != portal.Closed {
 		m.Action, m.Once = base+"/meddelande", portal.NewID()
 	}
 	for _, x := range c.Messages {
@@ -208,7 +216,7 @@ func (w *Web) serveMessage(rw http.ResponseWriter, r *http.Request, v visit) err
 	at := v.path("/arende/" + string(id))
 	switch err := w.Cases.Write(settled(r), v.who, id, once, text); {
 	case errors.Is(err, cases.ErrEmpty):
-		return w.showCase(rw, r, v, http.StatusUnprocessableEntity, w.text(v, "case.message.empty", "most", longestMessage), text)
+		return w.showCase(rw, r, v, http.StatusUnprocessableEntity, w.text(v, "case.message.empty", "most", most(v.lang)), text)
 	case errors.Is(err, cases.ErrNoMessages):
 		page.SeeOther(rw, at+"?besked=stangt")
 	case err != nil:

@@ -108,7 +108,7 @@ func TestMessage(t *testing.T) {
 		t.Errorf("refused: %d", w.Code)
 	}
 	want(t, root, "textarea[aria-invalid=true]", "för mycket")
-	want(t, root, "#text-problem", "Skriv något, högst 10000 tecken")
+	want(t, root, "#text-problem", "Skriv något, högst 10 000 tecken")
 	want(t, root, "title", "Fel – ")
 	h.cases.refuse = cases.ErrNoMessages
 	w = h.post("one", at+"/meddelande", posted)

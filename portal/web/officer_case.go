@@ -100,7 +100,7 @@ func (w *Web) serveOfficerMessage(rw http.ResponseWriter, r *http.Request, v vis
 	at := v.path("/handlaggare/arende/" + string(id))
 	switch err := w.Officers.Reply(settled(r), o, id, once, text); {
 	case errors.Is(err, cases.ErrEmpty):
-		return w.showOfficerCase(rw, r, v, o, http.StatusUnprocessableEntity, w.text(v, "case.message.empty", "most", longestMessage), text)
+		return w.showOfficerCase(rw, r, v, o, http.StatusUnprocessableEntity, w.text(v, "case.message.empty", "most", most(v.lang)), text)
 	case errors.Is(err, cases.ErrNoMessages):
 		page.SeeOther(rw, at+"?besked=stangt")
 	case err != nil:

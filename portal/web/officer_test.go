@@ -108,6 +108,7 @@ func TestOfficerCase(t *testing.T) {
 	if !strings.Contains(h.get("officer", base+"/handlaggare/arende/"+string(caseNobody)).Body.String(), "Skickat utan inloggning") {
 		t.Error("an anonymous case is not said to be one")
 	}
+	want(t, seenBy(t, h.get("officer", base+"/handlaggare/arende/"+string(caseNobody))), "textarea") // nobody could read it
 }
 
 // TestOfficerLogin: in, not in, and out.

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 
 	"sigill/broker/kit/page"
 	"sigill/portal/form"
+	"sigill/portal/register"
 )
 
 // profilePage is how a person wants to be told (P-94).
@@ -37,7 +39,13 @@ func (w *Web) serveProfileSave(rw http.ResponseWriter, r *http.Request, v visit)
 		return err
 	}
 	c := form.Contact{Email: f["email"], Phone: f["phone"], Notify: f["notify"]}
+	if c.Email == "" && c.Phone == "" {
+		c.Notify = "" // a choice cannot be taken back in a form, and there is none
+	}
 	faults, err := w.People.SetProfile(settled(r), v.who, c)
+	if errors.Is(err, register.ErrProtected) {
+		return w.tellProtected(rw, r, v)
+	}
 	if err != nil {
 		return err
 	}

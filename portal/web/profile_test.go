@@ -31,6 +31,9 @@ func TestProfile(t *testing.T) {
 	}
 	want(t, seenBy(t, h.get("one", base+"/profil?besked=sparat")), "[role=status]", "Dina uppgifter är sparade")
 
+	if h.post("one", base+"/profil", url.Values{"email": {""}, "phone": {""}, "notify": {"email"}}); h.people.profile != (form.Contact{}) {
+		t.Error("what was said cannot be taken back")
+	}
 	h.people.faults = []form.Fault{{Part: "email", Code: form.FaultEmail}, {Part: "notify", Code: form.FaultNotify}, {Part: "phone", Code: form.FaultPhone}, {Code: form.FaultReach}, {Code: "new"}}
 	w = h.post("one", base+"/profil?besked=sparat", url.Values{"email": {"fel"}, "notify": {"sms"}})
 	root = seenBy(t, w)
