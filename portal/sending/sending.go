@@ -9,7 +9,13 @@
 //
 // Arrival is one transaction, unique by order: case number, history, who sees
 // it, files, confirmations in the outbox, audit, and the draft with its key gone.
-// Whichever comes first triggers it: webhook, browser, or Run.
+// Whichever comes first triggers it: webhook, browser, or Run. A case keeps the
+// name of its draft.
+//
+// A locked draft is opened without its owner (drafts.Arrival) in three places
+// besides arrival, none of which shows it to anybody: to note an order whose
+// making was not noted, and to address the two messages to its owner, that it
+// waits for others and that it came back.
 package sending
 
 import (

@@ -9,7 +9,7 @@ import (
 
 // words are those that stand in what is signed and in the arrival receipt.
 type words struct {
-	together, title, intro, tenant, service, number, arrived, document, signed, answers, file string
+	together, title, intro, tenant, service, number, arrived, document, signed, answers string
 }
 
 func wordsIn(lang string) words {
@@ -18,14 +18,14 @@ func wordsIn(lang string) words {
 			together: "It arrives when everybody has signed.",
 			title:    "Arrival receipt", intro: "This says that the following has arrived.",
 			tenant: "Arrived at", service: "Concerns", number: "Case number", arrived: "Arrived",
-			document: "Checksum (SHA-256) of the signed document", signed: "Signed by", answers: "What was sent", file: "Attachment",
+			document: "Checksum (SHA-256) of the signed document", signed: "Signed by", answers: "What was sent",
 		}
 	}
 	return words{
 		together: "Det kommer in när alla har skrivit under.",
 		title:    "Ankomstkvitto", intro: "Det här intygar att följande har kommit in.",
 		tenant: "Har kommit in till", service: "Gäller", number: "Ärendenummer", arrived: "Kom in",
-		document: "Kontrollsumma (SHA-256) för den underskrivna handlingen", signed: "Har skrivits under av", answers: "Det som skickades in", file: "Bilaga",
+		document: "Kontrollsumma (SHA-256) för den underskrivna handlingen", signed: "Har skrivits under av", answers: "Det som skickades in",
 	}
 }
 
