@@ -11,7 +11,7 @@ import (
 
 // profilePage is how a person wants to be told (P-94).
 type profilePage struct {
-	Faults                                    []linkedFault
+	Problems                                  []problem
 	Told, Name, Self, Mine                    string
 	Email, Phone                              string
 	EmailProblem, PhoneProblem, NotifyProblem string
@@ -74,7 +74,7 @@ func (w *Web) showProfile(rw http.ResponseWriter, r *http.Request, v visit, stat
 		default:
 			p.EmailProblem = text
 		}
-		p.Faults = append(p.Faults, linkedFault{at, text})
+		p.Problems = append(p.Problems, problem{"#" + at, text})
 	}
 	return w.page(rw, r, v, "profile", sheet{Status: status, Here: "profile", Body: p})
 }

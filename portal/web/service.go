@@ -119,7 +119,7 @@ func (w *Web) needs(v visit, s *form.Service) []need {
 		add("seal", secondSigner(s), "keep", w.span(v, s.Signing.Deadline))
 	}
 	if len(fileFields(s)) == 0 {
-		add("download", "service.files.no")
+		add("file", "service.files.no")
 	}
 	return out
 }

@@ -28,6 +28,7 @@ type stepPage struct {
 	Note                   string   // what has just happened
 	Problems               []problem
 	Fields                 []input
+	Known                  string // where what is known already can be changed
 	Upload                 bool // there are files to choose: the form is another
 	Previous               bool
 	Close                  bool // can be saved and gone on with another day
@@ -107,6 +108,10 @@ func (w *Web) showStep(rw http.ResponseWriter, r *http.Request, v visit, k work,
 	b.Progress = w.progress(v, k, id)
 	for _, f := range place.Fields {
 		in := w.input(v, k, f, show.faults, show.file[f.ID])
+		if in.Kind == "known" && b.Known == "" {
+			// Where to mend it is said once (P-35).
+			b.Known = w.text(v, "known."+string(k.draft.Answers[f.ID].Origin))
+		}
 		b.Problems = append(b.Problems, in.problems()...)
 		b.Upload = b.Upload || f.Type == form.TypeFile
 		b.Fields = append(b.Fields, in)

@@ -15,7 +15,7 @@ import (
 
 // waitingPage is a draft that waits for signatures: nothing has arrived.
 type waitingPage struct {
-	Faults                     []linkedFault
+	Problems                   []problem
 	Told, Warned               string
 	Heading, Title, Icon, Mark string
 	Text, Next, Sign, Deadline string
@@ -23,9 +23,6 @@ type waitingPage struct {
 	Self, Withdraw, Mine       string
 	Moves, Remind, Again       bool
 }
-
-// linkedFault is a line of an error summary.
-type linkedFault struct{ For, Text string }
 
 // partyShown is a party in the timeline.
 type partyShown struct {
@@ -160,7 +157,7 @@ func (w *Web) waitingPage(v visit, at string, s sending.Standing, t *tried) wait
 		if correctable(party) && !s.Sealing {
 			shown.Correct = correctFor(self, party)
 			if t != nil && t.n == party.N {
-				p.Faults = w.mend(v, shown.Correct, t)
+				p.Problems = w.mend(v, shown.Correct, t)
 			}
 		}
 		p.Parties = append(p.Parties, shown)
@@ -251,18 +248,18 @@ func correctFor(self string, p portal.Party) *correctForm {
 }
 
 // mend puts what was typed, and what is wrong with it, into the form.
-func (w *Web) mend(v visit, f *correctForm, t *tried) []linkedFault {
+func (w *Web) mend(v visit, f *correctForm, t *tried) []problem {
 	f.Email, f.Phone, f.Open = t.contact.Email, t.contact.Phone, true
-	var out []linkedFault
+	var out []problem
 	for _, fault := range t.faults {
 		text := w.contactFault(v, fault)
 		if fault.Part == "phone" || fault.Part == "" && fault.Code == form.FaultPhone {
 			f.PhoneProblem = text
-			out = append(out, linkedFault{f.PhoneID, text})
+			out = append(out, problem{"#" + f.PhoneID, text})
 			continue
 		}
 		f.EmailProblem = text
-		out = append(out, linkedFault{f.EmailID, text})
+		out = append(out, problem{"#" + f.EmailID, text})
 	}
 	return out
 }
