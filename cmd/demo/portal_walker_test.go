@@ -34,6 +34,8 @@ type citizen struct {
 	p    persons.Person
 	home string // the tenant's address, without a slash at the end
 	http *http.Client
+	// proved counts what the person did with the e-ID, by kind.
+	proved map[string]int
 }
 
 // someone is a person of the simulators, at a browser of their own.
@@ -43,7 +45,7 @@ func someone(t testing.TB, r Running, id, tenant string) *citizen {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &citizen{t: t, r: r, home: r.Portal + "/" + tenant, http: &http.Client{Jar: jar, Timeout: time.Minute}}
+	c := &citizen{t: t, r: r, home: r.Portal + "/" + tenant, http: &http.Client{Jar: jar, Timeout: time.Minute}, proved: map[string]int{}}
 	t.Cleanup(c.http.CloseIdleConnections)
 	for _, p := range r.Simulators.People() {
 		if p.ID == id {
@@ -332,6 +334,14 @@ func (p *paper) controls(name string) []*html.Node {
 	return cascadia.QueryAll(p.node, cascadia.MustCompile(`[name="`+name+`"]`))
 }
 
+// value is what a question has as its answer.
+func (p *paper) value(name string) string {
+	if all := p.values[name]; len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return ""
+}
+
 // asks reports whether the form has a control of that name that people can use.
 func (p *paper) asks(name string) bool {
 	return slices.ContainsFunc(p.controls(name), func(n *html.Node) bool { return attr(n, "type") != "hidden" })
@@ -354,6 +364,11 @@ func (p *paper) set(name string, values ...string) *paper {
 		}
 	}
 	p.values.Del(name)
+	for _, n := range p.controls(name) {
+		if attr(n, "type") == "hidden" { // what stands for no choice comes along
+			p.values.Add(name, attr(n, "value"))
+		}
+	}
 	for _, v := range values {
 		if options == nil {
 			p.values.Add(name, v)
@@ -481,6 +496,11 @@ func (s screen) provesAs(p persons.Person) screen {
 	}
 	if _, err := c.r.Simulators.Approve(id, p.Number); err != nil {
 		c.t.Fatal(err)
+	}
+	for _, o := range c.r.Simulators.Orders() {
+		if o.ID == id {
+			c.proved[o.Kind]++
+		}
 	}
 	until(c.t, "the e-ID's answer", func() bool { x := state(); return x.State == "complete" || x.State == "failed" })
 	x := state()
