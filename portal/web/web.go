@@ -23,7 +23,7 @@
 //	GET, POST {t}/utkast/{draft}/krock     two windows saved it: which one holds
 //	GET, POST {t}/utkast/{draft}/ta-bort   asks, then removes
 //	GET  {t}/utkast/{draft}/vantar         väntar på flerpartssignering: the timeline
-//	POST {t}/utkast/{draft}/vantar         "do": remind, correct (n, email, phone), withdraw
+//	POST {t}/utkast/{draft}/vantar         "do": remind, correct (n, email, phone), withdraw, send (what was locked)
 //	GET  {t}/utkast/{draft}/signerat       back from the signing room
 //	GET  {t}/arende/{case}                 a case; …/inskickat is the confirmation
 //	GET  {t}/arende/{case}/fil/{file}      a document of it
