@@ -196,7 +196,9 @@ func (d *Drafts) Save(ctx context.Context, v portal.Visitor, id portal.DraftID, 
 			saved = []string{step}
 		}
 		if revision != row.Revision {
-			if !differs(b.Answers, given) {
+			// Of what is the same nothing is late, nor may it undo what is saved later.
+			maps.DeleteFunc(given, func(id string, a form.Value) bool { return same(a, b.Answers[id]) })
+			if len(given) == 0 {
 				fresh := !contains(b.Saved, saved)
 				b.Saved = union(b.Saved, saved)
 				return fresh, nil
@@ -378,20 +380,12 @@ func ofStep(s *form.Service, id string, answers form.Answers) (form.Answers, boo
 	return nil, false
 }
 
-// differs tells whether answers would change something. They are compared as
-// they are kept.
-func differs(have, given form.Answers) bool {
-	for id, a := range given {
-		is, err := json.Marshal(a)
-		if err != nil {
-			return true
-		}
-		// What was never answered is as if nothing was.
-		if was, err := json.Marshal(have[id]); err != nil || !bytes.Equal(was, is) {
-			return true
-		}
-	}
-	return false
+// same tells whether two answers are kept alike. What was never answered is as if
+// nothing was.
+func same(a, b form.Value) bool {
+	was, errWas := json.Marshal(a)
+	is, errIs := json.Marshal(b)
+	return errWas == nil && errIs == nil && bytes.Equal(was, is)
 }
 
 func contains(all, some []string) bool {
