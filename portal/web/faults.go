@@ -49,6 +49,9 @@ func (w *Web) faultText(v visit, f *form.Field, fault form.Fault) string {
 		if len(f.Channels) == 1 {
 			return say("required." + f.Channels[0])
 		}
+		if !f.OneOf && len(f.Channels) > 1 {
+			return say("reach.all")
+		}
 		return say("reach")
 	case form.FaultDecimals:
 		if arg("max") == "0" {

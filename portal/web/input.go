@@ -234,6 +234,7 @@ func (w *Web) children(v visit, k work, f *form.Field, a form.Value, in *input) 
 	case k.facts.NoRegister:
 		in.Absent = append(in.Absent, w.text(v, "child.register"))
 	case k.facts.HiddenChildren:
+		contact.Email = "" // somebody may be protected: never e-mail (P-29)
 		in.Absent = append(in.Absent, w.text(v, "child.hidden"))
 	case len(in.Choices) == 0:
 		in.Absent = append(in.Absent, w.text(v, "child.none"))

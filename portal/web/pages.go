@@ -76,7 +76,11 @@ func (w *Web) page(rw http.ResponseWriter, r *http.Request, v visit, name string
 		s.Around.Minutes = s.Around.Idle / 60
 		s.Around.Over = v.path("/utloggad?till=" + url.QueryEscape(below(r, v)))
 	}
-	return w.room.Render(rw, r, s.Status, name, lookOf(v), w.policy, func(string) any { return s })
+	look := lookOf(v)
+	// What came back from a login cannot be asked for again, and its address is
+	// repeated nowhere.
+	look.Once = strings.HasSuffix(r.URL.Path, "/inloggad")
+	return w.room.Render(rw, r, s.Status, name, look, w.policy, func(string) any { return s })
 }
 
 // below is the address of a page that can be asked for again, below the

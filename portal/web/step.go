@@ -29,7 +29,7 @@ type stepPage struct {
 	Problems               []problem
 	Fields                 []input
 	Known                  string // where what is known already can be changed
-	Upload                 bool // there are files to choose: the form is another
+	Upload                 bool   // there are files to choose: the form is another
 	Previous               bool
 	Close                  bool // can be saved and gone on with another day
 	Last                   bool

@@ -54,7 +54,7 @@ func textsInCode() []i18n.Use {
 	use("year", "child.born")
 	use("kinds max", "limit.file")
 
-	use("label", "fault.other", "fault.whole", "fault.reach", "fault.required.email", "fault.required.phone")
+	use("label", "fault.other", "fault.whole", "fault.reach", "fault.reach.all", "fault.required.email", "fault.required.phone")
 	for _, t := range form.Types() {
 		use("label", "fault.required."+asked(t))
 	}
