@@ -113,9 +113,10 @@ func (w *Web) showStep(rw http.ResponseWriter, r *http.Request, v visit, k work,
 			b.Known = w.text(v, "known."+string(k.draft.Answers[f.ID].Origin))
 		}
 		b.Problems = append(b.Problems, in.problems()...)
-		b.Upload = b.Upload || f.Type == form.TypeFile
 		b.Fields = append(b.Fields, in)
 	}
+	// Also for a file that an answer may ask for while the page is open.
+	b.Upload = slices.ContainsFunc(place.Step.Fields, func(f *form.Field) bool { return f.Type == form.TypeFile })
 	return w.page(rw, r, v, "step", sheet{Status: show.status, Here: "draft", Wide: true, Body: b})
 }
 
