@@ -45,6 +45,7 @@ type Config struct {
 	FreePorts bool
 	Limits    flow.Limits   // of the broker, for tests
 	Due       time.Duration // how often signing orders are looked through, for tests
+	Collect   time.Duration // how often the e-IDs are asked, for tests
 	Now       func() time.Time
 	Simulator func(*testidp.Config)
 	Log       *slog.Logger // default: DATA/sigill.log, and what is wrong to Err
@@ -267,6 +268,9 @@ func compose(ctx context.Context, c Config, l listeners, simulators *testidp.Ser
 	settings, _, err := config.Load(file)
 	if err != nil {
 		return nil, nil, err
+	}
+	if c.Collect > 0 {
+		settings.Collect = c.Collect
 	}
 	if c.Clients != "" {
 		more, _, err := config.LoadClients(c.Clients, settings.ClientRules())

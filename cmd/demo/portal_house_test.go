@@ -153,7 +153,7 @@ func (x *tale) unpublished(t *testing.T, ids ...string) {
 	t.Helper()
 	c := someone(t, x.own.Running, "", "provby")
 	start := c.get("/")
-	if !start.says("Titeln vanlig") || c.get("/e/vanlig").status != 200 {
+	if !start.says("Titeln utan-underskrift") || c.get("/e/vanlig").status != 200 {
 		t.Errorf("the good one is not there: %s", start)
 	}
 	for _, id := range ids {
@@ -189,9 +189,12 @@ func (x *tale) oldVersion(t *testing.T) {
 	c := someone(t, x.own.Running, "tolv", "provby")
 	first := c.begins("vanlig")
 	first.questions().set("fraga", "Det gamla svaret").press("save")
-	x.own.service(t, "vanlig", "version: 1", "version: 2", "Frågan", "Den nya frågan", "id: fraga", "id: ny_fraga")
+	x.own.service(t, "vanlig", "version: 1", "version: 2", "Titeln", "Nya titeln", "Frågan", "Den nya frågan", "id: fraga", "id: ny_fraga")
 	other := someone(t, x.own.Running, "tretton", "provby")
-	until(t, "the new version", func() bool { return other.begins("vanlig").says("Den nya frågan") })
+	other.reload("the new version", "/", func(s screen) bool { return s.says("Nya titeln vanlig") })
+	if s := other.begins("vanlig"); !s.says("Den nya frågan") {
+		t.Errorf("a new draft is of the old version: %s", s)
+	}
 	again := c.get("/utkast/" + first.draft() + "/s/forst")
 	if again.status != 200 || again.says("Den nya frågan") || again.questions().value("fraga") != "Det gamla svaret" {
 		t.Errorf("the old draft: %s", again)

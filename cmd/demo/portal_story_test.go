@@ -19,7 +19,7 @@ func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
 func hall(t *testing.T, c Config) (Running, *clock) {
 	t.Helper()
 	k := &clock{}
-	c.Now, c.Due = k.now, 50*time.Millisecond
+	c.Now, c.Due, c.Collect = k.now, 50*time.Millisecond, 50*time.Millisecond
 	return start(t, c), k
 }
 
