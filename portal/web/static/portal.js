@@ -130,7 +130,7 @@
 					before = now;
 					revision.value = said.revision;
 					if (alive) ends();
-					say(told.dataset.saved + " " + new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }));
+					say(told.dataset.saved + " " + new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));
 					await redraw(said.fields);
 				} else if (answer.status === 401 || answer.status === 409 || answer.status === 404) {
 					over = true;
