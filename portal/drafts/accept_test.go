@@ -107,24 +107,26 @@ func TestCleanJPEG(t *testing.T) {
 		in []byte
 		up int
 	}{
-		"plain":           {raw, 0},
-		"said much":       {behindStart(raw, segment(0xe0, "JFIF\x00\x01\x01\x01\x00\x48\x00\x48\x00\x00"), segment(0xe1, "http://ns.adobe.com/xap/1.0/\x00planted"), segment(0xe2, "ICC_PROFILE\x00planted"), segment(0xed, "Photoshop planted"), segment(0xfe, "planted")), 0},
-		"turned":          {behindStart(raw, segment(0xe1, exif(binary.BigEndian, 6))), 6},
-		"turned, Intel":   {behindStart(raw, segment(0xe1, exif(binary.LittleEndian, 3))), 3},
-		"upright":         {behindStart(raw, segment(0xe1, exif(binary.LittleEndian, 1))), 0},
-		"turned nowhere":  {behindStart(raw, segment(0xe1, exif(binary.BigEndian, 9))), 0},
-		"broken Exif":     {behindStart(raw, segment(0xe1, "Exif\x00\x00MM\x00\x2a\xff\xff\xff\xffplanted")), 0},
-		"behind its end":  {append(slices.Clone(raw), "planted"...), 0},
-		"padded":          {behindStart(raw, []byte{0xff, 0xff}, segment(0xfe, "planted")), 0},
-		"thumbnail":       {behindStart(raw, segment(0xe1, exif(binary.BigEndian, 8)+string(raw))), 8},
-		"one more behind": {append(slices.Clone(raw), behindStart(raw, segment(0xfe, "planted"))...), 0},
+		"plain":                  {raw, 0},
+		"said much":              {behindStart(raw, segment(0xe0, "JFIF\x00\x01\x01\x01\x00\x48\x00\x48\x00\x00"), segment(0xe1, "http://ns.adobe.com/xap/1.0/\x00planted"), segment(0xe2, "ICC_PROFILE\x00planted"), segment(0xed, "Photoshop planted"), segment(0xfe, "planted")), 0},
+		"other colours":          {behindStart(raw, segment(0xee, "Adobe\x00\x64\x00\x00\x00\x00\x00")), 0},
+		"JFIF and other colours": {behindStart(raw, segment(0xe0, "JFIF\x00\x01\x01\x01\x00\x48\x00\x48\x00\x00"), segment(0xee, "Adobe\x00\x64\x00\x00\x00\x00\x00")), 0},
+		"turned":                 {behindStart(raw, segment(0xe1, exif(binary.BigEndian, 6))), 6},
+		"turned, Intel":          {behindStart(raw, segment(0xe1, exif(binary.LittleEndian, 3))), 3},
+		"upright":                {behindStart(raw, segment(0xe1, exif(binary.LittleEndian, 1))), 0},
+		"turned nowhere":         {behindStart(raw, segment(0xe1, exif(binary.BigEndian, 9))), 0},
+		"broken Exif":            {behindStart(raw, segment(0xe1, "Exif\x00\x00MM\x00\x2a\xff\xff\xff\xffplanted")), 0},
+		"behind its end":         {append(slices.Clone(raw), "planted"...), 0},
+		"padded":                 {behindStart(raw, []byte{0xff, 0xff}, segment(0xfe, "planted")), 0},
+		"thumbnail":              {behindStart(raw, segment(0xe1, exif(binary.BigEndian, 8)+string(raw))), 8},
+		"one more behind":        {append(slices.Clone(raw), behindStart(raw, segment(0xfe, "planted"))...), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := cleanJPEG(c.in)
 			if out == nil {
 				t.Fatal("refused")
 			}
-			sameDrawing(t, raw, out)
+			sameDrawing(t, c.in, out)
 			if bytes.Contains(out, []byte("planted")) {
 				t.Error("something planted is still there")
 			}

@@ -263,15 +263,17 @@ func TestAltered(t *testing.T) {
 		}
 	}
 	for name, alter := range map[string]func(*testing.T, *desk, []portal.DraftID){
-		"body of another":     set(`UPDATE draft_bodies SET sealed = (SELECT sealed FROM draft_bodies WHERE draft = {1}) WHERE draft = {0}`),
-		"key of another":      set(`UPDATE drafts SET sealkey = (SELECT sealkey FROM drafts WHERE id = {1}) WHERE id = {0}`),
-		"a bit of the body":   set(`UPDATE draft_bodies SET sealed = substr(sealed, 1, length(sealed) - 1) || x'00' WHERE draft = {0}`),
-		"a shorter body":      set(`UPDATE draft_bodies SET sealed = x'02' WHERE draft = {0}`),
-		"written":             set(`UPDATE drafts SET written = written - 1 WHERE id = {0}`),
-		"tenant":              set(`UPDATE drafts SET tenant = 'annanby' WHERE id = {0}`),
-		"owner":               set(`UPDATE drafts SET owner = {two} WHERE id = {0}`),
-		"anonymous":           set(`UPDATE drafts SET anonymous = TRUE, owner = 'browser' WHERE id = {0}`),
-		"file of another":     set(`UPDATE draft_files SET sealed = (SELECT sealed FROM draft_files WHERE draft = {1}) WHERE draft = {0}`),
+		"body of another":   set(`UPDATE draft_bodies SET sealed = (SELECT sealed FROM draft_bodies WHERE draft = {1}) WHERE draft = {0}`),
+		"key of another":    set(`UPDATE drafts SET sealkey = (SELECT sealkey FROM drafts WHERE id = {1}) WHERE id = {0}`),
+		"a bit of the body": set(`UPDATE draft_bodies SET sealed = substr(sealed, 1, length(sealed) - 1) WHERE draft = {0}`),
+		"a shorter body":    set(`UPDATE draft_bodies SET sealed = x'02' WHERE draft = {0}`),
+		"written":           set(`UPDATE drafts SET written = written - 1 WHERE id = {0}`),
+		"tenant":            set(`UPDATE drafts SET tenant = 'annanby' WHERE id = {0}`),
+		"owner":             set(`UPDATE drafts SET owner = {two} WHERE id = {0}`),
+		"anonymous":         set(`UPDATE drafts SET anonymous = TRUE, owner = 'browser' WHERE id = {0}`),
+		"file of its own": set(`UPDATE draft_files SET sealed = (SELECT sealed FROM draft_files AS o WHERE o.draft = {0} AND o.id <> draft_files.id)
+			WHERE draft = {0} AND size = (SELECT max(size) FROM draft_files WHERE draft = {0})`),
+		"file of another":     set(`UPDATE draft_files SET sealed = (SELECT sealed FROM draft_files WHERE draft = {1} LIMIT 1) WHERE draft = {0}`),
 		"aside of another":    set(`UPDATE draft_asides SET sealed = (SELECT sealed FROM draft_asides WHERE draft = {1}) WHERE draft = {0}`),
 		"base of what's late": set(`UPDATE draft_asides SET base = base + 1 WHERE draft = {0}`),
 	} {
@@ -283,7 +285,9 @@ func TestAltered(t *testing.T) {
 			for range 2 {
 				id := d.begin(v)
 				ids = append(ids, id)
-				g, err := d.Attach(ctx, v, id, 1, "bilagor", "a.png", picture("png"))
+				_, err := d.Attach(ctx, v, id, 1, "bilagor", "a.pdf", picture("pdf"))
+				check(t, err)
+				g, err := d.Attach(ctx, v, id, 2, "bilagor", "a.png", picture("png"))
 				check(t, err)
 				if len(ids) == 1 {
 					file = portal.FileID(g.Answers["bilagor"].Files[0].ID)

@@ -264,13 +264,18 @@ func TestArrival(t *testing.T) {
 			t.Errorf("%d files", len(files))
 		}
 	}
+	check(t, d.back(id, portal.ReturnedExpired, "", ""))
+	check(t, d.Lock(ctx, v, id, 4, "again", Outgoing{Revision: 4}))
+	check(t, d.Placed(ctx, id, "another order", nil, nil))
+	_, _, err = d.Arrival(ctx, row)
+	refused(t, err, store.ErrStale, "as it was locked the time before")
 	_, _, err = d.Arrival(ctx, store.Draft{DraftHead: portal.DraftHead{ID: "none"}})
 	refused(t, err, portal.ErrNotFound, "of none")
 
 	for name, statement := range map[string]string{
 		"body":           `UPDATE draft_bodies SET sealed = x'0200000000000000000000000000000000000000000000000000000000000000'`,
-		"outgoing":       `UPDATE draft_outgoing SET sealed = substr(sealed, 1, length(sealed) - 1) || x'00'`,
-		"file":           `UPDATE draft_files SET sealed = substr(sealed, 1, length(sealed) - 1) || x'00'`,
+		"outgoing":       `UPDATE draft_outgoing SET sealed = substr(sealed, 1, length(sealed) - 1)`,
+		"file":           `UPDATE draft_files SET sealed = substr(sealed, 1, length(sealed) - 1)`,
 		"no file":        `DELETE FROM draft_files`,
 		"notes":          `UPDATE drafts SET notes = x'00' WHERE state = 'waiting'`,
 		"key":            `UPDATE drafts SET sealkey = x'00' WHERE state = 'waiting'`,
