@@ -58,6 +58,12 @@ func (c *Cases) Erase(ctx context.Context) (int, error) {
 	}); err != nil {
 		failures = append(failures, fmt.Errorf("cases: %w", err))
 	}
+	if erased > 0 {
+		// Gone from the files too, where no reader is in the way.
+		if _, err := c.DB.Settle(ctx); err != nil {
+			failures = append(failures, fmt.Errorf("cases: %w", err))
+		}
+	}
 	return erased, errors.Join(failures...)
 }
 

@@ -301,7 +301,7 @@ func (d *Drafts) Remove(ctx context.Context, v portal.Visitor, id portal.DraftID
 	if err != nil {
 		return err
 	}
-	return wrap(d.DB.Write(ctx, func(tx *sqldb.Tx) error {
+	if err := d.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		row, err := store.DraftOf(tx, id)
 		if err != nil {
 			return err
@@ -313,7 +313,19 @@ func (d *Drafts) Remove(ctx context.Context, v portal.Visitor, id portal.DraftID
 			return err
 		}
 		return audit.Insert(tx, e)
-	}))
+	}); err != nil {
+		return wrap(err)
+	}
+	d.settle(ctx)
+	return nil
+}
+
+// settle makes what was removed disappear from the files too. It is gone for the
+// portal already; where readers are in the way the next one does it.
+func (d *Drafts) settle(ctx context.Context) {
+	if _, err := d.DB.Settle(context.WithoutCancel(ctx)); err != nil {
+		d.Log.WarnContext(ctx, "what was removed may still stand in a file", "error", err)
+	}
 }
 
 // expireBatch bounds how long others wait for a clean-up.
@@ -330,6 +342,9 @@ func (d *Drafts) Expire(ctx context.Context) (int, error) {
 			return removed, fmt.Errorf("drafts: %w", err)
 		}
 		if len(rows) == 0 {
+			if removed > 0 {
+				d.settle(ctx)
+			}
 			return removed, nil
 		}
 		batch := 0

@@ -227,7 +227,7 @@ func (s *Store) writeOutbox(tx *sqldb.Tx, c orders.Change) error {
 
 // Delete removes an order with all that belongs to it; see orders.Store.
 func (s *Store) Delete(ctx context.Context, client, id string, events ...audit.Event) error {
-	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		n, err := tx.Exec(`DELETE FROM orders WHERE id = $1 AND client = $2`, id, client)
 		if err != nil {
 			return fmt.Errorf("delete order: %w", err)
@@ -240,4 +240,13 @@ func (s *Store) Delete(ctx context.Context, client, id string, events ...audit.E
 		}
 		return audit.Insert(tx, events...)
 	})
+	if err != nil {
+		return err
+	}
+	// It is gone already; now from the files too. Where a reader is in the way the
+	// next one does it.
+	if _, err := s.db.Settle(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("delete order: %w", err)
+	}
+	return nil
 }

@@ -224,14 +224,8 @@ func (s *inTurn) Record(ctx context.Context, events ...audit.Event) error {
 
 func (s *inTurn) Purge(ctx context.Context, now time.Time) error { return s.next().Purge(ctx, now) }
 
-// Nothing that lives in the file holds what was erased. Nothing here is sealed,
+// Nothing that lives in the files holds what was erased. Nothing here is sealed,
 // so that it could be found.
-//
-// SQLite does not write over what it deletes unless it is told to (PRAGMA
-// secure_delete), so before VACUUM it is still there; that is why everything is
-// sealed, and why an order that is over has lost its key. With secure_delete set
-// to FAST, which costs nothing, all but what fills whole pages would be gone at
-// the checkpoint.
 func TestErasedOnDisk(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "signing.db")
 	s := open(t, file)
@@ -284,8 +278,7 @@ func TestErasedOnDisk(t *testing.T) {
 	if got := strings.Join(found(), ", "); got != "planted head, planted request, planted attempt, planted payload" {
 		t.Errorf("when it is over there is still: %s", got)
 	}
-	check(t, s.Delete(ctx, "demo", "a"))
-	vacuum()
+	check(t, s.Delete(ctx, "demo", "a")) // at once
 	if got := found(); len(got) > 0 {
 		t.Errorf("after its erasure there is still: %q", got)
 	}

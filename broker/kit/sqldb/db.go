@@ -46,6 +46,7 @@ const (
 
 // DB is one database file. Other processes may have it open as well.
 type DB struct {
+	path    string
 	writers *sql.DB
 	readers *sql.DB
 	writer  writer
@@ -63,12 +64,17 @@ func Open(ctx context.Context, path string, d Durability) (*DB, error) {
 	if err := touch(path); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	db := &DB{reads: map[string]*sql.Stmt{}}
+	db := &DB{path: path, reads: map[string]*sql.Stmt{}}
 	var err error
-	// What is removed is overwritten where that costs no further write: keys that
-	// are destroyed are small, and what large pages held under them is then noise.
+	// What is removed is overwritten. In what survives no loss of power anyway
+	// that is done where it costs no further write: keys that are destroyed are
+	// small, and what large pages held under them is then noise.
+	erasing := "secure_delete(ON)"
+	if d == CrashSafe {
+		erasing = "secure_delete(FAST)"
+	}
 	if db.writers, err = sql.Open("sqlite", dsn(path,
-		"journal_mode(WAL)", "synchronous("+string(d)+")", "foreign_keys(1)", "secure_delete(FAST)", "wal_autocheckpoint(4000)", "journal_size_limit(33554432)")); err != nil {
+		"journal_mode(WAL)", "synchronous("+string(d)+")", "foreign_keys(1)", erasing, "wal_autocheckpoint(4000)", "journal_size_limit(33554432)")); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	db.writers.SetMaxOpenConns(1)
@@ -114,6 +120,23 @@ func (db *DB) Close() error {
 	defer db.mu.Unlock()
 	clear(db.reads)
 	return errors.Join(db.readers.Close(), db.writers.Close())
+}
+
+// Settle writes the log back and empties it, so that what was removed is in no
+// file any more. It is false when readers kept the log from being emptied: the
+// next call, or much writing, does it.
+func (db *DB) Settle(ctx context.Context) (bool, error) {
+	// A connection of its own: the writing one is the leader's alone.
+	own, err := sql.Open("sqlite", dsn(db.path))
+	if err != nil {
+		return false, fmt.Errorf("settle database: %w", err)
+	}
+	defer own.Close()
+	var busy, log, done int
+	if err := own.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &done); err != nil {
+		return false, fmt.Errorf("settle database: %w", err)
+	}
+	return busy == 0, nil
 }
 
 func dsn(path string, pragmas ...string) string {
