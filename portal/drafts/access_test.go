@@ -290,7 +290,7 @@ func TestAltered(t *testing.T) {
 				g, err := d.Attach(ctx, v, id, 2, "bilagor", "a.png", picture("png"))
 				check(t, err)
 				if len(ids) == 1 {
-					file = portal.FileID(g.Answers["bilagor"].Files[0].ID)
+					file = portal.FileID(g.Answers["bilagor"].Files[1].ID)
 				}
 				if _, err := d.Save(ctx, v, id, 1, "ett", form.Answers{"namn": text("late")}, true); !errors.As(err, new(*Conflict)) {
 					t.Fatal(err)

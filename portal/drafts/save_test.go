@@ -166,7 +166,7 @@ func TestNothingIsLost(t *testing.T) {
 		d.MaxOpen = 1 << 30
 		id := d.begin(v)
 		have, aside := form.Answers{}, form.Answers{}
-		saved := map[string]bool{}
+		saved, asideSaved := map[string]bool{}, map[string]bool{}
 		revision, pending := 1, false
 		windows := []int{1, 1}
 		for range rapid.IntRange(1, 12).Draw(t, "acts") {
@@ -196,6 +196,7 @@ func TestNothingIsLost(t *testing.T) {
 				default:
 					conflicts(t, err, windows[w], revision)
 					maps.Copy(aside, given)
+					asideSaved[step] = true
 					pending = true
 				}
 			case "reload":
@@ -210,9 +211,10 @@ func TestNothingIsLost(t *testing.T) {
 					revision++
 					if take {
 						maps.Copy(have, aside)
+						maps.Copy(saved, asideSaved)
 					}
 				}
-				aside, pending = form.Answers{}, false
+				aside, asideSaved, pending = form.Answers{}, map[string]bool{}, false
 				windows[w] = g.Revision
 			}
 			g, err := d.Open(ctx, v, id)
