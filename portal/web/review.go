@@ -210,6 +210,9 @@ func (w *Web) serveSend(rw http.ResponseWriter, r *http.Request, v visit) error 
 		return &page.Problem{Status: http.StatusBadRequest, Code: page.CodeMalformed, Err: errors.New("no revision")}
 	}
 	k, err := w.enter(r, v)
+	if c := w.became(r, v, err); c != "" { // pressed again, since the answer was lost
+		return v.to(rw, "/arende/"+string(c)+"/inskickat")
+	}
 	if err != nil {
 		return w.barred(rw, r, v, err, &p)
 	}

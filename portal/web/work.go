@@ -97,15 +97,30 @@ func (w *Web) barred(rw http.ResponseWriter, r *http.Request, v visit, err error
 	return err
 }
 
+// became is the case that somebody's draft has become, when err says that there
+// is no such draft; empty: it has become none.
+func (w *Web) became(r *http.Request, v visit, err error) portal.CaseID {
+	id := portal.DraftID(r.PathValue("draft"))
+	if !errors.Is(err, portal.ErrNotFound) && !errors.Is(err, errOut) || !portal.IsID(string(id)) {
+		return ""
+	}
+	s, err := w.Desk.Stand(r.Context(), v.who, id)
+	if err != nil {
+		return "" // the draft's own answer stands
+	}
+	return s.Case
+}
+
 // serveDraft leads to the first step that is not done; or to the case, when the
 // draft has become one.
 func (w *Web) serveDraft(rw http.ResponseWriter, r *http.Request, v visit) error {
 	k, err := w.enter(r, v)
-	if errors.Is(err, portal.ErrNotFound) && portal.IsID(r.PathValue("draft")) {
-		s, standErr := w.Desk.Stand(r.Context(), v.who, portal.DraftID(r.PathValue("draft")))
-		if standErr == nil && s.Case != "" {
-			return v.to(rw, "/arende/"+string(s.Case))
+	if c := w.became(r, v, err); c != "" {
+		to := "/arende/" + string(c)
+		if !v.who.LoggedIn() {
+			to += "/inskickat" // all that a browser may see
 		}
+		return v.to(rw, to)
 	}
 	if err != nil {
 		return w.barred(rw, r, v, err, nil)
