@@ -22,6 +22,10 @@ const (
 	next     = `.acts button[name=go][value=next]`
 	stop     = `.acts button[name=go][value=save]`
 	send     = `form[action$="/skicka"] button`
+
+	leavePortal = `.menu form[action$="/logga-ut"] button`
+	toProfile   = `.menu a[href$="/profil"]`
+	toOffice    = `main form[action$="/handlaggare/logga-in"] button`
 )
 
 // A citizen is a person with addresses that only one story uses.
@@ -113,15 +117,6 @@ func (x *tab) chooseFrom(name, words string) {
 // list, as the question wants it.
 type answer struct{ name, says string }
 
-// aPlace answers the step about the place, in Swedish.
-func aPlace(more ...answer) []answer {
-	start := time.Now().AddDate(0, 3, 0)
-	return append([]answer{
-		{"startdatum.day", start.Format("2")}, {"startdatum.month", start.Format("1")}, {"startdatum.year", start.Format("2006")},
-		{"forskolor.1", "Eken"}, {"omfattning", "37,5"}, {"sysselsattning", "arbetar"}, {"syskon", "no"},
-	}, more...)
-}
-
 // answers fills in a step.
 func (x *tab) answers(all []answer) {
 	x.t.Helper()
@@ -160,4 +155,71 @@ func (x *tab) comesBack() {
 	x.t.Helper()
 	x.press(map[string]string{"sv": "Tillbaka till", "en": "Back to"}[x.lang])
 	x.at(portal + "/")
+}
+
+// waits waits for the page of a draft that waits for signatures.
+func (x *tab) waits() {
+	x.t.Helper()
+	x.until("the page of a draft that waits", "location.pathname.endsWith('/vantar') && document.querySelector('.timeline') && !document.querySelector('.spin')")
+}
+
+// sent waits for the word that a case has arrived.
+func (x *tab) sent() {
+	x.t.Helper()
+	x.until("word that it has arrived", "location.pathname.endsWith('/inskickat') && document.querySelector('h1') && document.querySelector('main a[download]')")
+}
+
+// problems demands that the summary of errors has a line for each text, and no
+// more, and that each line leads to something.
+func (x *tab) problems(texts ...string) {
+	x.t.Helper()
+	x.until("a summary of errors", fmt.Sprintf("document.querySelectorAll('#problems li').length === %d", len(texts)))
+	for i, text := range texts {
+		if line := value[string](x, fmt.Sprintf("document.querySelectorAll('#problems li')[%d].innerText", i)); !strings.Contains(line, text) {
+			x.t.Errorf("line %d of the summary says %s, not %s", i+1, line, text)
+		}
+	}
+	if !value[bool](x, "[...document.querySelectorAll('#problems a')].every(a => document.querySelector(a.hash))") {
+		x.t.Errorf("the summary of errors leads nowhere\n%s", x.where())
+	}
+}
+
+// mails counts a citizen's mails that hold a text.
+func (d *demo) mails(t testing.TB, c citizen, text string) int {
+	t.Helper()
+	n := 0
+	for _, m := range d.phone.messages(t, c.mail) {
+		if strings.Contains(m.Subject+"\n"+m.Text, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// follows opens a message in the inbox and follows its link.
+func (x *tab) follows(m message, to string) {
+	x.t.Helper()
+	x.visit(phone + "/inbox/" + m.ID)
+	x.click(`.letter a, .bubble a`)
+	x.at(to + "/")
+}
+
+// entersOffice logs an officer in.
+func (x *tab) entersOffice(id string) {
+	x.t.Helper()
+	x.click(toOffice)
+	x.at(phone + "/oidc/staff")
+	x.click(`button[name=officer][value=` + id + `]`)
+	x.at(portal + "/")
+}
+
+// The papers of a case.
+const (
+	signedPaper  = "signed"
+	receiptPaper = "receipt"
+)
+
+// paper finds the link to a paper of a case.
+func paper(kind, lang string) string {
+	return map[string]string{signedPaper: ".papers li:first-child a[download]", receiptPaper: ".papers li:nth-child(2) a[download]"}[kind]
 }

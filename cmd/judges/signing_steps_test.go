@@ -130,12 +130,18 @@ func (m message) link(t testing.TB) string {
 // fetches presses the receipt's link and gives the file that the browser saved.
 func (x *tab) fetches() []byte {
 	x.t.Helper()
+	return x.saves(toReceipt)
+}
+
+// saves presses a link and gives the PDF that the browser saved.
+func (x *tab) saves(css string) []byte {
+	x.t.Helper()
 	dir := x.t.TempDir()
 	target := chromedp.FromContext(x.ctx).BrowserContextID
 	call(x, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
 		Behavior: browser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: target, DownloadPath: dir,
 	})
-	x.click(toReceipt)
+	x.click(css)
 	deadline := time.Now().Add(patience)
 	for {
 		files, err := filepath.Glob(filepath.Join(dir, "*.pdf"))
@@ -158,6 +164,28 @@ func (x *tab) fetches() []byte {
 // signed by these persons in this order of their places.
 func (d *demo) accepted(t *testing.T, file []byte, title string, people ...person) {
 	t.Helper()
+	report := d.verified(t, file)
+	if report.Order.Title != title || len(report.Signatures) != len(people) {
+		t.Fatalf("the report says %+v, %d signatures", report.Order, len(report.Signatures))
+	}
+	for i, p := range people {
+		if s := report.Signatures[i]; s.Name != p.Name || strings.ReplaceAll(s.Person, "-", "") != p.Number {
+			t.Errorf("signature %d is %s's, or another number's, not %s's", i+1, s.Name, p.Name)
+		}
+	}
+}
+
+// A verdict is what the verifier says of a file.
+type verdict struct {
+	Verdict, Code string
+	Order         struct{ Title, Client string }
+	Signatures    []struct{ Name, Person string }
+}
+
+// verified demands that a file of Exempelby's is valid for whoever trusts the
+// demo's seal, and for nobody else.
+func (d *demo) verified(t *testing.T, file []byte) verdict {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "receipt.pdf")
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
@@ -166,26 +194,18 @@ func (d *demo) accepted(t *testing.T, file []byte, title string, people ...perso
 	if err != nil {
 		t.Errorf("sigill verify: %v", err) // the report holds numbers
 	}
-	var report struct {
-		Verdict, Code string
-		Order         struct{ Title, Client string }
-		Signatures    []struct{ Name, Person string }
-	}
+	var report verdict
 	if err := json.Unmarshal(text, &report); err != nil {
 		t.Fatal(err)
 	}
-	if report.Verdict != "valid" || report.Order.Title != title || report.Order.Client != "Exempelby kommun" || len(report.Signatures) != len(people) {
-		t.Fatalf("the report says %s %s: %+v, %d signatures", report.Verdict, report.Code, report.Order, len(report.Signatures))
-	}
-	for i, p := range people {
-		if s := report.Signatures[i]; s.Name != p.Name || strings.ReplaceAll(s.Person, "-", "") != p.Number {
-			t.Errorf("signature %d is %s's, or another number's, not %s's", i+1, s.Name, p.Name)
-		}
+	if report.Verdict != "valid" || report.Order.Client != "Exempelby kommun" {
+		t.Fatalf("the report says %s %s: %+v", report.Verdict, report.Code, report.Order)
 	}
 	// Who believes nobody is told so.
 	if err := exec.Command(d.verifier(t), "verify", path).Run(); err == nil {
 		t.Error("a receipt is valid for somebody who trusts no seal")
 	}
+	return report
 }
 
 // verifier is the production program, built once.
