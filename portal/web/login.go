@@ -62,7 +62,10 @@ func (w *Web) askLogin(rw http.ResponseWriter, r *http.Request, v visit, b login
 // safePath is an address below the tenant's; empty for everything else. It may
 // have no query: nothing of ours that one goes to needs it.
 func safePath(s string) string {
-	if len(s) > 300 || !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//") || strings.ContainsAny(s, "\\?#%\r\n\t ") || path.Clean(s) != strings.TrimSuffix(s, "/") && s != "/" {
+	strange := strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '/')
+	})
+	if strange || len(s) > 300 || !strings.HasPrefix(s, "/") || strings.Contains(s, "//") {
 		return ""
 	}
 	return s

@@ -9,6 +9,7 @@ import (
 	"sigill/broker/kit/page"
 	"sigill/portal"
 	"sigill/portal/cases"
+	"sigill/portal/form"
 	"sigill/portal/store"
 )
 
@@ -18,6 +19,7 @@ type officerCasePage struct {
 	Told, Warned, Title, Number, List string
 	Applicant                         applicantShown
 	Reach                             string
+	Children                          []applicantShown // whom the application is about
 	StatusAction, Was                 string
 	States                            []stateChoice
 }
@@ -56,6 +58,7 @@ func (w *Web) showOfficerCase(rw http.ResponseWriter, r *http.Request, v visit, 
 	if !c.Anonymous {
 		p.Applicant = applicantShown{c.Submission.Applicant.Name, dashed(c.Submission.Applicant.Number)}
 	}
+	p.Children = childrenOf(service, c.Submission.Answers)
 	p.Messages.Problem, p.Messages.Typed = problem, typed
 	for _, s := range portal.CaseStates() {
 		p.States = append(p.States, stateChoice{Value: string(s), Label: w.text(v, stateKey(s)), Chosen: s == c.State})
@@ -71,6 +74,20 @@ func (w *Web) showOfficerCase(rw http.ResponseWriter, r *http.Request, v visit, 
 		p.Warned = w.text(v, "case.message.not")
 	}
 	return w.page(rw, r, v, "officer_case", sheet{Status: status, Officer: o.Name, Here: "officer", Wide: true, Body: p})
+}
+
+// childrenOf are the children that were chosen, in the order of the questions:
+// the answers that everybody signs tell only when they were born.
+func childrenOf(service *form.Service, answers form.Answers) []applicantShown {
+	var list []applicantShown
+	for _, step := range service.Steps {
+		for _, field := range step.Fields {
+			if child := answers[field.ID].Child; field.Type == form.TypeChild && child != nil {
+				list = append(list, applicantShown{child.Name, dashed(child.Number)})
+			}
+		}
+	}
+	return list
 }
 
 // serveOfficerFile gives a document of a case.

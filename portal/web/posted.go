@@ -37,9 +37,13 @@ const (
 // get is an input that comes once.
 func (p posted) get(name string) string { return p.values.Get(name) }
 
-// readPosted reads a form, with files or without. What has been typed is there
-// also when a file was too large to be taken.
-func readPosted(r *http.Request) (posted, error) {
+// readPosted reads a form without keeping files: it is only known that they came.
+func readPosted(r *http.Request) (posted, error) { return readForm(r, false) }
+
+// readForm reads a form, with files or without. What has been typed is there also
+// when a file was too large to be taken. Files are kept for those alone who may
+// enclose them.
+func readForm(r *http.Request, keep bool) (posted, error) {
 	malformed := func(why string) error {
 		return &page.Problem{Status: http.StatusBadRequest, Code: page.CodeMalformed, Err: errors.New(why)}
 	}
@@ -108,15 +112,19 @@ func readPosted(r *http.Request) (posted, error) {
 		}
 		u := upload{field: name, name: part.FileName()}
 		var b bytes.Buffer
-		_, err = io.Copy(&b, io.LimitReader(part, maxFile+1))
-		if err == nil && b.Len() > maxFile {
-			u.large = true
-			_, err = io.Copy(io.Discard, part) // what follows may be words
-		} else if b.Len() > 0 {
+		var n int64
+		if keep {
+			n, err = io.Copy(&b, io.LimitReader(part, maxFile+1))
 			u.content = b.Bytes()
 		}
+		if err == nil && (!keep || n > maxFile) {
+			u.large, u.content = keep, nil
+			var rest int64
+			rest, err = io.Copy(io.Discard, part) // what follows may be words
+			n += rest
+		}
 		// An input of files without one comes as an empty one without a name.
-		if u.name != "" || b.Len() > 0 {
+		if u.name != "" || n > 0 {
 			u.large = u.large || err != nil
 			p.files = append(p.files, u)
 		}

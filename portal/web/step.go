@@ -152,7 +152,8 @@ func (w *Web) progress(v visit, k work, here string) []stop {
 
 // serveStepSave takes a step in and does what the button says.
 func (w *Web) serveStepSave(rw http.ResponseWriter, r *http.Request, v visit) error {
-	p, err := readPosted(r)
+	k, barred := w.enter(r, v)
+	p, err := readForm(r, barred == nil)
 	if err != nil {
 		return err
 	}
@@ -167,12 +168,11 @@ func (w *Web) serveStepSave(rw http.ResponseWriter, r *http.Request, v visit) er
 	if err != nil {
 		return &page.Problem{Status: http.StatusBadRequest, Code: page.CodeMalformed, Err: errors.New("no revision")}
 	}
-	k, err := w.enter(r, v)
 	if do == "auto" {
-		return w.autosave(rw, r, v, k, err, p, revision)
+		return w.autosave(rw, r, v, k, barred, p, revision)
 	}
-	if err != nil {
-		return w.barred(rw, r, v, err, &p)
+	if barred != nil {
+		return w.barred(rw, r, v, barred, &p)
 	}
 	place, ok := k.journey.Find(r.PathValue("step"))
 	if !ok || !place.Open {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"sigill/broker/kit/design"
 	"sigill/portal"
 	"sigill/portal/drafts"
 	"sigill/portal/form"
@@ -430,7 +431,7 @@ func FuzzPosted(f *testing.F) {
 	f.Fuzz(func(t *testing.T, media, body string) {
 		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
 		r.Header.Set("Content-Type", media)
-		p, err := readPosted(r)
+		p, err := readForm(r, true)
 		if err != nil {
 			return
 		}
@@ -467,4 +468,34 @@ func FuzzSafePath(f *testing.F) {
 			t.Errorf("%q", s)
 		}
 	})
+}
+
+// TestFilesAreKeptForOwnersAlone: what others send is read past.
+func TestFilesAreKeptForOwnersAlone(t *testing.T) {
+	for _, keep := range []bool{true, false} {
+		r := multi(t, "/", "", url.Values{"go": {"next"}}, "f", "a.pdf", "%PDF")
+		p, err := readForm(r, keep)
+		if err != nil || len(p.files) != 1 || (len(p.files[0].content) > 0) != keep || p.get("go") != "next" {
+			t.Errorf("keep %t: %v %+v", keep, err, p)
+		}
+	}
+}
+
+func TestIncompleteConfiguration(t *testing.T) {
+	h := newHouse(t)
+	c := h.config()
+	if _, err := New(c); err == nil {
+		t.Error("pages without assets")
+	}
+	var err error
+	if c.Assets, err = design.New(nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(c); err != nil {
+		t.Error(err)
+	}
+	c.Holds = nil
+	if _, err := New(c); err == nil {
+		t.Error("pages that hold nothing")
+	}
 }
