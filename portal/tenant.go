@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"strings"
 	"time"
 
 	"sigill/portal/form"
@@ -14,6 +15,9 @@ type Tenant struct {
 	// path of one.
 	BaseURL string
 	Group   GroupID
+	// Prefix begins its case numbers: two to eight capitals and digits, no other
+	// tenant's. See CasePrefix.
+	Prefix string
 	// Providers are the e-IDs that it accepts, for login and signature, in the
 	// order in which they are shown.
 	Providers []string
@@ -67,6 +71,15 @@ type Contact struct {
 type Authority struct {
 	Name    form.Text
 	Contact Contact
+}
+
+// CasePrefix is Prefix, or where there is none the beginning of the id.
+func (t Tenant) CasePrefix() string {
+	if t.Prefix != "" {
+		return t.Prefix
+	}
+	id := strings.ToUpper(strings.ReplaceAll(string(t.ID), "-", ""))
+	return id[:min(len(id), 3)]
 }
 
 // Client is the tenant's client id at the broker.

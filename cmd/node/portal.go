@@ -112,7 +112,7 @@ func (t *townhall) compose(ctx context.Context, c Config, id string, calls *http
 	}
 	told, err := notices.New(notices.Config{
 		DB: t.db, Vault: t.vault, Mail: mail, SMS: sms, Tenant: t.catalogue.Tenant,
-		Profile: persons.ProfileOf, MayTell: persons.MayTell, Now: t.now, Log: t.log,
+		Profile: persons.ProfileOf, MayTell: persons.MayTell, Wake: func() { t.messages.Wake() }, Now: t.now, Log: t.log,
 	})
 	if err != nil {
 		return err
@@ -124,8 +124,9 @@ func (t *townhall) compose(ctx context.Context, c Config, id string, calls *http
 	if err != nil {
 		return err
 	}
+	documents := &http.Client{Transport: t.broker, CheckRedirect: calls.CheckRedirect} // it sets limits of its own
 	api, err := signclient.New(signclient.Config{
-		Issuer: s.Issuer, HTTP: calls, Client: func(id portal.TenantID) string { return portal.Tenant{ID: id}.Client() }, Key: t.key, Now: t.now,
+		Issuer: s.Issuer, HTTP: documents, Client: func(id portal.TenantID) string { return portal.Tenant{ID: id}.Client() }, Key: t.key, Now: t.now,
 	})
 	if err != nil {
 		return err

@@ -430,6 +430,27 @@ func TestAddressesApart(t *testing.T) {
 	}
 }
 
+// Case numbers name one case, whichever tenant's it is.
+func TestNumbersApart(t *testing.T) {
+	for _, c := range []struct {
+		id, prefix, problem string
+	}{
+		{"zebra", "", ""},
+		{"tests", "", "tests/tenant.yaml: case_prefix: is that of the tenant testkoping"},
+		{"tests", "case_prefix: TST\n", ""},
+		{"zebra", "case_prefix: TES\n", "zebra/tenant.yaml: case_prefix: is that of the tenant testkoping"},
+		{"zebra", "case_prefix: zeb\n", "case_prefix: must be two to eight capitals"},
+	} {
+		p := newPlace(t)
+		p.write(p.tenants, "testkoping/tenant.yaml", sound)
+		p.write(p.tenants, c.id+"/tenant.yaml", c.prefix+strings.Replace(sound, "/testkoping", "/"+c.id, 1))
+		_, err := Open(t.Context(), p.config())
+		if (err == nil) != (c.problem == "") || err != nil && !strings.Contains(err.Error(), c.problem) {
+			t.Errorf("%s %q: %v", c.id, c.prefix, err)
+		}
+	}
+}
+
 func TestReloadTenants(t *testing.T) {
 	p := newPlace(t)
 	c := p.open()

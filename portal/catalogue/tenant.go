@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -96,30 +97,45 @@ func (c *Catalogue) settle(all map[portal.TenantID]folder) (map[portal.TenantID]
 			choices = append(choices, last)
 		}
 		for i, t := range choices {
-			other, clash := occupied(t, settled)
-			if !clash {
+			other, path, problem := occupied(t, settled)
+			if other == "" {
 				settled[id] = t
 				break
 			}
 			if i == 0 {
-				faults = append(faults, strict.Fault{File: filepath.Join(string(id), tenantFile), Path: "base_url",
-					Problem: fmt.Sprintf("is that of the tenant %s, or one lies within the other", other)})
+				faults = append(faults, strict.Fault{File: filepath.Join(string(id), tenantFile), Path: path,
+					Problem: fmt.Sprintf(problem, other)})
 			}
 		}
 	}
 	return settled, faults
 }
 
-// occupied finds a tenant whose address t would share.
-func occupied(t portal.Tenant, settled map[portal.TenantID]portal.Tenant) (portal.TenantID, bool) {
+// occupied finds a tenant whose address, or whose case numbers, t would share.
+func occupied(t portal.Tenant, settled map[portal.TenantID]portal.Tenant) (other portal.TenantID, path, problem string) {
 	for _, id := range slices.Sorted(maps.Keys(settled)) {
 		a, b := t.BaseURL+"/", settled[id].BaseURL+"/"
 		if strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
-			return id, true
+			return id, "base_url", "is that of the tenant %s, or one lies within the other"
+		}
+		if t.CasePrefix() == settled[id].CasePrefix() {
+			return id, "case_prefix", "is that of the tenant %s; two would give the same case numbers"
 		}
 	}
-	return "", false
+	return "", "", ""
 }
+
+// readPrefix reads what case numbers begin with.
+func readPrefix(v strict.Value) string {
+	s := v.Text()
+	if s != "" && !prefixShape.MatchString(s) {
+		v.Fault("must be two to eight capitals and digits, such as EXB")
+		return ""
+	}
+	return s
+}
+
+var prefixShape = regexp.MustCompile(`^[A-Z][A-Z0-9]{1,7}$`)
 
 // readTenant reads what stands in a tenant's file.
 func readTenant(id, dir string, root strict.Value, c Config) portal.Tenant {
@@ -131,6 +147,7 @@ func readTenant(id, dir string, root strict.Value, c Config) portal.Tenant {
 		BaseURL:     readBase(m.Get("base_url").Required()),
 		Group:       portal.GroupID(cmp.Or(readID(m.Get("group")), id)),
 		Providers:   readProviders(m.Get("providers").Required(), c),
+		Prefix:      readPrefix(m.Get("case_prefix")),
 		AskingBody:  readLine(m.Get("asking_body")),
 		Theme:       readTheme(m.Get("theme"), dir),
 		Lists:       map[string][]form.Option{},

@@ -349,7 +349,7 @@ func (d *Desk) commit(ctx context.Context, a *arrival, row store.Draft, fits fun
 		if err != nil {
 			return err
 		}
-		head.Number = caseNumber(string(head.Tenant), year, n)
+		head.Number = caseNumber(d.prefix(head.Tenant), year, n)
 		if err := store.InsertCase(tx, store.Case{CaseHead: head, Body: body}); err != nil {
 			return err
 		}
@@ -401,4 +401,13 @@ func (d *Desk) commit(ctx context.Context, a *arrival, row store.Draft, fits fun
 		d.Wake()
 	}
 	return nil
+}
+
+// prefix begins the numbers of a tenant's cases.
+func (d *Desk) prefix(id portal.TenantID) string {
+	t, ok := d.Tenant(id)
+	if !ok { // gone from the catalogue while its drafts were being signed
+		t = portal.Tenant{ID: id}
+	}
+	return t.CasePrefix()
 }

@@ -576,7 +576,7 @@ func TestNames(t *testing.T) {
 		year, n int
 		want    string
 	}{{"exempelby", 2026, 17, "EXE-2026-000017"}, {"ab", 2026, 1234567, "AB-2026-1234567"}, {"a-b-c-d", 2027, 1, "ABC-2027-000001"}} {
-		if got := caseNumber(c.tenant, c.year, c.n); got != c.want {
+		if got := caseNumber(portal.Tenant{ID: portal.TenantID(c.tenant)}.CasePrefix(), c.year, c.n); got != c.want {
 			t.Errorf("%s, want %s", got, c.want)
 		}
 	}

@@ -1,8 +1,7 @@
 package sending
 
 import (
-	"strconv"
-	"strings"
+	"fmt"
 	"time"
 	_ "time/tzdata" // the year of a case is the one that people have here
 )
@@ -42,13 +41,6 @@ func here(t time.Time) time.Time {
 func moment(t time.Time) string { return here(t).Format("2006-01-02 15:04:05 -07:00") }
 
 // caseNumber is what people call a case.
-func caseNumber(tenant string, year, n int) string {
-	prefix := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, strings.ToLower(tenant))
-	count := strconv.Itoa(n)
-	return strings.ToUpper(prefix[:min(len(prefix), 3)]) + "-" + strconv.Itoa(year) + "-" + strings.Repeat("0", max(0, 6-len(count))) + count
+func caseNumber(prefix string, year, n int) string {
+	return fmt.Sprintf("%s-%d-%06d", prefix, year, n)
 }
