@@ -181,6 +181,15 @@ func TestPlacedAndHeard(t *testing.T) {
 	if told, err := d.Told(d.row(id)); err != nil || told.Title != out.Title || !cmp.Equal(told.Known, news) {
 		t.Errorf("told %+v, %v", told, err)
 	}
+	// What became known of one draft is not believed of another.
+	other, _ := d.locked(v)
+	check(t, d.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`UPDATE drafts SET notes = (SELECT notes FROM drafts WHERE id = $1) WHERE id = $2`, string(id), string(other))
+		return err
+	}))
+	if _, err := d.Told(d.row(other)); err == nil {
+		t.Error("another draft's notes are believed")
+	}
 	if d.onDisk("Testperson") {
 		t.Error("a party's name is on the disk")
 	}
