@@ -2,33 +2,24 @@ package signclient
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/asn1"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
 	"sigill/portal"
+	"sigill/portal/assertion"
 )
 
 const (
-	scope         = "signing"
-	assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-	assertionLife = time.Minute
+	scope = "signing"
 	// margin is how long before its end a token is no longer used: longer than a
 	// request is on its way.
 	margin = 30 * time.Second
@@ -92,13 +83,13 @@ func (c *Client) fetch(ctx context.Context, t portal.TenantID) (bearer string, l
 	if err != nil {
 		return "", 0, err
 	}
-	assertion, err := c.assertion(id)
+	proof, err := c.proof(id)
 	if err != nil {
 		return "", 0, err
 	}
 	source := clientcredentials.Config{
 		ClientID: id, TokenURL: endpoint, Scopes: []string{scope}, AuthStyle: oauth2.AuthStyleInParams,
-		EndpointParams: url.Values{"client_assertion_type": {assertionType}, "client_assertion": {assertion}},
+		EndpointParams: url.Values{"client_assertion_type": {assertion.Type}, "client_assertion": {proof}},
 	}
 	tok, err := source.Token(context.WithValue(ctx, oauth2.HTTPClient, c.http))
 	var refused *oauth2.RetrieveError
@@ -172,49 +163,11 @@ func (c *Client) discover(ctx context.Context) (string, error) {
 	return found.Token, nil
 }
 
-// assertion proves once which client we are. It is meant for the issuer alone.
-func (c *Client) assertion(client string) (string, error) {
+// proof proves once which client we are. It is meant for the issuer alone.
+func (c *Client) proof(client string) (string, error) {
 	key, kid, err := c.config.Key()
 	if err != nil {
 		return "", fmt.Errorf("the client's key: %w", err)
 	}
-	now := c.config.Now()
-	t := jwt.NewWithClaims(es256{}, jwt.MapClaims{
-		"iss": client, "sub": client, "aud": c.config.Issuer, "jti": rand.Text(),
-		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
-	})
-	t.Header["kid"] = kid
-	return t.SignedString(key)
-}
-
-// es256 lets golang-jwt sign with any crypto.Signer; its own method takes only
-// keys that lie in memory.
-type es256 struct{}
-
-func (es256) Alg() string                      { return "ES256" }
-func (es256) Verify(string, []byte, any) error { return errors.New("this method only signs") }
-
-func (es256) Sign(text string, key any) ([]byte, error) {
-	signer, ok := key.(crypto.Signer)
-	if !ok || signer == nil {
-		return nil, jwt.ErrInvalidKeyType
-	}
-	pub, ok := signer.Public().(*ecdsa.PublicKey)
-	if !ok || pub.Curve != elliptic.P256() {
-		return nil, jwt.ErrInvalidKeyType
-	}
-	sum := sha256.Sum256([]byte(text))
-	sig, err := signer.Sign(rand.Reader, sum[:], crypto.SHA256)
-	if err != nil {
-		return nil, err
-	}
-	// JOSE wants the two numbers side by side, not ASN.1.
-	var rs struct{ R, S *big.Int }
-	if rest, err := asn1.Unmarshal(sig, &rs); err != nil || len(rest) > 0 || rs.R.BitLen() > 256 || rs.S.BitLen() > 256 {
-		return nil, errors.New("the key made an unreadable signature")
-	}
-	out := make([]byte, 64)
-	rs.R.FillBytes(out[:32])
-	rs.S.FillBytes(out[32:])
-	return out, nil
+	return assertion.New(key, kid, client, c.config.Issuer, c.config.Now())
 }

@@ -203,7 +203,7 @@ func (w *Web) serveCaseFile(rw http.ResponseWriter, r *http.Request, v visit) er
 	if err != nil {
 		return w.unseen(rw, r, v, err)
 	}
-	return hand(rw, r, f.Name, f.Type, b)
+	return page.Hand(rw, r, f.Name, f.Type, b)
 }
 
 // serveMessage takes a message of a citizen.

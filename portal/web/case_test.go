@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"sigill/broker/kit/page"
 	"sigill/portal"
 	"sigill/portal/cases"
 	"sigill/portal/form"
@@ -72,7 +73,7 @@ func TestFileName(t *testing.T) {
 		{"", "image/png", "fil.png"},
 		{"virus.exe", "application/pdf", "virus.exe.pdf"},
 	} {
-		if got := fileName(c.name, c.media); got != c.want {
+		if got := page.FileName(c.name, c.media); got != c.want {
 			t.Errorf("%q is %q", c.name, got)
 		}
 	}

@@ -100,7 +100,7 @@ func (w *Web) serveOfficerFile(rw http.ResponseWriter, r *http.Request, v visit)
 	if err != nil {
 		return seen(err)
 	}
-	return hand(rw, r, f.Name, f.Type, b)
+	return page.Hand(rw, r, f.Name, f.Type, b)
 }
 
 // serveOfficerMessage takes what an officer writes to the people of a case.

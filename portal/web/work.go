@@ -149,7 +149,7 @@ func (w *Web) serveDraftFile(rw http.ResponseWriter, r *http.Request, v visit) e
 	case err != nil:
 		return err
 	}
-	return hand(rw, r, meta.Name, meta.Type, content)
+	return page.Hand(rw, r, meta.Name, meta.Type, content)
 }
 
 // comeback says why a draft came back from signing, and what was said; nil: it

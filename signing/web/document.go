@@ -2,12 +2,9 @@ package web
 
 import (
 	"fmt"
-	"mime"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"sigill/broker/kit/page"
 	"sigill/signing"
@@ -127,53 +124,5 @@ func (w *Web) download(rw http.ResponseWriter, r *http.Request) error {
 	if d.Kind != signing.KindFile {
 		return w.nowhere(rw, r) // it stands on the page itself
 	}
-	return hand(rw, r, fileName(d.Name, d.Type), d.Type, d.File)
-}
-
-// fileName is a document's name as a file's: in one folder, and with an ending
-// that says what it is.
-func fileName(name, media string) string {
-	name = strings.Map(func(r rune) rune {
-		if strings.ContainsRune(`/\:*?"<>|`, r) || r < ' ' {
-			return '_'
-		}
-		return r
-	}, name)
-	if name = strings.TrimLeft(name, ". "); name == "" {
-		name = "fil"
-	}
-	endings := map[string][]string{"application/pdf": {".pdf"}, "image/jpeg": {".jpg", ".jpeg"}, "image/png": {".png"}}[media]
-	for _, e := range endings {
-		if strings.EqualFold(path.Ext(name), e) {
-			return name
-		}
-	}
-	if len(endings) > 0 {
-		name += endings[0]
-	}
-	return name
-}
-
-// patience is how long a file may be on its way: the largest in a line of half a
-// megabit a second.
-const patience = 10 * time.Minute
-
-// hand gives a file to be kept, never to be shown in our name: it may hold
-// anything. Who is on a slow line may take longer for it than for a page.
-func hand(rw http.ResponseWriter, r *http.Request, name, media string, b []byte) error {
-	disposition := mime.FormatMediaType("attachment", map[string]string{"filename": name})
-	if disposition == "" {
-		disposition = "attachment"
-	}
-	h := rw.Header()
-	page.Policy{}.Apply(h)
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
-	h.Set("Content-Type", media)
-	h.Set("Content-Disposition", disposition)
-	h.Set("Content-Length", strconv.Itoa(len(b)))
-	if r.Method != http.MethodHead {
-		_ = http.NewResponseController(rw).SetWriteDeadline(time.Now().Add(patience)) // else the server's stays
-		_, _ = rw.Write(b)
-	}
-	return nil
+	return page.Hand(rw, r, d.Name, d.Type, d.File)
 }

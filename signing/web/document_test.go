@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sigill/broker/kit/page"
 	"testing"
 	"time"
 )
@@ -13,7 +14,7 @@ import (
 func TestHandIsPatient(t *testing.T) {
 	file := make([]byte, 16<<20)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := hand(w, r, "kvittens.pdf", "application/pdf", file); err != nil {
+		if err := page.Hand(w, r, "kvittens.pdf", "application/pdf", file); err != nil {
 			t.Error(err)
 		}
 	}))

@@ -143,7 +143,7 @@ func (w *Web) receipt(rw http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return hand(rw, r, "kvittens-"+s.order+".pdf", "application/pdf", pdf)
+	return page.Hand(rw, r, "kvittens-"+s.order+".pdf", "application/pdf", pdf)
 }
 
 // look is of a page of an order: in its signatory's language unless the person

@@ -642,7 +642,7 @@ func TestFiles(t *testing.T) {
 	for name, want := range map[string]string{
 		"": "fil.png", ". .": "fil.png", "Intyg.PNG": "Intyg.PNG", "../../etc/passwd": "_.._etc_passwd.png", "a\"b": "a_b.png", "bild.jpg": "bild.jpg.png",
 	} {
-		if got := fileName(name, "image/png"); got != want {
+		if got := page.FileName(name, "image/png"); got != want {
 			t.Errorf("%q is saved as %q, want %q", name, got, want)
 		}
 	}
@@ -1002,7 +1002,7 @@ func FuzzFileName(f *testing.F) {
 	f.Add("Intyg.pdf", "application/pdf")
 	f.Add("../x", "image/png")
 	f.Fuzz(func(t *testing.T, name, media string) {
-		got := fileName(name, media)
+		got := page.FileName(name, media)
 		if got == "" || strings.ContainsAny(got, "/\\\r\n\"") || strings.HasPrefix(got, ".") {
 			t.Errorf("%q is saved as %q", name, got)
 		}
