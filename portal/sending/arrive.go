@@ -55,6 +55,12 @@ func (d *Desk) arrive(ctx context.Context, row store.Draft, o signclient.Order) 
 	}
 	// Only what a good seal vouches for is worth opening the draft for.
 	wrong := sealed(report, t, row.Order, o)
+	if wrong == badSeal {
+		// Whoever made it believed it, so the fault is more likely in what we were
+		// told to believe. Nothing arrives, and nobody has to sign again: it is
+		// tried until somebody has mended it.
+		return fmt.Errorf("sending: the receipt of order %s is not believed here: %s", row.Order, report.Code)
+	}
 	var out drafts.Outgoing
 	var files map[portal.FileID][]byte
 	if wrong == "" {

@@ -67,7 +67,7 @@ func (d *Desk) adopt(ctx context.Context, t portal.TenantID, order string) error
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
 	}
-	out, _, err := d.Drafts.Arrival(ctx, row)
+	out, err := d.Drafts.Told(row)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (d *Desk) waitsForOthers(ctx context.Context, row store.Draft, o signclient
 	if !ok {
 		return nil, errNoTenant
 	}
-	out, _, err := d.Drafts.Arrival(ctx, row)
+	out, err := d.Drafts.Told(row)
 	if err != nil {
 		return nil, d.unlessGone(ctx, row, err)
 	}
@@ -191,7 +191,7 @@ func (d *Desk) giveBack(ctx context.Context, row store.Draft, o signclient.Order
 	if !ok {
 		return errNoTenant
 	}
-	out, _, err := d.Drafts.Arrival(ctx, row)
+	out, err := d.Drafts.Told(row)
 	if err != nil {
 		return d.unlessGone(ctx, row, err)
 	}

@@ -477,7 +477,6 @@ func TestNotBelieved(t *testing.T) {
 		return portal.ReportSignature{Number: w.visitor(third, "").Number, At: w.clock()}
 	}
 	for name, forge := range map[string]func(*world, *portal.Report){
-		"bad seal":            func(_ *world, r *portal.Report) { r.Valid, r.Code = false, "HASH_FAILURE" },
 		"another order":       func(_ *world, r *portal.Report) { r.Order = "another" },
 		"another client":      func(_ *world, r *portal.Report) { r.Client = "portal-annanby" },
 		"another time":        func(_ *world, r *portal.Report) { r.Completed = r.Completed.Add(-time.Hour) },
@@ -517,6 +516,28 @@ func TestNotBelieved(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A receipt whose seal is not believed may be a trust file that lacks something:
+// nothing arrives, nothing is lost, and when it is mended the case is there.
+func TestSealNotBelieved(t *testing.T) {
+	w := newWorld(t)
+	id, rev := w.fill(nil)
+	_, err := w.Send(ctx, w.me, id, rev, "")
+	check(t, err)
+	w.room.sign(1)
+	w.room.sign(2)
+	w.room.forge = func(r *portal.Report) { r.Valid, r.Code = false, "NO_CERTIFICATE_CHAIN_FOUND" }
+	if err := w.News(ctx, "exempelby", w.room.order().ID); err == nil || !strings.Contains(err.Error(), "NO_CERTIFICATE_CHAIN_FOUND") {
+		t.Fatalf("the news is taken: %v", err)
+	}
+	st, err := w.Stand(ctx, w.me, id)
+	if err != nil || st.Case != "" || st.Mine() || !st.Stale && !st.Sealing || w.state(id) != portal.Waiting || w.count(`cases`) != 0 {
+		t.Fatalf("%v, case %q, stale %v, sealing %v, %s", err, st.Case, st.Stale, st.Sealing, w.state(id))
+	}
+	w.room.forge = nil
+	check(t, w.News(ctx, "exempelby", w.room.order().ID))
+	w.theCase()
 }
 
 // What the portal did not note, because something broke, is found by the webhook.

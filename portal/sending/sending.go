@@ -12,10 +12,8 @@
 // Whichever comes first triggers it: webhook, browser, or Run. A case keeps the
 // name of its draft.
 //
-// A locked draft is opened without its owner (drafts.Arrival) in three places
-// besides arrival, none of which shows it to anybody: to note an order whose
-// making was not noted, and to address the two messages to its owner, that it
-// waits for others and that it came back.
+// A locked draft is opened without its owner (drafts.Arrival) for arrival alone,
+// when a good seal says that everybody has signed.
 package sending
 
 import (

@@ -82,7 +82,11 @@ func (d *Desk) Stand(ctx context.Context, v portal.Visitor, id portal.DraftID) (
 		d.Log.ErrorContext(ctx, "an order was not followed", "draft", id, "order", o.ID, "error", err)
 	}
 	if over(o.State) {
-		return d.stood(ctx, v, id)
+		s, err := d.stood(ctx, v, id)
+		if err == nil && s.Sealing { // everybody has signed, and it could not yet arrive
+			s.Parties, err = d.parties(t, out, o)
+		}
+		return s, err
 	}
 	if s.Parties, err = d.parties(t, out, o); err != nil {
 		return Standing{}, err
