@@ -161,12 +161,12 @@ func testTwoGuardians(t *testing.T, d *demo, b *chromium) {
 	y.has(".papers")
 	y.judge("mobile-portal-case-co-owner")
 	for _, z := range []*tab{x, y} {
-		if !bytes.Equal(z.saves(paper(signedPaper, z.lang)), signed) {
+		if !bytes.Equal(z.saves(z.paper(map[string]string{"sv": "Det som är underskrivet", "en": "What was signed"}[z.lang])), signed) {
 			t.Errorf("%s has other signed papers than the signing room", z.lang)
 		}
 	}
-	receipt := x.saves(paper(receiptPaper, "sv"))
-	if !bytes.Equal(receipt, y.saves(paper(receiptPaper, "en"))) {
+	receipt := x.saves(x.paper("Kvittens"))
+	if !bytes.Equal(receipt, y.saves(y.paper("Receipt"))) {
 		t.Error("the two have different receipts")
 	}
 	if v := d.verified(t, receipt); len(v.Signatures) != 0 {
@@ -226,10 +226,11 @@ func testTwoGuardians(t *testing.T, d *demo, b *chromium) {
 	z.click(`form[action$="/meddelande"] button`)
 	z.has(".talk .own")
 	z.judge("portal-case-answered")
-	o.visit(o.location())
-	o.holds(reply)
 	o.visit(exempelby + "/handlaggare/")
-	o.holds("1 oläst meddelande", number)
+	o.holds("1 oläst meddelande")
+	o.press(number)
+	o.has(".talk")
+	o.holds(reply)
 	o.click(`form[action$="/handlaggare/logga-ut"] button`)
 	o.at(exempelby + "/handlaggare/utloggad")
 	o.judgeInBoth("portal-officer-out")
@@ -300,7 +301,7 @@ func testOneGuardian(t *testing.T, d *demo, b *chromium) {
 	x.judge("mobile-portal-profile")
 	x.fill("#email", "nobody@")
 	x.click("main form button")
-	x.has("#to-mend")
+	x.problems("Write an e-mail address")
 	x.judgeExpecting("mobile-portal-profile-problem", "422")
 	x.click(leavePortal)
 	x.at(exempelby + "/utloggad")

@@ -213,13 +213,10 @@ func (x *tab) entersOffice(id string) {
 	x.at(portal + "/")
 }
 
-// The papers of a case.
-const (
-	signedPaper  = "signed"
-	receiptPaper = "receipt"
-)
-
 // paper finds the link to a paper of a case.
-func paper(kind, lang string) string {
-	return map[string]string{signedPaper: ".papers li:first-child a[download]", receiptPaper: ".papers li:nth-child(2) a[download]"}[kind]
+func (x *tab) paper(words string) string {
+	x.t.Helper()
+	found := "[...document.querySelectorAll('.papers a')].find(a => a.innerText.includes(" + quote(words) + "))"
+	x.until("the paper "+words, found)
+	return ".papers a[href=" + quote(value[string](x, found+".getAttribute('href')")) + "]"
 }
