@@ -87,7 +87,7 @@ func TestAutosaveInChromium(t *testing.T) {
 	run(`const i = document.getElementById("f-vh2_kontakt-email"); i.value = "tva@example.se"; i.dispatchEvent(new Event("change", {bubbles: true}))`)
 	chromium.Until(t, ctx, "the save to begin", `document.querySelector("[data-kept]").textContent === "Sparar …"`)
 	run(`document.querySelector(".acts .main").click()`)
-	chromium.Until(t, ctx, "the next step", `location.pathname.endsWith("/s/platsen")`)
+	chromium.Until(t, ctx, "the next step", `location.pathname.endsWith("/s/platsen") && document.readyState === "complete"`)
 	if d := b.draftNow(id); d.Answers["vh2_kontakt"].Parts["email"] != "tva@example.se" || len(d.Saved) != 1 {
 		t.Error("not saved")
 	}

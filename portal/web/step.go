@@ -39,6 +39,7 @@ type stepPage struct {
 
 // stop is a step in the list of them.
 type stop struct {
+	N          int
 	Title, URL string
 	State      string // "done", "here", "open", "closed"
 	Label      string // the state in words
@@ -124,7 +125,7 @@ func (w *Web) showStep(rw http.ResponseWriter, r *http.Request, v visit, k work,
 func (w *Web) progress(v visit, k work, here string) []stop {
 	var out []stop
 	add := func(title, below, id string, done, open bool) {
-		s := stop{Title: title, State: "closed"}
+		s := stop{N: len(out) + 1, Title: title, State: "closed"}
 		switch {
 		case id == here:
 			s.State = "here"

@@ -75,7 +75,10 @@
 	// save that is under way: both say which version they go out from.
 	function keep(form) {
 		const told = form.querySelector("[data-kept]"), revision = form.elements.revision;
-		let before = content(), busy = null, timer = 0, over = false;
+		// Known is what the server drew, not what was typed before the script came.
+		const drawn = form.cloneNode(true);
+		drawn.reset();
+		let before = content(drawn), busy = null, timer = 0, over = false;
 
 		form.addEventListener("input", () => later(2500));
 		form.addEventListener("change", () => later(400));
@@ -100,9 +103,9 @@
 		}
 
 		// content is what is typed; files go with a button alone.
-		function content() {
+		function content(of = form) {
 			const data = new URLSearchParams();
-			for (const [name, value] of new FormData(form)) {
+			for (const [name, value] of new FormData(of)) {
 				if (typeof value === "string" && name !== "revision") data.append(name, value);
 			}
 			return data.toString();
