@@ -11,11 +11,12 @@ import (
 	"sigill/broker/kit/config"
 	"sigill/broker/kit/design"
 	"sigill/broker/kit/keys"
+	"sigill/portal/catalogue"
 )
 
 // Check tries everything that a node does with its settings before it serves,
 // without opening the data folder or the network.
-func Check(_ context.Context, s config.Config) error {
+func Check(ctx context.Context, s config.Config) error {
 	var faults []error
 	if _, err := keys.LoadMasters(s.MasterKeyFiles()...); err != nil {
 		faults = append(faults, err)
@@ -41,8 +42,27 @@ func Check(_ context.Context, s config.Config) error {
 		_, texts := texter(s, quiet)
 		faults = append(faults, checkReceipts(s, now()), mail, texts)
 	}
+	if s.Portal != nil {
+		faults = append(faults, checkPortal(ctx, s, eids, now))
+	}
 	if _, err := design.New(folder(s.Logos)); err != nil {
 		faults = append(faults, fmt.Errorf("logos: %w", err))
 	}
 	return errors.Join(faults...)
+}
+
+// checkPortal reads tenants and e-services as the portal will, and the secrets
+// that it is given.
+func checkPortal(ctx context.Context, s config.Config, e *eids, now func() time.Time) error {
+	t := &townhall{settings: s, eids: e}
+	_, register := t.register()
+	_, _, staff := t.staff()
+	c, err := catalogue.Open(ctx, catalogue.Config{
+		Tenants: s.Portal.Tenants, Services: s.Portal.Services, Providers: knownEIDs(), Configured: t.configured(),
+		Now: now, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return errors.Join(register, staff, err)
+	}
+	return errors.Join(append([]error{register, staff}, c.Faults()...)...)
 }

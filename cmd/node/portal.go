@@ -81,7 +81,7 @@ func openTownhall(ctx context.Context, c Config, v *Vault, id string, e *eids, r
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.catalogue, err = catalogue.Open(ctx, catalogue.Config{
 		Tenants: s.Portal.Tenants, Services: s.Portal.Services, Versions: portalstore.Versions{DB: t.db, Now: t.now},
-		Providers: []string{"bankid", "mbankid", "freja", "telia"}, Configured: t.configured(), Now: c.Now, Log: c.Log,
+		Providers: knownEIDs(), Configured: t.configured(), Now: c.Now, Log: c.Log,
 	})
 	if err != nil {
 		return t, err
@@ -228,6 +228,10 @@ func (t *townhall) key() (crypto.Signer, string, error) {
 	k, err := t.ring.Signer(keys.ES256)
 	return k.Key, k.KID, err
 }
+
+// knownEIDs are the ids that a tenant may list, whether or not they are
+// configured.
+func knownEIDs() []string { return []string{"bankid", "mbankid", "freja", "telia"} }
 
 // configured are the ids of e-IDs that work here.
 func (t *townhall) configured() []string {
