@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -660,6 +662,66 @@ func TestTwoWindows(t *testing.T) {
 				t.Errorf("it asks again: %s", s)
 			}
 		})
+	}
+}
+
+// The button is pressed many times at once: it is sent once.
+func TestPressedAtOnce(t *testing.T) {
+	data := t.TempDir()
+	r, _ := hall(t, Config{Data: data})
+	x := &tale{Running: r, data: data}
+	press := func(c *citizen, review screen) []string {
+		form := review.form(`form[action$="/skicka"]`)
+		var mu sync.Mutex
+		var to []string
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				res, _ := c.once("POST", review.absolute(attr(form.node, "action")), form.values)
+				mu.Lock()
+				defer mu.Unlock()
+				to = append(to, fmt.Sprint(res.StatusCode, " ", res.Header.Get("Location")))
+			})
+		}
+		all.Wait()
+		slices.Sort(to)
+		return slices.Compact(to)
+	}
+	c := someone(t, r, "", "exempelby")
+	to := press(c, c.begins("felanmalan").fills(fault()))
+	if x.audited(t, "case.arrived", "") != 1 {
+		t.Errorf("a report arrived %d times: %v", x.audited(t, "case.arrived", ""), to)
+	}
+	for _, one := range to {
+		if !strings.HasPrefix(one, "303 ") {
+			t.Errorf("somebody who presses twice reads %s", one)
+		}
+	}
+	told(t, r, "anonym@example.se", "email", "Ditt ärende")
+
+	ett := someone(t, r, "tre", "exempelby")
+	review := ett.begins("forskoleplats").fills(preschool("Testbarn Fyra"))
+	to = press(ett, review)
+	var rooms []string
+	for _, one := range to {
+		if at, ok := strings.CutPrefix(one, "303 "); ok && strings.HasPrefix(at, r.Issuer+"/signing/") {
+			rooms = append(rooms, at)
+		} else if !ok {
+			t.Errorf("somebody who presses twice reads %s", one)
+		}
+	}
+	if len(rooms) != 1 {
+		t.Fatalf("it was handed over as %v", to)
+	}
+	done := ett.get(rooms[0]).signs().back()
+	ett.reload("the arrival", done.url.String(), func(s screen) bool { return strings.HasSuffix(s.url.Path, "/inskickat") })
+	if n := x.audited(t, "case.arrived", ""); n != 2 {
+		t.Errorf("%d arrivals", n)
+	}
+	// Going back and pressing once more sends nothing.
+	again := review.form(`form[action$="/skicka"]`).press("")
+	if n := x.audited(t, "case.arrived", ""); n != 2 || again.find("#sign") != nil {
+		t.Errorf("%d arrivals after going back: %s", n, again)
 	}
 }
 
