@@ -60,7 +60,7 @@ type errand struct {
 
 	// How far people have come: before each is said, and after it was seen.
 	oneSigns, lastSigns, allSigned, arrived atomic.Bool
-	gone                                    atomic.Bool    // nobody goes on with it
+	gone, over                              atomic.Bool    // nobody goes on with it; nor listens
 	seen                                    map[string]int // what pages said, for the table
 	tells                                   map[string]int // what happened, for the table
 }
@@ -112,6 +112,7 @@ func (e *errand) text() string {
 
 // runs goes all the way.
 func (e *errand) runs() error {
+	e.now.happened("")
 	at, err := e.r.begins(e.service)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -127,6 +128,7 @@ func (e *errand) runs() error {
 	}
 	watched := make(chan error, 1)
 	go func() { watched <- e.watches() }()
+	go e.hears()
 	if err = e.sendsAndSigns(); err != nil {
 		e.gone.Store(true)
 		return errors.Join(err, <-watched)
@@ -495,6 +497,24 @@ func (e *errand) watches() error {
 		time.Sleep(40 * time.Millisecond)
 	}
 	return errors.New("it does not arrive in time")
+}
+
+// hears says when the applicant is told something: the portal may not yet know
+// that it was.
+func (e *errand) hears() {
+	for kind, holds := range map[string]string{"waiting": "/utkast/" + e.draft + "/vantar", "arrived": "/arende/" + e.draft} {
+		go func() {
+			for !e.gone.Load() && !e.over.Load() {
+				for _, m := range e.idp.Messages(e.mail + e.sms) { // one of them
+					if strings.Contains(m.Text, holds) || e.one == "" && kind == "arrived" && m.To == e.mail {
+						e.now.happened("told " + kind)
+						return
+					}
+				}
+				time.Sleep(2 * time.Millisecond)
+			}
+		}()
+	}
 }
 
 // onWaiting judges the page of what is waited for.
