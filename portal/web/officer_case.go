@@ -53,7 +53,7 @@ func (w *Web) showOfficerCase(rw http.ResponseWriter, r *http.Request, v visit, 
 	p := officerCasePage{
 		caseParts: w.caseParts(v, c, service, base, portal.ByOfficer),
 		Title:     service.Title.In(v.lang), Number: c.Number, List: v.path("/handlaggare"),
-		StatusAction: base + "/status", Was: string(c.State), Reach: lines(c.Submission.Contact.Email, c.Submission.Contact.Phone),
+		StatusAction: base + "/status", Was: string(c.State), Reach: lines(c.Submission.Contact.Email, spoken(c.Submission.Contact.Phone)),
 	}
 	if !c.Anonymous {
 		p.Applicant = applicantShown{c.Submission.Applicant.Name, dashed(c.Submission.Applicant.Number)}

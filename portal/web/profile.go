@@ -57,7 +57,7 @@ func (w *Web) serveProfileSave(rw http.ResponseWriter, r *http.Request, v visit)
 }
 
 func (w *Web) showProfile(rw http.ResponseWriter, r *http.Request, v visit, status int, c form.Contact, faults []form.Fault) error {
-	p := profilePage{Name: personName(v.who), Self: v.path("/profil"), Mine: v.path("/mina-sidor"), Email: c.Email, Phone: c.Phone}
+	p := profilePage{Name: personName(v.who), Self: v.path("/profil"), Mine: v.path("/mina-sidor"), Email: c.Email, Phone: spoken(c.Phone)}
 	if r.URL.Query().Get("besked") == "sparat" && r.Method == http.MethodGet {
 		p.Told = w.text(v, "profile.saved")
 	}

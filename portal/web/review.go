@@ -143,7 +143,7 @@ func (w *Web) showReview(rw http.ResponseWriter, r *http.Request, v visit, k wor
 		b.Problems = append(b.Problems, problem{href, w.faultText(v, f, x)})
 	}
 	for _, p := range parties {
-		b.Signers = append(b.Signers, signer{p.Name, w.askedHow(v, p)})
+		b.Signers = append(b.Signers, signer{p.Name, w.askedHow(v, p, len(parties) > 1)})
 	}
 	return w.page(rw, r, v, "review", sheet{Status: status, Here: "draft", Wide: true, Body: b})
 }
@@ -164,7 +164,10 @@ func (w *Web) answered(v visit, k work, f *form.Field) answered {
 }
 
 // askedHow says how a party is asked to sign.
-func (w *Web) askedHow(v visit, p form.Party) string {
+func (w *Web) askedHow(v visit, p form.Party, several bool) string {
+	if p.Applicant && !several {
+		return w.text(v, "signer.alone")
+	}
 	if p.Applicant {
 		return w.text(v, "signer.you")
 	}
@@ -173,10 +176,10 @@ func (w *Web) askedHow(v visit, p form.Party) string {
 		to = append(to, p.Email)
 	}
 	if p.Phone != "" && v.tenant.Invite != "email" {
-		to = append(to, p.Phone)
+		to = append(to, spoken(p.Phone))
 	}
 	if len(to) == 0 { // the tenant's way is not there, and another is used
-		to = slices.DeleteFunc([]string{p.Email, p.Phone}, func(s string) bool { return s == "" })
+		to = slices.DeleteFunc([]string{p.Email, spoken(p.Phone)}, func(s string) bool { return s == "" })
 	}
 	address := strings.Join(to, " "+w.text(v, "and")+" ")
 	switch {

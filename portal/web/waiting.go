@@ -243,7 +243,7 @@ func correctFor(self string, p portal.Party) *correctForm {
 	n := strconv.Itoa(p.N)
 	return &correctForm{
 		Action: self, Name: p.Name, N: p.N, EmailID: "email-" + n, PhoneID: "phone-" + n,
-		Email: p.Email, Phone: p.Phone, Open: p.State == portal.PartyFailed,
+		Email: p.Email, Phone: spoken(p.Phone), Open: p.State == portal.PartyFailed,
 	}
 }
 

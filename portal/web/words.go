@@ -69,7 +69,7 @@ func textsInCode() []i18n.Use {
 	use("name max", "file.file_large", "file.file_type", "file.file_many", "file.file_total")
 	use("max", "file.cut")
 
-	use("", "review.changed", "review.notice.changed", "review.send", "review.sign", "review.problem", "review.none", "signer.you", "signer.unreached", "and",
+	use("", "review.changed", "review.notice.changed", "review.send", "review.sign", "review.problem", "review.none", "signer.you", "signer.alone", "signer.unreached", "and",
 		"unsent.changed", "unsent.changed.text", "unsent.changed.go", "unsent.nothing", "unsent.unsure", "unsent.unsure.text", "unsent.again", "unsent.review")
 	use("to", "signer.link", "signer.code")
 	use("agency", "review.notice")
