@@ -228,7 +228,7 @@ func (x *tab) holds(texts ...string) {
 	said := strings.Join(strings.Fields(value[string](x, "document.body.innerText")), " ")
 	for _, text := range texts {
 		if !strings.Contains(said, text) {
-			x.t.Errorf("the page does not say %q\n%s", text, said)
+			x.t.Errorf("the page does not say %q\n%s", text, masked(said))
 		}
 	}
 }
