@@ -350,7 +350,7 @@ func promises() []promise {
 		{"P-66", "asked by the tenant's channels; how that went is shown", func(t *testing.T, x *tale) {
 			is(t, "e-mail", x.mails(x.tva.mail(), "email", "/signing/portal-exempelby/i/") == 1)
 			is(t, "SMS", x.mails("+46701740612", "sms", "/signing/portal-exempelby/i/") == 1)
-			x.says(t, "waiting sent", "E-post skickad", "SMS skickat")
+			x.says(t, "waiting sent", "E-post skickad", "Sms skickat")
 		}},
 		{"P-67", "the link opens the case after login; alone it shows nothing", func(t *testing.T, x *tale) {
 			x.silentOn(t, "link alone", secrets()...)

@@ -143,7 +143,7 @@ func (x *tale) sent(t *testing.T) {
 	link, x.texts["invitation"] = told(t, x.Running, tva.mail(), "email", "Exempelby kommun ber")
 	told(t, x.Running, "+46701740612", "sms", "/signing/portal-exempelby/i/")
 	x.texts["link"] = link
-	x.on["waiting sent"] = ett.reload("the delivery", x.on["waiting"].url.String(), func(s screen) bool { return s.says("E-post skickad") && s.says("SMS skickat") })
+	x.on["waiting sent"] = ett.reload("the delivery", x.on["waiting"].url.String(), func(s screen) bool { return s.says("E-post skickad") && s.says("Sms skickat") })
 	x.on["link alone"] = tva.get(link)
 	x.on["link of another"] = tre.opens(link)
 	x.on["inbox waiting"] = x.inbox(t, "fyra", "exempelby")

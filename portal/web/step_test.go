@@ -333,7 +333,7 @@ func TestConflict(t *testing.T) {
 	root := seenBy(t, h.get("one", draftAt(d, "/krock")))
 	want(t, root, "tr.differ th", "Hur många timmar", "Vad gör du", "Är det något av", "Berätta gärna mer")
 	want(t, root, "tr.differ td:nth-child(2)", "32,5 timmar", "Studerar", "Allergi", "nötter")
-	want(t, root, "tr.differ td:nth-child(3)", "20 timmar", "Arbetar", "Inget svar", "Inget svar")
+	want(t, root, "tr.differ td:nth-child(3)", "20 timmar", "Arbetar", "Ej besvarad", "Ej besvarad")
 	for keep, hours := range map[string]string{"andra": "20", "sparad": "32,5"} {
 		h := newHouse(t)
 		d := h.draft("one", preschool(t), filled(h), allSteps...)

@@ -25,7 +25,7 @@ func TestWaiting(t *testing.T) {
 	root := seenBy(t, h.get("one", pages["waiting"]))
 	want(t, root, "h1", "Väntar på flerpartssignering")
 	want(t, root, ".lead", "Det är inte inskickat. En underskrift saknas.")
-	want(t, root, ".timeline li", "Testperson Ett (du)Skrev under", "Testperson TvåE-post skickad 28 februari 2026 kl. 08.30SMS skickat")
+	want(t, root, ".timeline li", "Testperson Ett (du)Skrev under", "Testperson TvåE-post skickad 28 februari 2026 kl. 08.30Sms skickat")
 	want(t, root, "main .btn.main")
 	want(t, root, "details[open]")
 	want(t, root, "input[name=email]", "")
@@ -37,7 +37,7 @@ func TestWaiting(t *testing.T) {
 	want(t, root, "[role=status]", "Kontaktuppgifterna är ändrade")
 	want(t, root, ".lead", "2 underskrifter saknas")
 	want(t, root, "details[open]", "E-post")
-	want(t, root, ".timeline .no", "E-post kom inte fram. Stämmer adressen?SMS kom inte fram. Stämmer numret?")
+	want(t, root, ".timeline .no", "E-post kom inte fram. Stämmer adressen?Sms kom inte fram. Stämmer numret?")
 	want(t, root, "form.field", "Spara och skicka en ny förfrågan") // not for who has opened it or signed
 
 	root = seenBy(t, h.get("one", pages["waiting-own"]))
