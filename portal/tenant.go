@@ -15,6 +15,9 @@ type Tenant struct {
 	// path of one.
 	BaseURL string
 	Group   GroupID
+	// Grouped says that its own file names the group: nobody else can bring it
+	// into one.
+	Grouped bool
 	// Prefix begins its case numbers: two to eight capitals and digits, no other
 	// tenant's. See CasePrefix.
 	Prefix string

@@ -187,6 +187,7 @@ func faults(c *Catalogue) string {
 
 func TestTenant(t *testing.T) {
 	p := newPlace(t)
+	p.write(p.tenants, "testkoping/tenant.yaml", sound+"group: testkoping\n")
 	p.write(p.tenants, "annan/tenant.yaml", `name: Annanstad
 base_url: https://etjanster.annan.example.se/
 group: testkoping
@@ -227,7 +228,7 @@ welcome: {sv: Hej., en: Hello.}
 	}
 	got := c.Tenants()
 	want := []portal.Tenant{{
-		ID: "annan", Name: form.Text{"sv": "Annanstad", "en": "Annanstad"}, BaseURL: "https://etjanster.annan.example.se", Group: "testkoping",
+		ID: "annan", Name: form.Text{"sv": "Annanstad", "en": "Annanstad"}, BaseURL: "https://etjanster.annan.example.se", Group: "testkoping", Grouped: true,
 		Providers: []string{"freja"}, AskingBody: "Annanstads kommun", Theme: portal.Theme{Accent: "#1d5c8f", Logo: "vapen.svg"},
 		Contact: portal.Contact{
 			Name: form.Text{"sv": "Växel", "en": "Switchboard"}, Phone: "+46 999 20 00 00", Email: "info@annan.example.se",
@@ -242,7 +243,7 @@ welcome: {sv: Hej., en: Hello.}
 		Protected: form.Text{"sv": "Ring oss.", "en": "Call us."}, Privacy: "https://annan.example.se/gdpr", Idle: 5 * time.Minute,
 		Send: form.Text{"sv": "Lämna in", "en": "Hand in"}, Welcome: form.Text{"sv": "Hej.", "en": "Hello."},
 	}, {
-		ID: "testkoping", Name: form.Text{"sv": "Testköping", "en": "Testville"}, BaseURL: "http://localhost:8081/testkoping", Group: "testkoping",
+		ID: "testkoping", Name: form.Text{"sv": "Testköping", "en": "Testville"}, BaseURL: "http://localhost:8081/testkoping", Group: "testkoping", Grouped: true,
 		Providers: []string{"mbankid", "bankid"}, Contact: portal.Contact{Phone: "0999-10 00 00"}, Invite: "both",
 		Lists:  map[string][]form.Option{"platser": {{Key: "a", Label: form.Text{"sv": "Alfa", "en": "Alfa"}}, {Key: "b", Label: form.Text{"sv": "Beta", "en": "Beta"}}}},
 		Groups: map[string][]string{"handlaggare": {"testkoping-handlaggare"}},
@@ -447,6 +448,63 @@ func TestNumbersApart(t *testing.T) {
 		_, err := Open(t.Context(), p.config())
 		if (err == nil) != (c.problem == "") || err != nil && !strings.Contains(err.Error(), c.problem) {
 			t.Errorf("%s %q: %v", c.id, c.prefix, err)
+		}
+	}
+}
+
+// Nobody comes into a group unasked.
+func TestGroupsAsked(t *testing.T) {
+	other := func(id, group string) string {
+		return group + "case_prefix: ZZZ\n" + strings.Replace(strings.Replace(sound, "/testkoping", "/"+id, 1), "group: lanet\n", "", 1)
+	}
+	alone := strings.Replace(sound, "group: lanet\n", "", 1)
+	for name, c := range map[string]struct {
+		first, second string
+		fine          bool
+	}{
+		"both name it":      {"group: lanet\n" + alone, other("zebra", "group: lanet\n"), true},
+		"one names itself":  {"group: testkoping\n" + alone, other("zebra", "group: testkoping\n"), true},
+		"one is not asked":  {alone, other("zebra", "group: testkoping\n"), false},
+		"each alone":        {alone, other("zebra", ""), true},
+		"a name of a group": {"group: zebra\n" + alone, other("zebra", ""), false},
+	} {
+		p := newPlace(t)
+		p.write(p.tenants, "testkoping/tenant.yaml", c.first)
+		p.write(p.tenants, "zebra/tenant.yaml", c.second)
+		if _, err := Open(t.Context(), p.config()); (err == nil) != c.fine || err != nil && !strings.Contains(err.Error(), "zebra/tenant.yaml: group:") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Whoever is new takes nothing from those who are served, whatever they are
+// called.
+func TestNewcomers(t *testing.T) {
+	for _, id := range []string{"aa", "zz"} {
+		for what, change := range map[string][2]string{
+			"address": {"/testkoping/x", "/testkoping"},
+			"numbers": {"case_prefix: QQQ", "case_prefix: TES"},
+		} {
+			p := newPlace(t)
+			c := p.open()
+			alone := strings.Replace(sound, "group: lanet\n", "", 1)
+			if what == "address" {
+				p.write(p.tenants, id+"/tenant.yaml", "case_prefix: QQQ\n"+alone)
+			} else {
+				p.write(p.tenants, id+"/tenant.yaml", change[1]+"\n"+strings.Replace(alone, "/testkoping", "/"+id, 1))
+			}
+			if err := c.Reload(t.Context()); err != nil {
+				t.Log(err)
+			}
+			if _, ok := c.Tenant(portal.TenantID(id)); ok {
+				t.Errorf("%s, %s: the newcomer is served", id, what)
+			}
+			if _, ok := c.Tenant("testkoping"); !ok {
+				t.Errorf("%s, %s: who was served is not any more", id, what)
+			}
+			if len(c.Faults()) == 0 {
+				t.Errorf("%s, %s: nothing is said", id, what)
+			}
 		}
 	}
 }

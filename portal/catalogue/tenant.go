@@ -83,43 +83,48 @@ type folder struct {
 	ok     bool
 }
 
-// settle lets a faulty tenant go on as it last was, and keeps addresses apart: a
-// tenant at or within another's address is not served there.
+// settle lets those that are served go on where they are: a faulty tenant as it
+// last was, and nobody new takes another's address, numbers or citizens.
 func (c *Catalogue) settle(all map[portal.TenantID]folder) (map[portal.TenantID]portal.Tenant, strict.Faults) {
 	settled := map[portal.TenantID]portal.Tenant{}
+	for id := range all {
+		if last, served := c.tenants[id]; served {
+			settled[id] = last
+		}
+	}
 	var faults strict.Faults
 	for _, id := range slices.Sorted(maps.Keys(all)) {
-		choices := []portal.Tenant{}
-		if all[id].ok {
-			choices = append(choices, all[id].tenant)
+		if !all[id].ok {
+			continue
 		}
-		if last, ok := c.tenants[id]; ok {
-			choices = append(choices, last)
+		t := all[id].tenant
+		last, served := settled[id]
+		delete(settled, id)
+		other, path, problem := occupied(t, settled)
+		switch {
+		case other == "":
+			settled[id] = t
+			continue
+		case served:
+			settled[id] = last
 		}
-		for i, t := range choices {
-			other, path, problem := occupied(t, settled)
-			if other == "" {
-				settled[id] = t
-				break
-			}
-			if i == 0 {
-				faults = append(faults, strict.Fault{File: filepath.Join(string(id), tenantFile), Path: path,
-					Problem: fmt.Sprintf(problem, other)})
-			}
-		}
+		faults = append(faults, strict.Fault{File: filepath.Join(string(id), tenantFile), Path: path, Problem: fmt.Sprintf(problem, other)})
 	}
 	return settled, faults
 }
 
-// occupied finds a tenant whose address, or whose case numbers, t would share.
+// occupied finds a tenant whose address, case numbers or citizens t would take.
 func occupied(t portal.Tenant, settled map[portal.TenantID]portal.Tenant) (other portal.TenantID, path, problem string) {
 	for _, id := range slices.Sorted(maps.Keys(settled)) {
-		a, b := t.BaseURL+"/", settled[id].BaseURL+"/"
-		if strings.HasPrefix(a, b) || strings.HasPrefix(b, a) {
+		u := settled[id]
+		a, b := t.BaseURL+"/", u.BaseURL+"/"
+		switch {
+		case strings.HasPrefix(a, b) || strings.HasPrefix(b, a):
 			return id, "base_url", "is that of the tenant %s, or one lies within the other"
-		}
-		if t.CasePrefix() == settled[id].CasePrefix() {
+		case t.CasePrefix() == u.CasePrefix():
 			return id, "case_prefix", "is that of the tenant %s; two would give the same case numbers"
+		case t.Group == u.Group && (!t.Grouped || !u.Grouped):
+			return id, "group", "would be shared with the tenant %s; both have to name it"
 		}
 	}
 	return "", "", ""
@@ -146,6 +151,7 @@ func readTenant(id, dir string, root strict.Value, c Config) portal.Tenant {
 		Name:        readName(m.Get("name").Required()),
 		BaseURL:     readBase(m.Get("base_url").Required()),
 		Group:       portal.GroupID(cmp.Or(readID(m.Get("group")), id)),
+		Grouped:     m.Get("group").Present(),
 		Providers:   readProviders(m.Get("providers").Required(), c),
 		Prefix:      readPrefix(m.Get("case_prefix")),
 		AskingBody:  readLine(m.Get("asking_body")),
