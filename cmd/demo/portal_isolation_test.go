@@ -270,6 +270,16 @@ var held = regexp.MustCompile(`name="hallen" value="[A-Za-z0-9_-]{22}"`)
 func TestIsolation(t *testing.T) {
 	g := newGround(t)
 	table := g.table(t)
+	// Above the tenants there is their list, and nothing else.
+	c := g.who[nobody].with(t)
+	if s := c.get(g.Portal + "/"); s.status != 200 || !s.says("Exempelby kommun") || !s.says("Provinge stad") {
+		t.Errorf("the list of tenants: %d %s", s.status, s)
+	}
+	for _, path := range []string{"/ingenstans/", "/ingenstans/mina-sidor", "/mina-sidor", "/exempelby2/", "/static/../exempelby/", "/static/finns-inte.css"} {
+		if res, _ := c.once("GET", g.Portal+path, nil); res.StatusCode != 404 {
+			t.Errorf("%s: %d", path, res.StatusCode)
+		}
+	}
 	listed := map[string]bool{}
 	for _, row := range table {
 		listed[row.method+" "+row.pattern] = true

@@ -242,7 +242,7 @@ func promises() []promise {
 			is(t, "e-mail", x.mails("anonym@example.se", "email", "Ditt ärende") == 1 && x.mails("anonym@example.se", "sms", "") == 0)
 			is(t, "SMS", x.mails("+46701740630", "sms", "tagit emot") == 1)
 		}},
-		{"P-47", "a notice that data are processed before sending, in the version that was shown", func(t *testing.T, x *tale) {
+		{"P-47", "a notice that data are processed before sending, in the version that was shown (that it is kept with the case is shown by portal/sending)", func(t *testing.T, x *tale) {
 			x.says(t, "review", "behandlar och sparar Barn- och utbildningsnämnden uppgifterna")
 			version := x.saw(t, "review").form(`form[action$="/skicka"]`).values.Get("notice")
 			is(t, "its version goes with it", regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(version))
@@ -420,7 +420,7 @@ func promises() []promise {
 			is(t, "what was signed", isPDF(ett.get(x.saw(t, "case closed").link("Det som är underskrivet")).body))
 			x.says(t, "sent", fact(x.saw(t, "case"), "Ärendenummer"))
 		}},
-		{"P-81", "confirmation by e-mail, once", func(t *testing.T, x *tale) {
+		{"P-81", "confirmation by e-mail, once (that staff see what was not delivered is to come)", func(t *testing.T, x *tale) {
 			is(t, "to the applicant", x.mails(x.ett.mail(), "email", "Ditt ärende") == 1)
 			is(t, "to the co-owner", x.mails(x.tva.mail(), "email", "Ditt ärende") == 1)
 		}},
