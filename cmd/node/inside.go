@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -54,7 +55,9 @@ func (i *inside) RoundTrip(r *http.Request) (*http.Response, error) {
 		asked.Header = http.Header{}
 	}
 	w := &recorder{header: http.Header{}}
-	(*h).ServeHTTP(w, asked)
+	if err := answerInside(*h, w, asked); err != nil {
+		return nil, err
+	}
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
@@ -63,6 +66,18 @@ func (i *inside) RoundTrip(r *http.Request) (*http.Response, error) {
 		Status: http.StatusText(w.status), StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: w.sent, Body: io.NopCloser(bytes.NewReader(w.body.Bytes())), ContentLength: int64(w.body.Len()), Request: r,
 	}, nil
+}
+
+// answerInside makes a panic what it is over the network: a broken connection,
+// whoever asked.
+func answerInside(h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("the connection was broken off")
+		}
+	}()
+	h.ServeHTTP(w, r)
+	return nil
 }
 
 // recorder keeps an answer.

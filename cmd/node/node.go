@@ -197,7 +197,6 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	}
 	n.main = newServer(handler, c.Log)
 	if n.townhall != nil {
-		n.townhall.broker.serve(handler)
 		n.portal = newServer(n.townhall.handler, c.Log)
 		n.portal.http.ReadTimeout, n.portal.http.WriteTimeout = uploads, uploads
 	}
@@ -246,7 +245,14 @@ func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, drawn *web.Pag
 	root.HandleFunc("GET /readyz", n.serveReady)
 	root.Handle("/", protection.Handler(pages))
 
-	return page.WithRequestID(accessLog(c.Log, page.Headers(c.Settings.Secure(), limits(c, addresses, site.TooMany(), refuseAPI, counts, root)))), nil
+	served := func(h http.Handler) http.Handler {
+		return page.WithRequestID(accessLog(c.Log, page.Headers(c.Settings.Secure(), h)))
+	}
+	if n.townhall != nil {
+		// The portal asks for many, and is limited itself.
+		n.townhall.broker.serve(served(root))
+	}
+	return served(limits(c, addresses, site.TooMany(), refuseAPI, counts, root)), nil
 }
 
 // limits puts the limits of each address before next. Who starts an order has to

@@ -185,13 +185,20 @@ func (t *townhall) compose(ctx context.Context, c Config, id string, calls *http
 	t.site = handler
 	guarded := limit(newLimiter(s.LoginsBy, t.now), page.Addresses{Trusted: s.TrustedProxies}, refusePlainly, handler)
 	t.handler = page.WithRequestID(accessLog(t.log, page.Headers(s.Secure(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet && !strings.Contains(r.URL.Path, "/logga-in") && !strings.HasSuffix(r.URL.Path, "/inloggad") || r.Method == http.MethodHead {
-			handler.ServeHTTP(w, r)
+		if writes(r) {
+			guarded.ServeHTTP(w, r)
 			return
 		}
-		guarded.ServeHTTP(w, r) // a stranger makes us write something
+		handler.ServeHTTP(w, r)
 	}))))
 	return nil
+}
+
+// writes reports whether a stranger can make us write something with a request:
+// the way out to a login and back does, whatever the method.
+func writes(r *http.Request) bool {
+	read := r.Method == http.MethodGet || r.Method == http.MethodHead
+	return !read || strings.HasSuffix(r.URL.Path, "/logga-in") || strings.HasSuffix(r.URL.Path, "/inloggad")
 }
 
 func refusePlainly(w http.ResponseWriter, _ *http.Request) {

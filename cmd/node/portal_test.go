@@ -78,6 +78,10 @@ func TestInside(t *testing.T) {
 			t.Errorf("%s: %v", other, err)
 		}
 	}
+	i.serve(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	if _, err := client.Get("http://localhost:1/"); err == nil {
+		t.Error("answered though the handler broke it off")
+	}
 	ended, end := context.WithCancel(t.Context())
 	end()
 	r, _ = http.NewRequestWithContext(ended, http.MethodGet, "http://localhost:1/", nil)
@@ -95,3 +99,22 @@ var errElsewhere = errorText("elsewhere")
 type errorText string
 
 func (e errorText) Error() string { return string(e) }
+
+func TestWrites(t *testing.T) {
+	for _, c := range []struct {
+		method, path string
+		want         bool
+	}{
+		{"GET", "/t/", false}, {"HEAD", "/t/mina-sidor", false}, {"GET", "/t/arende/x/inskickat", false},
+		{"POST", "/t/krok", true}, {"PUT", "/t/", true},
+		{"GET", "/t/inloggad", true}, {"HEAD", "/t/inloggad", true}, {"HEAD", "/t/handlaggare/inloggad", true}, {"GET", "/t/handlaggare/logga-in", true},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), c.method, "http://localhost"+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := writes(r); got != c.want {
+			t.Errorf("%s %s: %v", c.method, c.path, got)
+		}
+	}
+}
