@@ -40,6 +40,9 @@ func (d *Drafts) Begin(ctx context.Context, v portal.Visitor, t portal.TenantID,
 		Owner: names[0], Written: 1,
 	}
 	row.Expires = now.Add(d.life(s, row.Anonymous))
+	if row.Anonymous {
+		row.Expires = now.Add(min(d.AnonymousEmpty, d.AnonymousLife))
+	}
 	k, err := d.newKey(&row)
 	if err != nil {
 		return "", err
@@ -55,6 +58,14 @@ func (d *Drafts) Begin(ctx context.Context, v portal.Visitor, t portal.TenantID,
 		}
 		if n >= d.MaxOpen {
 			return ErrTooMany
+		}
+		if row.Anonymous {
+			if n, err = store.CountAnonymous(tx); err != nil {
+				return err
+			}
+			if n >= d.AnonymousMax {
+				return ErrTooMany
+			}
 		}
 		return store.InsertDraft(tx, row)
 	})
@@ -73,6 +84,18 @@ func (d *Drafts) life(s *form.Service, anonymous bool) time.Duration {
 		return s.Privacy.Keep.Draft
 	}
 	return draftLife
+}
+
+// room says whether a draft may take so many bytes more.
+func (d *Drafts) room(tx *sqldb.Tx, row store.Draft, more int) error {
+	if !row.Anonymous {
+		return nil
+	}
+	n, err := store.SizeAnonymous(tx)
+	if err == nil && n+int64(more) > d.AnonymousBytes {
+		return ErrBusy
+	}
+	return err
 }
 
 // Open gives a draft to its owner; portal.ErrNotFound to everybody else.
@@ -166,6 +189,11 @@ func (d *Drafts) change(ctx context.Context, v portal.Visitor, id portal.DraftID
 		if row.Body, err = k.sealBody(b, row.Written); err != nil {
 			return err
 		}
+		if len(row.Body) > smallBody {
+			if err := d.room(tx, row, len(row.Body)); err != nil {
+				return err
+			}
+		}
 		return store.UpdateDraft(tx, row, was, portal.Open)
 	})
 	if err != nil {
@@ -229,6 +257,11 @@ func (d *Drafts) putAside(tx *sqldb.Tx, k draftKey, row store.Draft, revision in
 	sealed, err := k.sealLate(all, revision)
 	if err != nil {
 		return err
+	}
+	if len(sealed) > smallBody {
+		if err := d.room(tx, row, len(sealed)); err != nil {
+			return err
+		}
 	}
 	return store.PutAside(tx, store.Aside{Draft: row.ID, Base: revision, Body: sealed, Saved: d.Now()})
 }
@@ -422,7 +455,7 @@ func union(list, more []string) []string {
 func wrap(err error) error {
 	var bad *BadFile
 	switch {
-	case err == nil, errors.Is(err, ErrLocked), errors.Is(err, ErrTooMany), errors.Is(err, portal.ErrNotFound), errors.As(err, &bad):
+	case err == nil, errors.Is(err, ErrLocked), errors.Is(err, ErrTooMany), errors.Is(err, ErrBusy), errors.Is(err, portal.ErrNotFound), errors.As(err, &bad):
 		return err
 	case errors.Is(err, store.ErrNone):
 		return portal.ErrNotFound

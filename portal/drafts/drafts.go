@@ -37,11 +37,19 @@ type Config struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	// MaxOpen is how many a person may have with a group; default 50. MaxBytes
-	// bounds the files of one draft; default 25 MiB.
+	// bounds the files of one draft; default 20 MiB, so that with the answers it is
+	// within what the signing service takes, 25 MiB.
 	MaxOpen  int
 	MaxBytes int64
 	// AnonymousLife is how long a draft without login lives; default 24 h.
-	AnonymousLife time.Duration
+	// AnonymousEmpty is how long one lives in which nothing was ever saved; default
+	// 1 h.
+	AnonymousLife, AnonymousEmpty time.Duration
+	// Whoever is not logged in can come as often as they like, so what they keep is
+	// bounded for all together: AnonymousMax drafts, default 5,000, and
+	// AnonymousBytes, default 500 MB. Small answers can be saved even then.
+	AnonymousMax   int
+	AnonymousBytes int64
 }
 
 // Drafts keeps them.
@@ -50,6 +58,8 @@ type Drafts struct{ Config }
 const (
 	// maxBody is plenty for what people type.
 	maxBody = 1 << 20
+	// smallBody is what is saved also where there is no more room for the anonymous.
+	smallBody = 64 << 10
 	// draftLife is how long a draft lives whose service does not say (P-54).
 	draftLife = 90 * 24 * time.Hour
 )
@@ -63,15 +73,22 @@ func New(c Config) (*Drafts, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.MaxOpen = cmp.Or(c.MaxOpen, 50)
-	c.MaxBytes = cmp.Or(c.MaxBytes, 25<<20)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 20<<20)
 	c.AnonymousLife = cmp.Or(c.AnonymousLife, 24*time.Hour)
+	c.AnonymousEmpty = cmp.Or(c.AnonymousEmpty, time.Hour)
+	c.AnonymousMax = cmp.Or(c.AnonymousMax, 5000)
+	c.AnonymousBytes = cmp.Or(c.AnonymousBytes, 500e6)
 	return &Drafts{c}, nil
 }
 
 // Errors that people can cause.
 var (
-	// ErrTooMany says that the person has as many drafts as one may have.
+	// ErrTooMany says that the person has as many drafts as one may have, or that
+	// all who are not logged in have together.
 	ErrTooMany = errors.New("drafts: too many")
+	// ErrBusy says that all who are not logged in have as much as is kept for them:
+	// nothing was saved, it may go later, and it does for whoever logs in.
+	ErrBusy = errors.New("drafts: no room for more without login")
 	// ErrLocked says that it waits for signatures: withdraw it first.
 	ErrLocked = errors.New("drafts: locked for signing")
 )

@@ -22,7 +22,7 @@ const (
 
 // Attach adds a file to a field of type file. Its type is that of its content;
 // of pictures everything but the picture is taken away. The error is *BadFile,
-// *Conflict or ErrLocked.
+// *Conflict, ErrLocked or ErrBusy.
 func (d *Drafts) Attach(ctx context.Context, v portal.Visitor, id portal.DraftID, revision int, field, name string, content io.Reader) (portal.Draft, error) {
 	row, k, err := d.enter(ctx, v, id, "attach")
 	if err != nil {
@@ -83,6 +83,9 @@ func (d *Drafts) Attach(ctx context.Context, v portal.Visitor, id portal.DraftID
 		}
 		if total > d.MaxBytes {
 			return false, &BadFile{Why: FileTotal, Max: size(d.MaxBytes)}
+		}
+		if err := d.room(tx, row, len(sealed)); err != nil {
+			return false, err
 		}
 		file.Name = unused(file.Name, names)
 		a.Files = append(slices.Clone(a.Files), file)

@@ -46,6 +46,10 @@ const (
 		ORDER BY d.changed DESC, d.id DESC LIMIT 100`
 	draftsWaitingQuery = `SELECT ` + draftListed + ` FROM drafts d WHERE d.state = 'waiting' AND d.looked < $1 ORDER BY d.looked, d.id LIMIT $2`
 	draftsSendingQuery = `SELECT ` + draftListed + ` FROM drafts d WHERE d.state = 'sending' AND d.looked < $1 ORDER BY d.looked, d.id LIMIT $2`
+	anonymousQuery     = `SELECT count(*) FROM drafts WHERE anonymous = TRUE`
+	anonymousSizeQuery = `SELECT coalesce(sum(coalesce(length(b.sealed), 0) + coalesce(length(a.sealed), 0)
+			+ (SELECT coalesce(sum(f.size), 0) FROM draft_files f WHERE f.draft = d.id)), 0)
+		FROM drafts d LEFT JOIN draft_bodies b ON b.draft = d.id LEFT JOIN draft_asides a ON a.draft = d.id WHERE d.anonymous = TRUE`
 	draftsExpiredQuery = `SELECT ` + draftListed + ` FROM drafts d WHERE d.state = 'open' AND d.expires <= $1 ORDER BY d.expires, d.id LIMIT $2`
 )
 
@@ -141,6 +145,18 @@ func CountDrafts(r Reader, owners []string, tenants []portal.TenantID) (n int, e
 	}
 	err = one(r, "count drafts", `SELECT count(*) FROM drafts WHERE owner IN `+among(1, len(owners))+` AND tenant IN `+among(1+len(owners), len(tenants)),
 		with(with(nil, owners), tenants), &n)
+	return n, err
+}
+
+// CountAnonymous counts the drafts of all who are not logged in.
+func CountAnonymous(r Reader) (n int, err error) {
+	err = one(r, "count anonymous drafts", anonymousQuery, nil, &n)
+	return n, err
+}
+
+// SizeAnonymous is how many bytes those drafts hold, with their files.
+func SizeAnonymous(r Reader) (n int64, err error) {
+	err = one(r, "measure anonymous drafts", anonymousSizeQuery, nil, &n)
 	return n, err
 }
 

@@ -70,6 +70,7 @@ func SessionsEnded(r Reader, idleSince, now time.Time, limit int) ([]Session, er
 type Held struct {
 	ID      string // hash of the secret that takes it
 	Kind    string
+	Owner   string // whose of its kind it counts as; may be empty
 	Body    []byte
 	Expires time.Time
 }
@@ -79,19 +80,45 @@ func PutHeld(tx *sqldb.Tx, h Held) error {
 	if h.ID == "" || h.Kind == "" {
 		return errors.New("put held: without id or kind")
 	}
-	return exec(tx, "put held", errors.New("put held: it is of another kind"), `INSERT INTO held (id, kind, body, expires) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (id) DO UPDATE SET body = excluded.body, expires = excluded.expires WHERE held.kind = excluded.kind`,
-		h.ID, h.Kind, h.Body, sqldb.Millis(h.Expires))
+	return exec(tx, "put held", errors.New("put held: it is of another kind"), `INSERT INTO held (id, kind, owner, body, expires) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, body = excluded.body, expires = excluded.expires WHERE held.kind = excluded.kind`,
+		h.ID, h.Kind, h.Owner, h.Body, sqldb.Millis(h.Expires))
 }
 
 // TakeHeld gives it and removes it: once. ErrNone when its time is over.
 func TakeHeld(tx *sqldb.Tx, id, kind string, now time.Time) (Held, error) {
 	var h Held
-	if err := one(tx, "take held", `DELETE FROM held WHERE id = $1 AND kind = $2 AND expires > $3 RETURNING id, kind, body, expires`,
-		[]any{id, kind, now.UnixMilli()}, &h.ID, &h.Kind, &h.Body, sqldb.IntoTime(&h.Expires)); err != nil {
+	if err := one(tx, "take held", `DELETE FROM held WHERE id = $1 AND kind = $2 AND expires > $3 RETURNING id, kind, owner, body, expires`,
+		[]any{id, kind, now.UnixMilli()}, intoHeld(&h)...); err != nil {
 		return Held{}, err
 	}
 	return h, nil
+}
+
+// HeldOf reads it and leaves it. ErrNone when its time is over.
+func HeldOf(r Reader, id, kind string, now time.Time) (Held, error) {
+	var h Held
+	if err := one(r, "read held", `SELECT id, kind, owner, body, expires FROM held WHERE id = $1 AND kind = $2 AND expires > $3`,
+		[]any{id, kind, now.UnixMilli()}, intoHeld(&h)...); err != nil {
+		return Held{}, err
+	}
+	return h, nil
+}
+
+func intoHeld(h *Held) []any {
+	return []any{&h.ID, &h.Kind, &h.Owner, &h.Body, sqldb.IntoTime(&h.Expires)}
+}
+
+// CountHeld tells how many of a kind there are of an owner.
+func CountHeld(r Reader, kind, owner string) (n int, err error) {
+	err = one(r, "count held", `SELECT count(*) FROM held WHERE kind = $1 AND owner = $2`, []any{kind, owner}, &n)
+	return n, err
+}
+
+// HeldBytes tells how much there is of a kind in all.
+func HeldBytes(r Reader, kind string) (n int64, err error) {
+	err = one(r, "measure held", `SELECT COALESCE(SUM(LENGTH(body)), 0) FROM held WHERE kind = $1`, []any{kind}, &n)
+	return n, err
 }
 
 // PurgeHeld removes those whose time is over.

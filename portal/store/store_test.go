@@ -51,20 +51,22 @@ func TestPlans(t *testing.T) {
 	officers := paged(casesForQuery("t", []string{"g", "h"}, portal.CaseStates(), Page{}))
 	officers.want = []string{"SEARCH cases USING COVERING INDEX cases_officers (tenant=? AND officers=? AND state=? AND (changed,id)<(?,?))", "SEARCH c USING INDEX"}
 	for name, c := range map[string]query{
-		"draft":     {query: draftQuery + `WHERE d.id = $1`, args: []any{"a"}, want: []string{"SEARCH d USING INDEX"}},
-		"by order":  {query: draftQuery + draftByOrder, args: []any{"a"}, want: []string{"drafts_order"}},
-		"attempt":   {query: draftQuery + draftByAttempt, args: []any{"a"}, want: []string{"drafts_attempt"}},
-		"owned":     {query: fmt.Sprintf(draftsOwnedQuery, "($1, $2)", "($3, $4)"), args: []any{"a", "b", "c", "d"}, want: []string{"drafts_owner (owner=? AND tenant=?)"}, sorts: true},
-		"waiting":   {query: draftsWaitingQuery, args: []any{1, 1}, want: []string{"drafts_waiting (looked<?)"}},
-		"sending":   {query: draftsSendingQuery, args: []any{1, 1}, want: []string{"drafts_sending (looked<?)"}},
-		"expired":   {query: draftsExpiredQuery, args: []any{1, 1}, want: []string{"drafts_expires (expires<?)"}},
-		"asked":     {query: askedQuery([]portal.PersonKey{"a"}, []portal.TenantID{"t"}), args: []any{"a", "t"}, want: []string{"draft_asked_person"}, sorts: true},
-		"mine":      mine,
-		"officers'": officers,
-		"erase":     {query: casesToEraseQuery, args: []any{1, 1}, want: []string{"cases_erase (erase<?)"}},
-		"order":     {query: caseQuery + caseByOrder, args: []any{"a"}, want: []string{"cases_order"}},
-		"sessions":  {query: sessionsEndedQuery, args: []any{1, 1, 1}, want: []string{"sessions_seen", "sessions_expires"}},
-		"forget":    {query: forgetQuery, args: []any{1}, want: []string{"profiles_seen", "drafts_owner", "case_people_newest"}},
+		"draft":      {query: draftQuery + `WHERE d.id = $1`, args: []any{"a"}, want: []string{"SEARCH d USING INDEX"}},
+		"by order":   {query: draftQuery + draftByOrder, args: []any{"a"}, want: []string{"drafts_order"}},
+		"attempt":    {query: draftQuery + draftByAttempt, args: []any{"a"}, want: []string{"drafts_attempt"}},
+		"owned":      {query: fmt.Sprintf(draftsOwnedQuery, "($1, $2)", "($3, $4)"), args: []any{"a", "b", "c", "d"}, want: []string{"drafts_owner (owner=? AND tenant=?)"}, sorts: true},
+		"waiting":    {query: draftsWaitingQuery, args: []any{1, 1}, want: []string{"drafts_waiting (looked<?)"}},
+		"sending":    {query: draftsSendingQuery, args: []any{1, 1}, want: []string{"drafts_sending (looked<?)"}},
+		"expired":    {query: draftsExpiredQuery, args: []any{1, 1}, want: []string{"drafts_expires (expires<?)"}},
+		"anonymous":  {query: anonymousQuery, want: []string{"drafts_anonymous (anonymous=?)"}},
+		"their size": {query: anonymousSizeQuery, want: []string{"drafts_anonymous (anonymous=?)", "SEARCH b USING", "SEARCH a USING", "SEARCH f USING"}},
+		"asked":      {query: askedQuery([]portal.PersonKey{"a"}, []portal.TenantID{"t"}), args: []any{"a", "t"}, want: []string{"draft_asked_person"}, sorts: true},
+		"mine":       mine,
+		"officers'":  officers,
+		"erase":      {query: casesToEraseQuery, args: []any{1, 1}, want: []string{"cases_erase (erase<?)"}},
+		"order":      {query: caseQuery + caseByOrder, args: []any{"a"}, want: []string{"cases_order"}},
+		"sessions":   {query: sessionsEndedQuery, args: []any{1, 1, 1}, want: []string{"sessions_seen", "sessions_expires"}},
+		"forget":     {query: forgetQuery, args: []any{1}, want: []string{"profiles_seen", "drafts_owner", "case_people_newest"}},
 	} {
 		rows, err := db.Rows(ctx, `EXPLAIN QUERY PLAN `+c.query, c.args...)
 		check(t, err)

@@ -139,7 +139,7 @@ func sessions(t *testing.T, open func(*testing.T) Subject) {
 	})
 	t.Run("held", func(t *testing.T) {
 		s := open(t)
-		h := store.Held{ID: "h", Kind: "login", Body: []byte("\x00held"), Expires: at(10)}
+		h := store.Held{ID: "h", Kind: "login", Owner: "o", Body: []byte("\x00held"), Expires: at(10)}
 		put := func(h store.Held) { s.must(t, func(tx *sqldb.Tx) error { return store.PutHeld(tx, h) }) }
 		take := func(id, kind string, now time.Time) (h store.Held, err error) {
 			err = s.write(func(tx *sqldb.Tx) (err error) {
