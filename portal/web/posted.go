@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -27,23 +26,22 @@ type upload struct {
 	large       bool // more than is taken; the content is left out
 }
 
-// The most of a form's words, and of one file in it.
+// The most of a form's words.
 const (
 	maxTyped  = 256 << 10
 	maxInputs = 1000
-	maxFile   = 25 << 20
 )
 
 // get is an input that comes once.
 func (p posted) get(name string) string { return p.values.Get(name) }
 
 // readPosted reads a form without keeping files: it is only known that they came.
-func readPosted(r *http.Request) (posted, error) { return readForm(r, false) }
+func readPosted(r *http.Request) (posted, error) { return readForm(r, nil) }
 
-// readForm reads a form, with files or without. What has been typed is there also
-// when a file was too large to be taken. Files are kept for those alone who may
-// enclose them.
-func readForm(r *http.Request, keep bool) (posted, error) {
+// readForm reads a form, with the files of the fields in takes, which says how
+// large each may be. What else comes as a file is read past. What has been typed
+// is there also when a file was too large to be taken.
+func readForm(r *http.Request, takes map[string]int64) (posted, error) {
 	malformed := func(why string) error {
 		return &page.Problem{Status: http.StatusBadRequest, Code: page.CodeMalformed, Err: errors.New(why)}
 	}
@@ -111,13 +109,13 @@ func readForm(r *http.Request, keep bool) (posted, error) {
 			continue
 		}
 		u := upload{field: name, name: part.FileName()}
-		var b bytes.Buffer
 		var n int64
+		most, keep := takes[name]
 		if keep {
-			n, err = io.Copy(&b, io.LimitReader(part, maxFile+1))
-			u.content = b.Bytes()
+			u.content, err = io.ReadAll(io.LimitReader(part, most+1))
+			n = int64(len(u.content))
 		}
-		if err == nil && (!keep || n > maxFile) {
+		if err == nil && (!keep || n > most) {
 			u.large, u.content = keep, nil
 			var rest int64
 			rest, err = io.Copy(io.Discard, part) // what follows may be words

@@ -154,7 +154,22 @@ func (w *Web) progress(v visit, k work, here string) []stop {
 // serveStepSave takes a step in and does what the button says.
 func (w *Web) serveStepSave(rw http.ResponseWriter, r *http.Request, v visit) error {
 	k, barred := w.enter(r, v)
-	p, err := readForm(r, barred == nil)
+	place, ok := k.journey.Find(r.PathValue("step"))
+	here := barred == nil && ok && place.Open
+	var files map[string]int64
+	busy := false
+	if here {
+		files = takes(place.Fields)
+	}
+	if n := uploaded(r); n > 0 && len(files) > 0 {
+		done, free := w.uploads.begin(uploader(v.who), n)
+		if free {
+			defer done()
+		} else {
+			busy, files = true, nil
+		}
+	}
+	p, err := readForm(r, files)
 	if err != nil {
 		return err
 	}
@@ -175,13 +190,15 @@ func (w *Web) serveStepSave(rw http.ResponseWriter, r *http.Request, v visit) er
 	if barred != nil {
 		return w.barred(rw, r, v, barred, &p)
 	}
-	place, ok := k.journey.Find(r.PathValue("step"))
-	if !ok || !place.Open {
+	if !here {
 		page.SeeOther(rw, k.path(v, k.next()))
 		return nil
 	}
 	id := place.Step.ID
 	answers := k.service.Read(place.Step, form.Input(p.values), k.draft.Answers, k.facts)
+	if busy {
+		return w.tooBusy(rw, r, v, k, place, answers, revision, p.get("fran") == "granska")
+	}
 	done := do == "next" || do == "save"
 	d, err := w.Drafts.Save(settled(r), v.who, k.draft.ID, revision, id, answers, done)
 	if err != nil {
@@ -218,6 +235,19 @@ func (w *Web) serveStepSave(rw http.ResponseWriter, r *http.Request, v visit) er
 	}
 	page.SeeOther(rw, k.path(v, w.after(k, before, do, field, review)))
 	return nil
+}
+
+// tooBusy says that there is no room for files now. Nothing has been done: what
+// was typed stands on the page, to be sent again.
+func (w *Web) tooBusy(rw http.ResponseWriter, r *http.Request, v visit, k work, place form.Place, a form.Answers, revision int, review bool) error {
+	d := k.draft
+	d.Answers, d.Revision = a, revision
+	k = k.now(d)
+	rw.Header().Set("Retry-After", "30")
+	if now, ok := k.journey.Find(place.Step.ID); ok {
+		place = now
+	}
+	return w.showStep(rw, r, v, k, place, view{status: http.StatusServiceUnavailable, review: review, note: w.text(v, "step.busy")})
 }
 
 // after is where a button leads when everything is saved.

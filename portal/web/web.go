@@ -46,6 +46,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -97,8 +98,11 @@ type Config struct {
 	StaffIssuer string
 	Assets      *design.Assets
 	Cookies     page.Cookies
-	Now         func() time.Time
-	Log         *slog.Logger
+	// Uploads is how many bytes of files on their way in are held at once;
+	// default 200 MiB.
+	Uploads int64
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Catalogue is what exists: portal/catalogue.
@@ -198,6 +202,8 @@ type Web struct {
 	assets *design.Assets
 	policy page.Policy
 	zone   *time.Location
+	// uploads are the files on their way in.
+	uploads *uploads
 	// mux knows the addresses below a tenant, hooks those that other programs
 	// call.
 	mux, hooks *http.ServeMux
@@ -245,7 +251,7 @@ func inRoom(c Config, room *page.Room) (*Web, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Web{Config: c, room: room, assets: room.Assets, zone: zone}
+	w := &Web{Config: c, room: room, assets: room.Assets, zone: zone, uploads: newUploads(cmp.Or(c.Uploads, usualUploads))}
 	// The menu of every page can log out, which ends at the issuer.
 	w.policy.FormTargets = []string{c.Issuer}
 	if c.StaffIssuer != "" {

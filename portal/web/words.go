@@ -42,7 +42,7 @@ func textsInCode() []i18n.Use {
 		use("", "refused."+why, "refused."+why+".text", "refused."+why+".next")
 	}
 
-	use("", "step.more", "step.restored", "step.lost", "progress.done", "progress.here", "progress.open", "progress.closed", "progress.review",
+	use("", "step.more", "step.restored", "step.lost", "step.busy", "progress.done", "progress.here", "progress.open", "progress.closed", "progress.review",
 		"progress.sign", "saved.title", "saved.heading", "saved.go", "need.optional", "need.recommended", "origin.profile",
 		"origin."+string(form.FromRegister), "origin."+string(form.FromLogin), "known."+string(form.FromRegister), "known."+string(form.FromLogin), "date.day", "date.month", "date.year", "contact.email", "contact.phone",
 		"contact.notify", "notify.email", "notify.sms", "notify.both", "answer.yes", "answer.no", "child.register", "child.hidden", "child.none",
