@@ -24,6 +24,19 @@ type way struct {
 func ways() []way {
 	ctx := context.Background()
 	return []way{
+		{name: "Head", citizen: func(h *house, v portal.Visitor, id portal.CaseID) error {
+			head, err := h.cases.Head(ctx, v, id)
+			if err == nil {
+				was, noted := h.snapshot(id), total(h.audited(id))
+				if again, _ := h.cases.Head(ctx, v, id); head.ID != id || again != head || h.snapshot(id) != was || total(h.audited(id)) != noted {
+					return errors.New("not the head, or something was changed")
+				}
+			}
+			if err != nil && head != (portal.CaseHead{}) {
+				return errors.New("something was given")
+			}
+			return err
+		}},
 		{name: "Open", citizen: func(h *house, v portal.Visitor, id portal.CaseID) error {
 			c, err := h.cases.Open(ctx, v, id)
 			if err == nil && (c.ID != id || c.Submission.Answers["ovrigt"].Text != plantedAnswer || len(c.Files) != 1 || len(c.Events) != 1) {

@@ -69,6 +69,17 @@ func heads(rows []store.Case) []portal.CaseHead {
 	return list
 }
 
+// Head says what case it is to somebody it is about, without its content: nothing
+// is marked as read, and nothing noted but that somebody else asked.
+// portal.ErrNotFound to everybody else.
+func (c *Cases) Head(ctx context.Context, v portal.Visitor, id portal.CaseID) (portal.CaseHead, error) {
+	row, _, err := c.citizen(ctx, v, id)
+	if err != nil {
+		return portal.CaseHead{}, err
+	}
+	return row.CaseHead, nil
+}
+
 // Open gives a case to somebody it is about, and marks its messages as read:
 // in what is given, those that are new to the reader are still unread.
 // portal.ErrNotFound to everybody else.

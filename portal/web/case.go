@@ -76,10 +76,11 @@ func (w *Web) serveCase(rw http.ResponseWriter, r *http.Request, v visit) error 
 // showCase draws it. problem says what was wrong with the message that was typed,
 // which is kept.
 func (w *Web) showCase(rw http.ResponseWriter, r *http.Request, v visit, status int, problem, typed string) error {
-	c, err := w.Cases.Open(r.Context(), v.who, portal.CaseID(r.PathValue("case")))
-	if err == nil && c.Tenant != v.tenant.ID {
-		err = portal.ErrNotFound // its own tenant shows it
+	id := portal.CaseID(r.PathValue("case"))
+	if err := w.caseHere(r, v, id); err != nil {
+		return seen(err)
 	}
+	c, err := w.Cases.Open(r.Context(), v.who, id)
 	if err != nil {
 		return seen(err)
 	}
@@ -199,7 +200,11 @@ func (w *Web) messages(v visit, c portal.Case, service *form.Service, base strin
 
 // serveCaseFile gives a document of a case.
 func (w *Web) serveCaseFile(rw http.ResponseWriter, r *http.Request, v visit) error {
-	f, b, err := w.Cases.File(r.Context(), v.who, portal.CaseID(r.PathValue("case")), portal.FileID(r.PathValue("file")))
+	id := portal.CaseID(r.PathValue("case"))
+	if err := w.caseHere(r, v, id); err != nil {
+		return w.unseen(rw, r, v, err)
+	}
+	f, b, err := w.Cases.File(r.Context(), v.who, id, portal.FileID(r.PathValue("file")))
 	if err != nil {
 		return w.unseen(rw, r, v, err)
 	}
@@ -212,6 +217,9 @@ func (w *Web) serveMessage(rw http.ResponseWriter, r *http.Request, v visit) err
 	once, text, err := messageForm(r)
 	if err != nil {
 		return err
+	}
+	if err := w.caseHere(r, v, id); err != nil {
+		return seen(err)
 	}
 	at := v.path("/arende/" + string(id))
 	switch err := w.Cases.Write(settled(r), v.who, id, once, text); {

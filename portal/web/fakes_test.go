@@ -289,6 +289,7 @@ type fakeDesk struct {
 	standing map[portal.DraftID]sending.Standing
 	owner    map[portal.DraftID]portal.PersonKey // of a standing
 	done     []string                            // what was asked while waiting
+	asked    int                                 // how often it was asked how one stands
 	faults   []form.Fault
 	doErr    error
 	news     []string
@@ -302,6 +303,7 @@ func (f *fakeDesk) Send(_ context.Context, _ portal.Visitor, _ portal.DraftID, _
 }
 
 func (f *fakeDesk) Stand(_ context.Context, v portal.Visitor, id portal.DraftID) (sending.Standing, error) {
+	f.asked++
 	s, ok := f.standing[id]
 	if !ok || f.owner[id] != v.Key {
 		return sending.Standing{}, portal.ErrNotFound
@@ -347,6 +349,7 @@ type fakeCases struct {
 	pages  []store.Page // what Overview was asked for, sent and closed
 	files  map[portal.FileID][]byte
 	wrote  []string
+	read   int // how often content was given
 	refuse error
 }
 
@@ -355,11 +358,19 @@ func (f *fakeCases) Overview(_ context.Context, v portal.Visitor, sent, closed s
 	return f.mine, nil
 }
 
+func (f *fakeCases) Head(_ context.Context, v portal.Visitor, id portal.CaseID) (portal.CaseHead, error) {
+	if c, ok := f.cases[id]; ok && ownerName(v) != "" && slices.Contains(f.sees[id], ownerName(v)) {
+		return c.CaseHead, nil
+	}
+	return portal.CaseHead{}, portal.ErrNotFound
+}
+
 func (f *fakeCases) Open(_ context.Context, v portal.Visitor, id portal.CaseID) (portal.Case, error) {
 	c, ok := f.cases[id]
 	if !ok || ownerName(v) == "" || !slices.Contains(f.sees[id], ownerName(v)) {
 		return portal.Case{}, portal.ErrNotFound
 	}
+	f.read++
 	return c, nil
 }
 

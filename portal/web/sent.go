@@ -25,10 +25,11 @@ const receiptSoon = time.Minute
 // serveSent confirms that a case has arrived. It is shown when that is so and at
 // no other time (P-78): there is no case before.
 func (w *Web) serveSent(rw http.ResponseWriter, r *http.Request, v visit) error {
-	c, err := w.Cases.Open(r.Context(), v.who, portal.CaseID(r.PathValue("case")))
-	if err == nil && c.Tenant != v.tenant.ID {
-		err = portal.ErrNotFound
+	id := portal.CaseID(r.PathValue("case"))
+	if err := w.caseHere(r, v, id); err != nil {
+		return w.unseen(rw, r, v, err)
 	}
+	c, err := w.Cases.Open(r.Context(), v.who, id)
 	if err != nil {
 		return w.unseen(rw, r, v, err)
 	}

@@ -57,11 +57,10 @@ func (w *Web) stand(r *http.Request, v visit, id portal.DraftID) (sending.Standi
 	if !portal.IsID(string(id)) {
 		return sending.Standing{}, portal.ErrNotFound
 	}
-	s, err := w.Desk.Stand(r.Context(), v.who, id)
-	if err == nil && s.Case == "" && s.Draft.Tenant != v.tenant.ID {
-		err = portal.ErrNotFound
+	if err := w.draftHere(r, v, id); err != nil {
+		return sending.Standing{}, err
 	}
-	return s, err
+	return w.Desk.Stand(r.Context(), v.who, id)
 }
 
 // showWaiting draws the page, or sends on where the draft waits no more.
@@ -288,6 +287,12 @@ func (w *Web) serveWaitingDo(rw http.ResponseWriter, r *http.Request, v visit) e
 		return err
 	}
 	id := portal.DraftID(r.PathValue("draft"))
+	if !portal.IsID(string(id)) {
+		return notFound()
+	}
+	if err := w.draftHere(r, v, id); err != nil {
+		return seen(err)
+	}
 	at := v.path("/utkast/" + string(id))
 	back := func(news string) error { page.SeeOther(rw, at+"/vantar?besked="+news); return nil }
 	switch f["do"] {

@@ -150,6 +150,7 @@ type Waiting interface {
 // Cases and Officers are portal/cases.
 type Cases interface {
 	Overview(ctx context.Context, v portal.Visitor, sent, closed store.Page) (cases.Mine, error)
+	Head(context.Context, portal.Visitor, portal.CaseID) (portal.CaseHead, error)
 	Open(context.Context, portal.Visitor, portal.CaseID) (portal.Case, error)
 	File(context.Context, portal.Visitor, portal.CaseID, portal.FileID) (portal.CaseFile, []byte, error)
 	Write(ctx context.Context, v portal.Visitor, id portal.CaseID, once, text string) error

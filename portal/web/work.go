@@ -104,9 +104,12 @@ func (w *Web) became(r *http.Request, v visit, err error) portal.CaseID {
 	if !errors.Is(err, portal.ErrNotFound) && !errors.Is(err, errOut) || !portal.IsID(string(id)) {
 		return ""
 	}
+	if err := w.draftHere(r, v, id); err != nil {
+		return "" // the draft's own answer stands
+	}
 	s, err := w.Desk.Stand(r.Context(), v.who, id)
 	if err != nil {
-		return "" // the draft's own answer stands
+		return ""
 	}
 	return s.Case
 }
@@ -139,6 +142,9 @@ func (w *Web) serveDraftFile(rw http.ResponseWriter, r *http.Request, v visit) e
 	id, file := portal.DraftID(r.PathValue("draft")), r.PathValue("file")
 	meta, content, err := form.File{}, []byte(nil), portal.ErrNotFound
 	if portal.IsID(string(id)) && portal.IsID(file) {
+		if err := w.draftHere(r, v, id); err != nil {
+			return seen(err)
+		}
 		meta, content, err = w.Files.File(r.Context(), v.who, id, portal.FileID(file))
 	}
 	switch {
