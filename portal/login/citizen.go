@@ -287,11 +287,18 @@ func (l *Logins) End(w http.ResponseWriter, r *http.Request, t portal.Tenant, af
 	if err != nil && !errors.Is(err, errNoSession) {
 		return err
 	}
-	if err == nil && s.Group == t.Group {
-		if err := l.drop(r.Context(), s, audit.PortalLoggedOut, "person"); err != nil {
+	if err == nil && s.Group == t.Group && !s.Out {
+		if err := l.leave(r.Context(), s); err != nil {
 			return err
 		}
-		target = l.logoutAt(r.Context(), l.broker, t.Client(), s.SID, target)
+		at, ok := l.logoutAt(r.Context(), l.broker, t.Client(), s.SID, target)
+		target = at
+		if ok {
+			err := l.DB.Write(r.Context(), func(tx *sqldb.Tx) error { return store.DeleteSession(tx, s.ID) })
+			if err != nil { // Sweep does it
+				l.Log.ErrorContext(r.Context(), "login: a session that was left is kept", "error", err)
+			}
+		}
 	}
 	for _, cookie := range []string{citizenCookie(t.Group), browserCookie(t.Group), anonymousCookie(t.Group), formCookie(t.Group)} {
 		l.Cookies.Clear(w, cookie)
@@ -300,18 +307,52 @@ func (l *Logins) End(w http.ResponseWriter, r *http.Request, t portal.Tenant, af
 	return nil
 }
 
+// leave ends a session at its person's wish. The row stays, and counts no more:
+// where the browser cannot be led to the broker, Sweep ends its session there.
+func (l *Logins) leave(ctx context.Context, s session) error {
+	person, err := l.personOf(s)
+	if err != nil {
+		return err
+	}
+	s.Out = true
+	row, err := l.seal(s)
+	if err != nil {
+		return err
+	}
+	row.Expires = row.Created // over, by any clock
+	err = l.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		now, err := store.SessionOf(tx, s.ID)
+		if errors.Is(err, store.ErrNone) || err == nil && !now.Expires.After(now.Created) {
+			return nil // somebody else ended it, and said so
+		} else if err != nil {
+			return err
+		}
+		if err := store.PutSession(tx, row); err != nil {
+			return err
+		}
+		return audit.Insert(tx, audit.Event{
+			Type: audit.PortalLoggedOut, At: l.Now(), Client: portal.Tenant{ID: s.Tenant}.Client(), Provider: s.Provider, Person: person,
+			Login: sessionName(s.ID), Reason: "person",
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("login: %w", err)
+	}
+	return nil
+}
+
 // logoutAt is the issuer's logout (RP-Initiated Logout 1.0), which leads to
-// after; or that itself, where the issuer has none or does not answer. The
-// session is named by sid, never by the ID Token: that holds the number.
-func (l *Logins) logoutAt(ctx context.Context, i *issuer, client, sid, after string) string {
+// after; or that itself, and false, where the issuer has none or does not answer.
+// The session is named by sid, never by the ID Token: that holds the number.
+func (l *Logins) logoutAt(ctx context.Context, i *issuer, client, sid, after string) (string, bool) {
 	e, err := i.discover(ctx)
 	if err != nil {
 		l.Log.ErrorContext(ctx, "login: logout", "error", err)
-		return after
+		return after, false
 	}
 	u, err := url.Parse(e.endSession)
 	if err != nil || !absolute(e.endSession) {
-		return after
+		return after, false
 	}
 	q := u.Query()
 	q.Set("client_id", client)
@@ -320,11 +361,12 @@ func (l *Logins) logoutAt(ctx context.Context, i *issuer, client, sid, after str
 		q.Set("logout_hint", sid)
 	}
 	u.RawQuery = q.Encode()
-	return u.String()
+	return u.String(), true
 }
 
-// drop removes a session, with the act that ended it.
-func (l *Logins) drop(ctx context.Context, s session, act audit.Type, reason string) error {
+// drop removes a session, with the act that ended it. Something may be kept in
+// its place.
+func (l *Logins) drop(ctx context.Context, s session, act audit.Type, reason string, kept ...store.Held) error {
 	person, err := l.personOf(s)
 	if err != nil {
 		return err
@@ -338,6 +380,11 @@ func (l *Logins) drop(ctx context.Context, s session, act audit.Type, reason str
 		}
 		if err := store.DeleteSession(tx, s.ID); err != nil {
 			return err
+		}
+		for _, h := range kept {
+			if err := store.PutHeld(tx, h); err != nil {
+				return err
+			}
 		}
 		return audit.Insert(tx, audit.Event{
 			Type: act, At: l.Now(), Client: portal.Tenant{ID: s.Tenant}.Client(), Provider: s.Provider, Person: person,

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -13,12 +14,24 @@ import (
 	"sigill/portal/store"
 )
 
-// ErrTooLarge says that a form is too large to be held.
-var ErrTooLarge = errors.New("login: the form is too large to be held")
+// Why a form is not held. Of both it has to be said that nothing was kept.
+var (
+	// ErrTooLarge is for what no form of ours is.
+	ErrTooLarge = errors.New("login: the form is too large to be held")
+	// ErrNotHeld is for a browser that nobody was logged in with lately, and when
+	// too much is held already. It is a portal.ErrNotFound.
+	ErrNotHeld = fmt.Errorf("login: the form is not held: %w", portal.ErrNotFound)
+)
 
 const (
 	heldLife = time.Hour
-	maxHeld  = 1 << 20
+	maxHeld  = 1 << 20 // bytes of a form
+	// heldAtOnce is how many forms of one session are held.
+	heldAtOnce = 4
+	// usualHeld is how much is held in all, of everybody.
+	usualHeld = 100 << 20
+	// endedLife is how long it is known whose a session was: a day at work.
+	endedLife = 12 * time.Hour
 )
 
 func anonymousCookie(g portal.GroupID) string { return "sigill_portal_browser_" + string(g) }
@@ -45,16 +58,23 @@ func (l *Logins) Browser(w http.ResponseWriter, r *http.Request, v portal.Visito
 	return v
 }
 
-func heldContext(t portal.Tenant, id string) []byte {
-	return portal.Context("held", string(t.ID), id)
+// heldContext binds a form to the person who wrote it: with another's key it
+// does not open.
+func heldContext(t portal.Tenant, id string, person portal.PersonKey) []byte {
+	return portal.Context("held", string(t.ID), id, string(person))
 }
 
-// Hold keeps a form that came when its login had ended, sealed for this browser
-// alone, for an hour: the key lies in its cookie, and nowhere else. The error is
-// ErrTooLarge for what no form of ours is.
+// Hold keeps a form that came when its login had ended, for an hour: sealed for
+// this browser, whose cookie alone has the key, and for the person who was logged
+// in with it. The error is ErrNotHeld where that was nobody, and ErrTooLarge for
+// what no form of ours is.
 func (l *Logins) Hold(w http.ResponseWriter, r *http.Request, t portal.Tenant, form []byte) (held string, err error) {
 	if len(form) > maxHeld {
 		return "", ErrTooLarge
+	}
+	person, owner, err := l.last(r, t)
+	if err != nil {
+		return "", err
 	}
 	cookie := l.Cookies.Get(r, formCookie(t.Group))
 	if !isSecret(cookie) {
@@ -66,17 +86,96 @@ func (l *Logins) Hold(w http.ResponseWriter, r *http.Request, t portal.Tenant, f
 	}
 	held = portal.NewID()
 	id := nameOf(kindForm, held, cookie)
-	h := store.Held{ID: id, Kind: kindForm, Body: key.Seal(form, heldContext(t, id)), Expires: l.Now().Add(heldLife)}
-	if err := l.DB.Write(r.Context(), func(tx *sqldb.Tx) error { return store.PutHeld(tx, h) }); err != nil {
+	h := store.Held{
+		ID: id, Kind: kindForm, Owner: owner, Body: key.Seal(form, heldContext(t, id, person)), Expires: l.Now().Add(heldLife),
+	}
+	err = l.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
+		n, err := store.CountHeld(tx, kindForm, owner)
+		if err != nil {
+			return err
+		}
+		bytes, err := store.HeldBytes(tx, kindForm)
+		if err != nil {
+			return err
+		}
+		if n >= heldAtOnce || bytes+int64(len(h.Body)) > l.Held {
+			return ErrNotHeld
+		}
+		return store.PutHeld(tx, h)
+	})
+	if errors.Is(err, ErrNotHeld) {
+		l.Log.WarnContext(r.Context(), "a form is not held: there are too many", "tenant", t.ID)
+		return "", ErrNotHeld
+	} else if err != nil {
 		return "", fmt.Errorf("login: %w", err)
 	}
 	l.Cookies.Set(w, formCookie(t.Group), cookie, heldLife)
 	return held, nil
 }
 
-// Take gives back what was held, once. portal.ErrNotFound for what is not there,
-// or is another browser's or tenant's.
-func (l *Logins) Take(w http.ResponseWriter, r *http.Request, t portal.Tenant, held string) ([]byte, error) {
+// last tells who was last logged in with a browser, by a session that has ended
+// or not, and a name of the session to count by.
+func (l *Logins) last(r *http.Request, t portal.Tenant) (person portal.PersonKey, owner string, err error) {
+	secret := l.Cookies.Get(r, citizenCookie(t.Group))
+	s, err := l.find(r.Context(), sessionCitizen, secret)
+	switch {
+	case errors.Is(err, errNoSession) && !isSecret(secret):
+		return "", "", ErrNotHeld
+	case errors.Is(err, errNoSession):
+		return l.wasHere(r.Context(), t, nameOf(kindEnded, nameOf(sessionCitizen, secret)))
+	case err != nil:
+		return "", "", err
+	case s.Group != t.Group || s.Out:
+		return "", "", ErrNotHeld
+	}
+	if person, err = l.Vault.Person(t.Group, s.Number); err != nil {
+		return "", "", fmt.Errorf("login: %w", err)
+	}
+	return person, nameOf(kindEnded, s.ID), nil
+}
+
+func endedContext(g portal.GroupID, id string) []byte { return portal.Context("ended", string(g), id) }
+
+// remember gives what is known, for a while, of a session that ends by itself:
+// whose it was, and nothing else.
+func (l *Logins) remember(s session) (store.Held, error) {
+	person, err := l.Vault.Person(s.Group, s.Number)
+	if err != nil {
+		return store.Held{}, fmt.Errorf("login: %w", err)
+	}
+	box, err := l.Vault.Sessions()
+	if err != nil {
+		return store.Held{}, fmt.Errorf("login: %w", err)
+	}
+	id := nameOf(kindEnded, s.ID)
+	return store.Held{
+		ID: id, Kind: kindEnded, Body: box.Seal([]byte(person), endedContext(s.Group, id)), Expires: s.Expires.Add(endedLife),
+	}, nil
+}
+
+// wasHere reads what remember wrote.
+func (l *Logins) wasHere(ctx context.Context, t portal.Tenant, id string) (portal.PersonKey, string, error) {
+	h, err := store.HeldOf(store.Last(ctx, l.DB), id, kindEnded, l.Now())
+	if errors.Is(err, store.ErrNone) {
+		return "", "", ErrNotHeld
+	} else if err != nil {
+		return "", "", fmt.Errorf("login: %w", err)
+	}
+	box, err := l.Vault.Sessions()
+	if err != nil {
+		return "", "", fmt.Errorf("login: %w", err)
+	}
+	person, err := box.Open(h.Body, endedContext(t.Group, id))
+	if err != nil {
+		return "", "", ErrNotHeld // it was with another group
+	}
+	return portal.PersonKey(person), id, nil
+}
+
+// Take gives back what was held, once, to the person who wrote it: v is who is
+// logged in now. portal.ErrNotFound for what is not there, or is another
+// person's, browser's or tenant's.
+func (l *Logins) Take(w http.ResponseWriter, r *http.Request, t portal.Tenant, v portal.Visitor, held string) ([]byte, error) {
 	cookie := l.Cookies.Get(r, formCookie(t.Group))
 	if !isSecret(cookie) || !portal.IsID(held) {
 		return nil, portal.ErrNotFound
@@ -87,16 +186,18 @@ func (l *Logins) Take(w http.ResponseWriter, r *http.Request, t portal.Tenant, h
 	}
 	id := nameOf(kindForm, held, cookie)
 	var form []byte
-	// A form of another tenant does not open, and is not used up.
+	// A form of somebody else does not open, and is not used up.
 	err = l.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
 		h, err := store.TakeHeld(tx, id, kindForm, l.Now())
 		if err != nil {
 			return err
 		}
-		if form, err = key.Open(h.Body, heldContext(t, id)); err != nil {
-			return portal.ErrNotFound
+		for _, person := range v.Keys() {
+			if form, err = key.Open(h.Body, heldContext(t, id, person)); err == nil {
+				return nil
+			}
 		}
-		return nil
+		return portal.ErrNotFound
 	})
 	switch {
 	case errors.Is(err, store.ErrNone), errors.Is(err, portal.ErrNotFound):

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"sigill/portal"
+	"sigill/providers/personnummer"
 )
 
 func (a *agent) hold(t portal.TenantID, form string) string {
@@ -19,9 +21,31 @@ func (a *agent) hold(t portal.TenantID, form string) string {
 	return held
 }
 
+// known is a browser that somebody is logged in with.
+func (b *bench) known() *agent {
+	b.t.Helper()
+	a := b.agent()
+	a.login("a", ett)
+	return a
+}
+
+// take takes a form as Testperson Ett.
 func (a *agent) take(t portal.TenantID, held string) (string, error) {
+	return a.takeAs(t, held, a.b.person(t, ett))
+}
+
+func (b *bench) person(t portal.TenantID, number string) portal.Visitor {
+	b.t.Helper()
+	n, err := personnummer.FromDigits(number)
+	b.ok(err)
+	v, err := b.visitor(b.tenants[t], identity{Number: n})
+	b.ok(err)
+	return v
+}
+
+func (a *agent) takeAs(t portal.TenantID, held string, v portal.Visitor) (string, error) {
 	w := httptest.NewRecorder()
-	form, err := a.b.Take(w, a.request(base), a.b.tenants[t], held)
+	form, err := a.b.Take(w, a.request(base), a.b.tenants[t], v, held)
 	a.keep(w)
 	return string(form), err
 }
@@ -40,7 +64,7 @@ func TestHold(t *testing.T) {
 		"itself":         {t: "a", good: true},
 		"in time":        {t: "a", pass: heldLife - time.Millisecond, good: true},
 		"too late":       {t: "a", pass: heldLife},
-		"other browser":  {who: func(a *agent) *agent { other := a.b.agent(); other.hold("a", "x"); return other }, t: "a"},
+		"other browser":  {who: func(a *agent) *agent { other := a.b.known(); other.hold("a", "x"); return other }, t: "a"},
 		"no cookie":      {who: func(a *agent) *agent { return a.b.agent() }, t: "a"},
 		"other tenant":   {t: "b"},
 		"other group":    {t: "c"},
@@ -51,7 +75,7 @@ func TestHold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
-			a := b.agent()
+			a := b.known()
 			held := a.hold("a", form)
 			if !portal.IsID(held) {
 				t.Errorf("named %q", held)
@@ -78,7 +102,7 @@ func TestHold(t *testing.T) {
 
 func TestHoldSeveral(t *testing.T) {
 	b := newBench(t)
-	a := b.agent()
+	a := b.known()
 	one, two := a.hold("a", "1"), a.hold("a", "2")
 	for held, want := range map[string]string{one: "1", two: "2"} {
 		if got, err := a.take("a", held); err != nil || got != want {
@@ -89,7 +113,7 @@ func TestHoldSeveral(t *testing.T) {
 
 func TestHoldTooLarge(t *testing.T) {
 	b := newBench(t)
-	a := b.agent()
+	a := b.known()
 	most := string(bytes.Repeat([]byte("x"), maxHeld))
 	if got, err := a.take("a", a.hold("a", most)); err != nil || got != most {
 		t.Error("the largest form does not come back")
@@ -101,7 +125,7 @@ func TestHoldTooLarge(t *testing.T) {
 
 func TestRaceTake(t *testing.T) {
 	b := newBench(t)
-	a := b.agent()
+	a := b.known()
 	for range 10 {
 		held := a.hold("a", "x")
 		if won := race(func(int) bool {
@@ -111,6 +135,127 @@ func TestRaceTake(t *testing.T) {
 			t.Fatalf("%d took it", won)
 		}
 	}
+}
+
+func (a *agent) notHeld(why string) {
+	a.b.t.Helper()
+	forms := a.b.kind(kindForm)
+	w := httptest.NewRecorder()
+	held, err := a.b.Hold(w, a.request(base), a.b.tenants["a"], []byte("x"))
+	if held != "" || !errors.Is(err, ErrNotHeld) || !errors.Is(err, portal.ErrNotFound) || a.b.kind(kindForm) != forms || len(w.Result().Cookies()) != 0 {
+		a.b.t.Errorf("%s: %q, %v, %d held", why, held, err, a.b.kind(kindForm)-forms)
+	}
+}
+
+// kind counts what is held of one.
+func (b *bench) kind(kind string) (n int) {
+	b.t.Helper()
+	b.ok(b.DB.Row(b.t.Context(), `SELECT count(*) FROM held WHERE kind = $1`, kind).Scan(&n))
+	return n
+}
+
+// What one person typed is given to that person alone, whoever logs in next with
+// the same browser.
+func TestHoldByPerson(t *testing.T) {
+	b := newBench(t)
+	a := b.known()
+	b.pass(time.Hour)
+	held := a.hold("a", "namn=Testperson+Ett")
+	for name, v := range map[string]portal.Visitor{
+		"nobody": {Group: "g", Tenant: "a"}, "another": b.person("a", tva), "another group's": b.person("c", ett),
+		"who had another's number before": {Key: b.person("a", tva).Key, Previous: b.person("a", samord).Key},
+	} {
+		if form, err := a.takeAs("a", held, v); !errors.Is(err, portal.ErrNotFound) || form != "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if form, err := a.takeAs("a", held, b.person("a", ett)); err != nil || form == "" {
+		t.Errorf("the person: %v", err)
+	}
+	// Who has a number of another kind by now is the same person.
+	held = a.hold("a", "x")
+	if _, err := a.takeAs("a", held, portal.Visitor{Key: b.person("a", tva).Key, Previous: b.person("a", ett).Key}); err != nil {
+		t.Errorf("under a new number: %v", err)
+	}
+}
+
+// A session that was swept is known for a while by whose it was, and not after
+// somebody has left.
+func TestHoldAfterTheEnd(t *testing.T) {
+	b := newBench(t)
+	a := b.known()
+	b.pass(20 * time.Minute)
+	b.ok(b.Sweep(t.Context()))
+	if b.count("sessions") != 0 {
+		t.Fatal("not swept")
+	}
+	if form, err := a.take("a", a.hold("a", "x")); err != nil || form != "x" {
+		t.Errorf("after it was swept: %v", err)
+	}
+	if form, err := a.take("b", a.hold("b", "x")); err != nil || form != "x" {
+		t.Errorf("with a tenant of the group: %v", err)
+	}
+	a.cookies["__Host-sigill_portal_c"] = a.cookies["__Host-sigill_portal_g"]
+	if _, err := b.Hold(httptest.NewRecorder(), a.request(base), b.tenants["c"], nil); !errors.Is(err, ErrNotHeld) {
+		t.Errorf("with another group: %v", err)
+	}
+	b.pass(endedLife - time.Millisecond)
+	a.hold("a", "x")
+	b.pass(time.Millisecond)
+	a.notHeld("long after")
+	b.ok(b.Sweep(t.Context()))
+	if b.kind(kindEnded) != 0 {
+		t.Error("whose it was is kept")
+	}
+
+	b.agent().notHeld("nobody was here")
+	a = b.agent()
+	a.cookies["__Host-sigill_portal_g"] = newSecret()
+	a.notHeld("a made-up cookie")
+	a = b.known()
+	copied := a.twin()
+	a.end("a")
+	a.notHeld("after leaving")
+	copied.notHeld("after leaving, by a copy of the cookie")
+	copied = b.known().twin()
+	b.broker.down["/.well-known/openid-configuration"] = 503
+	b.Logins.broker = newIssuer(brokerName, b.HTTP)
+	copied.twin().end("a")
+	copied.notHeld("after leaving, while the broker is away")
+}
+
+// What is held has bounds: for each session, and in all.
+func TestHoldBounds(t *testing.T) {
+	b := newBench(t)
+	a := b.known()
+	var held []string
+	for range heldAtOnce {
+		held = append(held, a.hold("a", "x"))
+	}
+	a.notHeld("one more")
+	a.cookies["__Host-"+formCookie("g")] = ""
+	a.notHeld("one more, with a key forgotten")
+	other := b.known()
+	other.hold("a", "another's")
+	b.pass(20 * time.Minute)
+	b.ok(b.Sweep(t.Context()))
+	a.notHeld("one more, when the session was swept")
+	b.pass(heldLife)
+	b.ok(b.Sweep(t.Context()))
+	a.hold("a", "when those are gone")
+
+	b = newBench(t, func(c *Config) { c.Held = 10_000 })
+	a = b.known()
+	held = []string{a.hold("a", strings.Repeat("x", 6_000))}
+	a.hold("a", strings.Repeat("x", 3_000))
+	w := httptest.NewRecorder()
+	if _, err := b.Hold(w, b.known().request(base), b.tenants["a"], make([]byte, 2_000)); !errors.Is(err, ErrNotHeld) {
+		t.Errorf("more than all: %v", err)
+	}
+	if _, err := a.take("a", held[0]); err != nil {
+		t.Error(err)
+	}
+	b.known().hold("a", strings.Repeat("x", 2_000))
 }
 
 // A browser that nobody logged in with has a name, the same as long as its

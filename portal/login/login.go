@@ -41,6 +41,8 @@ type Config struct {
 	Longest time.Duration
 	// Every is how often sessions whose time is over are ended; default 15 s.
 	Every time.Duration
+	// Held is how many bytes of forms are held at once in all; default 100 MB.
+	Held int64
 }
 
 // Staff is the municipality's own directory.
@@ -76,6 +78,9 @@ func New(c Config) (*Logins, error) {
 	}
 	if c.Every <= 0 {
 		c.Every = 15 * time.Second
+	}
+	if c.Held <= 0 {
+		c.Held = usualHeld
 	}
 	l := &Logins{Config: c, broker: newIssuer(c.Issuer, c.HTTP)}
 	if c.Staff.Issuer != "" {

@@ -35,6 +35,7 @@ const (
 	kindCitizen = "login"
 	kindOfficer = "staff login"
 	kindForm    = "form"
+	kindEnded   = "ended" // session
 )
 
 // pendingLife is a little longer than the broker gives anybody to log in.

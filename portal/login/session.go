@@ -37,6 +37,8 @@ type body struct {
 	Until   int64    `json:"until"`
 	Subject string   `json:"subject,omitempty"`
 	Groups  []string `json:"groups,omitempty"` // of the directory
+	// Out says that the person has left, and the broker has not heard of it yet.
+	Out bool `json:"out,omitempty"`
 }
 
 // session is a row that was found and opened. Its Expires is when it ends if
@@ -142,6 +144,9 @@ func (l *Logins) prolong(ctx context.Context, s session, idle time.Duration) (se
 			return errNoSession
 		} else if err != nil {
 			return err
+		}
+		if !now.Before(row.Expires) {
+			return errNoSession
 		}
 		row.Seen, row.Expires = s.Seen, s.Expires
 		return store.PutSession(tx, row)

@@ -218,8 +218,18 @@ func TestLogoutWithoutTheIssuer(t *testing.T) {
 		b := newBench(t)
 		a := b.agent()
 		set(b, a)
-		if to := a.end("a"); to != base+"/utloggad" || b.count("sessions") != 0 || a.visitor("a", true).LoggedIn() {
+		stolen := a.twin()
+		if to := a.end("a"); to != base+"/utloggad" || a.visitor("a", true).LoggedIn() || stolen.visitor("a", true).LoggedIn() || stolen.left("a") != 0 {
 			t.Errorf("%s: sent to %s", name, to)
+		}
+		if stolen.end("a"); b.acts(audit.PortalLoggedOut, "person") != 1 {
+			t.Errorf("%s: left %d times", name, b.acts(audit.PortalLoggedOut, "*"))
+		}
+		// The broker hears of it as soon as it can.
+		clear(b.broker.down)
+		b.ok(b.Sweep(t.Context()))
+		if b.count("sessions") != 0 || len(b.broker.sids()) != 1 || b.acts(audit.PortalSessionEnded, "*") != 0 {
+			t.Errorf("%s: %d sessions, %d ended at the broker", name, b.count("sessions"), len(b.broker.sids()))
 		}
 	}
 }
@@ -238,7 +248,7 @@ func TestSweep(t *testing.T) {
 	}
 	b.pass(10 * time.Minute)
 	b.ok(b.Sweep(t.Context()))
-	if b.count("sessions") != 1 || len(b.broker.sids()) != 1 || b.acts(audit.PortalSessionEnded, "idle") != 1 || b.count("held") != 1 {
+	if b.count("sessions") != 1 || len(b.broker.sids()) != 1 || b.acts(audit.PortalSessionEnded, "idle") != 1 || b.kind(kindCitizen) != 1 {
 		t.Errorf("%d sessions, %d ended", b.count("sessions"), len(b.broker.sids()))
 	}
 	if early.visitor("a", true).LoggedIn() || !late.visitor("a", true).LoggedIn() {
@@ -249,7 +259,7 @@ func TestSweep(t *testing.T) {
 		t.Error("ended twice")
 	}
 	b.pass(pendingLife)
-	if b.ok(b.Sweep(t.Context())); b.count("held") != 0 {
+	if b.ok(b.Sweep(t.Context())); b.kind(kindCitizen) != 0 {
 		t.Error("a login that nobody came back from is kept")
 	}
 }
@@ -356,6 +366,15 @@ func TestProlongBringsNothingBack(t *testing.T) {
 	a.end("a")
 	if _, err := b.prolong(t.Context(), s, time.Hour); !errors.Is(err, errNoSession) || b.count("sessions") != 0 {
 		t.Errorf("%v, %d sessions", err, b.count("sessions"))
+	}
+	// Nor what was left while the broker was away.
+	a.login("a", ett)
+	b.pass(2 * time.Minute)
+	s, err = b.find(t.Context(), sessionCitizen, a.cookies["__Host-sigill_portal_g"])
+	b.ok(err)
+	b.ok(b.leave(t.Context(), s))
+	if _, err := b.prolong(t.Context(), s, time.Hour); !errors.Is(err, errNoSession) || a.visitor("a", true).LoggedIn() {
+		t.Errorf("left, and back: %v", err)
 	}
 }
 

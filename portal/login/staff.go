@@ -241,7 +241,7 @@ func (l *Logins) EndStaff(w http.ResponseWriter, r *http.Request, t portal.Tenan
 			return err
 		}
 		if l.staff != nil {
-			target = l.logoutAt(r.Context(), l.staff, l.Staff.ClientID, s.SID, target)
+			target, _ = l.logoutAt(r.Context(), l.staff, l.Staff.ClientID, s.SID, target)
 		}
 	}
 	l.Cookies.Clear(w, officerCookie(t.ID))

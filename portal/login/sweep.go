@@ -69,14 +69,25 @@ func (l *Logins) Sweep(ctx context.Context) error {
 				break // nor will it answer about the next
 			} // and what it refuses now it will refuse again
 		}
+		if s.Out { // that it ended is written already
+			if err := l.DB.Write(ctx, func(tx *sqldb.Tx) error { return store.DeleteSession(tx, s.ID) }); err != nil {
+				faults = append(faults, err)
+			}
+			continue
+		}
 		act, reason := audit.PortalSessionEnded, "idle"
+		var kept []store.Held
 		if s.Kind == sessionOfficer {
 			act = audit.OfficerSessionEnded
+		} else if h, err := l.remember(s); err == nil {
+			kept = append(kept, h)
+		} else {
+			faults = append(faults, err) // a form of theirs is not held, and that is all
 		}
 		if !now.Before(time.Unix(s.Until, 0)) {
 			reason = "longest"
 		}
-		if err := l.drop(ctx, s, act, reason); err != nil {
+		if err := l.drop(ctx, s, act, reason, kept...); err != nil {
 			faults = append(faults, err)
 		}
 	}

@@ -487,7 +487,12 @@ type fakeLogins struct {
 	outcome login.Outcome
 	ended   []string
 	held    map[string][]byte
+	hold    error
 	refused string // of officers
+	// heldBy is whose forms are held; empty: not asked.
+	heldBy portal.PersonKey
+	// holdsNothing says that nobody was logged in lately.
+	holdsNothing bool
 }
 
 const sessionCookie, browserCookie = "test_session", "test_browser"
@@ -539,13 +544,19 @@ func (f *fakeLogins) Browser(w http.ResponseWriter, _ *http.Request, v portal.Vi
 }
 
 func (f *fakeLogins) Hold(_ http.ResponseWriter, _ *http.Request, _ portal.Tenant, body []byte) (string, error) {
+	if f.holdsNothing {
+		return "", login.ErrNotHeld
+	}
+	if f.hold != nil {
+		return "", f.hold
+	}
 	f.held["held"] = body
 	return "held", nil
 }
 
-func (f *fakeLogins) Take(_ http.ResponseWriter, _ *http.Request, _ portal.Tenant, held string) ([]byte, error) {
+func (f *fakeLogins) Take(_ http.ResponseWriter, _ *http.Request, _ portal.Tenant, v portal.Visitor, held string) ([]byte, error) {
 	b, ok := f.held[held]
-	if !ok {
+	if !ok || f.heldBy != "" && v.Key != f.heldBy {
 		return nil, portal.ErrNotFound
 	}
 	delete(f.held, held)

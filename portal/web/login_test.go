@@ -181,6 +181,32 @@ func TestHeld(t *testing.T) {
 	}
 }
 
+// TestHeldByAnother: what one person typed is not done in the name of the next.
+func TestHeldByAnother(t *testing.T) {
+	h := newHouse(t)
+	h.logins.heldBy = h.persons["one"].Key
+	h.post("", base+"/profil", url.Values{"email": {"ett@example.se"}, "phone": {""}, "notify": {"email"}})
+	h.logins.outcome = login.Outcome{Aim: login.Aim{Path: "/profil", Held: "held"}, Visitor: h.persons["two"]}
+	if w := h.get("", base+"/inloggad?code=x"); w.Code != 303 || location(w) != base+"/profil" || h.people.profile.Email != "" {
+		t.Errorf("the next person: %d %s, stored %t", w.Code, location(w), h.people.profile.Email != "")
+	}
+	h.logins.outcome.Visitor = h.persons["one"]
+	if w := h.get("", base+"/inloggad?code=x"); w.Code != 303 || h.people.profile.Email != "ett@example.se" {
+		t.Errorf("the person: %d, stored %t", w.Code, h.people.profile.Email != "")
+	}
+}
+
+// TestNotHeld: where nothing was kept, the page says so, and promises nothing.
+func TestNotHeld(t *testing.T) {
+	h := newHouse(t)
+	h.logins.holdsNothing = true
+	w := h.post("", base+"/profil", url.Values{"email": {"ett@example.se"}, "phone": {""}, "notify": {"email"}})
+	if body := w.Body.String(); w.Code != 200 || !strings.Contains(body, "vi kunde inte behålla det du just skrev") || strings.Contains(body, "inte borta") ||
+		len(attribute(t, seenBy(t, w), "input[name=hallen]", "value")) > 0 {
+		t.Errorf("%d", w.Code)
+	}
+}
+
 // TestOut: logging out, the end of a login, and staying.
 func TestOut(t *testing.T) {
 	h := newHouse(t)

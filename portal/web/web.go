@@ -184,7 +184,7 @@ type Logins interface {
 type Holds interface {
 	Browser(w http.ResponseWriter, r *http.Request, v portal.Visitor) portal.Visitor
 	Hold(w http.ResponseWriter, r *http.Request, t portal.Tenant, body []byte) (string, error)
-	Take(w http.ResponseWriter, r *http.Request, t portal.Tenant, held string) ([]byte, error)
+	Take(w http.ResponseWriter, r *http.Request, t portal.Tenant, v portal.Visitor, held string) ([]byte, error)
 }
 
 // Staff is the officers' login.

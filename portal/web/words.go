@@ -35,7 +35,7 @@ func textsInCode() []i18n.Use {
 	use("label", "service.file.optional", "service.file.sometimes", "service.file.required")
 
 	use("", "login.heading", "many.heading", "many.text", "refused.title", "refused.again", "out.heading", "out.text", "out.idle", "out.again",
-		"held.heading", "held.files", "held.lost")
+		"held.heading", "held.files", "held.lost", "held.none")
 	use("tenant", "login.lead", "login.land")
 	use("minutes", "held.lead", "out.idle.text")
 	for _, why := range []string{string(people.Coordination), string(people.Unknown), "cancelled", "failed", "unavailable"} {

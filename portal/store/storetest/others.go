@@ -152,6 +152,23 @@ func sessions(t *testing.T, open func(*testing.T) Subject) {
 		put(store.Held{ID: "old", Kind: "form", Body: []byte("x"), Expires: at(5)})
 		refused(t, second(take("h", "form", at(1))), store.ErrNone, "of another kind")
 		refused(t, second(take("h", "login", at(10))), store.ErrNone, "when its time is over")
+		refused(t, second(store.HeldOf(s.last(), "h", "form", at(1))), store.ErrNone, "read, of another kind")
+		refused(t, second(store.HeldOf(s.last(), "h", "login", at(10))), store.ErrNone, "read, when its time is over")
+		read, err := store.HeldOf(s.last(), "h", "login", at(9))
+		check(t, err)
+		same(t, "read", h, read)
+		put(store.Held{ID: "h2", Kind: "login", Owner: "o", Body: []byte("12"), Expires: at(3)})
+		put(store.Held{ID: "h3", Kind: "login", Owner: "other", Body: []byte("345"), Expires: at(3)})
+		for owner, want := range map[string]int{"o": 2, "other": 1, "": 0} {
+			n, err := store.CountHeld(s.last(), "login", owner)
+			check(t, err)
+			same(t, "of "+owner, want, n)
+		}
+		for kind, want := range map[string]int64{"login": 10, "form": 1, "none": 0} {
+			n, err := store.HeldBytes(s.last(), kind)
+			check(t, err)
+			same(t, "bytes of "+kind, want, n)
+		}
 		got, err := take("h", "login", at(9))
 		check(t, err)
 		same(t, "held", h, got)
