@@ -112,6 +112,9 @@ type (
 	}
 	// arrival is the exception: what was locked becomes a case.
 	arrival struct{}
+	// again is the other one: what was locked, and may not have reached the signing
+	// service, is handed over once more as it is.
+	again struct{}
 )
 
 func (w owner) vouch(row store.Draft) bool {
@@ -126,6 +129,10 @@ func (w owner) vouch(row store.Draft) bool {
 }
 
 func (arrival) vouch(row store.Draft) bool { return row.State != portal.Open && len(row.Outgoing) > 0 }
+
+func (again) vouch(row store.Draft) bool {
+	return row.State == portal.Sending && row.Order == "" && row.Attempt != "" && len(row.Outgoing) > 0
+}
 
 // owners are the names that a visitor's drafts lie under.
 func owners(v portal.Visitor, anonymous bool) (names []string) {

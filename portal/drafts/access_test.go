@@ -83,8 +83,9 @@ func calls(t *testing.T, dir, method string) (got []string) {
 // witness. Whoever is added must be thought about.
 func TestWhoUnwraps(t *testing.T) {
 	if diff := cmp.Diff([]string{
-		"access.go enter owner",     // everything that its owner does
-		"locked.go Arrival arrival", // what was locked becomes a case
+		"access.go enter owner",       // everything that its owner does
+		"locked.go LockedBytes again", // what was locked goes out once more
+		"locked.go Arrival arrival",   // what was locked becomes a case
 	}, calls(t, ".", "unwrap")); diff != "" {
 		t.Error(diff)
 	}
@@ -97,11 +98,14 @@ func TestWhoUnwraps(t *testing.T) {
 // exception. Whoever only writes to people needs Told, and nothing more.
 func TestWhoOpensWithoutTheOwner(t *testing.T) {
 	var got []string
-	for _, dir := range []string{"..", "../../cmd"} {
-		got = append(got, calls(t, dir, "Arrival")...)
+	for _, method := range []string{"Arrival", "LockedBytes"} {
+		for _, dir := range []string{"..", "../../cmd"} {
+			got = append(got, calls(t, dir, method)...)
+		}
 	}
 	if diff := cmp.Diff([]string{
 		"sending/arrive.go arrive", // the seal was verified
+		"sending/look.go handOver", // it was locked, and no order of it noted
 	}, got); diff != "" {
 		t.Error(diff)
 	}
@@ -322,6 +326,28 @@ func TestAltered(t *testing.T) {
 				t.Error("nobody noticed")
 			}
 		})
+	}
+}
+
+// TestAgainWitness: only what is on its way is handed over.
+func TestAgainWitness(t *testing.T) {
+	locked := store.Draft{DraftHead: portal.DraftHead{State: portal.Sending}, Attempt: "a", Outgoing: []byte("x")}
+	for what, c := range map[string]struct {
+		change func(*store.Draft)
+		want   bool
+	}{
+		"locked":     {func(*store.Draft) {}, true},
+		"open":       {func(r *store.Draft) { r.State = portal.Open }, false},
+		"waiting":    {func(r *store.Draft) { r.State = portal.Waiting }, false},
+		"has order":  {func(r *store.Draft) { r.Order = "o" }, false},
+		"no attempt": {func(r *store.Draft) { r.Attempt = "" }, false},
+		"no bytes":   {func(r *store.Draft) { r.Outgoing = nil }, false},
+	} {
+		row := locked
+		c.change(&row)
+		if got := (again{}).vouch(row); got != c.want {
+			t.Errorf("%s: %t", what, got)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/sqldb"
@@ -34,6 +35,9 @@ type Outgoing struct {
 	Digests  []string     `json:"digests"` // SHA-256 of each document, in order
 	// Known is what was last heard of the parties from the signing service.
 	Known []portal.Party `json:"known,omitempty"`
+	// Locked is when, and Trouble what has stood in its way since: Told says so.
+	Locked  time.Time `json:"-"`
+	Trouble Trouble   `json:"-"`
 }
 
 // Bytes of Outgoing are the length of the JSON of all but Body, that JSON, and
@@ -118,7 +122,7 @@ func (d *Drafts) Lock(ctx context.Context, v portal.Visitor, id portal.DraftID, 
 		}
 		row.State, row.Attempt, row.Outgoing, row.Looked = portal.Sending, attempt, sealed, d.Now()
 		row.Body, row.Returned = nil, ""
-		if err := d.sealNotes(&row, notes{Title: out.Title, Lang: out.Lang, Parties: out.Parties, Contact: out.Contact}); err != nil {
+		if err := d.sealNotes(&row, notes{Title: out.Title, Lang: out.Lang, Parties: out.Parties, Contact: out.Contact, Locked: d.Now()}); err != nil {
 			return err
 		}
 		if err := store.UpdateDraft(tx, row, revision, portal.Open); err != nil {
@@ -153,7 +157,7 @@ func (d *Drafts) Locked(ctx context.Context, v portal.Visitor, id portal.DraftID
 	return row, out, nil
 }
 
-// Placed notes the order that the draft waits for, and who is asked. Noting the
+// Placed notes the order that the draft waits for, and who is asked now. Noting the
 // same order again is harmless. store.ErrStale when the draft is open again.
 func (d *Drafts) Placed(ctx context.Context, id portal.DraftID, order string, known []portal.Party, asked []store.Asked) error {
 	if order == "" {
@@ -168,19 +172,23 @@ func (d *Drafts) Placed(ctx context.Context, id portal.DraftID, order string, kn
 		}
 		row.State, row.Order, row.Looked = portal.Waiting, order, d.Now()
 		n.Known = known
-		for _, a := range asked {
-			a.Draft, a.Order, a.Tenant = id, order, row.Tenant
-			if err := store.InsertAsked(tx, a); err != nil && !errors.Is(err, store.ErrTwice) {
-				return false, err
-			}
-		}
-		return true, nil
+		return true, insertAsked(tx, *row, asked)
 	})
 }
 
-// Heard notes how the parties stand. Whoever is done is not asked any more.
-// store.ErrStale when the draft does not wait.
-func (d *Drafts) Heard(ctx context.Context, id portal.DraftID, known []portal.Party) error {
+func insertAsked(tx *sqldb.Tx, row store.Draft, asked []store.Asked) error {
+	for _, a := range asked {
+		a.Draft, a.Order, a.Tenant = row.ID, row.Order, row.Tenant
+		if err := store.InsertAsked(tx, a); err != nil && !errors.Is(err, store.ErrTwice) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Heard notes how the parties stand, and who is asked now. Whoever is done is not
+// asked any more. store.ErrStale when the draft does not wait.
+func (d *Drafts) Heard(ctx context.Context, id portal.DraftID, known []portal.Party, asked []store.Asked) error {
 	return d.note(ctx, id, func(tx *sqldb.Tx, row *store.Draft, n *notes) (bool, error) {
 		if row.State != portal.Waiting {
 			return false, store.ErrStale
@@ -194,6 +202,9 @@ func (d *Drafts) Heard(ctx context.Context, id portal.DraftID, known []portal.Pa
 			return false, err
 		}
 		n.Known = known
+		if err := insertAsked(tx, *row, asked); err != nil {
+			return false, err
+		}
 		for _, p := range known {
 			switch p.State {
 			case portal.PartySigned, portal.PartyRefused, portal.PartyExpired, portal.PartyReplaced:
@@ -208,26 +219,40 @@ func (d *Drafts) Heard(ctx context.Context, id portal.DraftID, known []portal.Pa
 
 // note changes the row and notes of a draft, without opening it.
 func (d *Drafts) note(ctx context.Context, id portal.DraftID, do func(*sqldb.Tx, *store.Draft, *notes) (bool, error)) error {
-	return wrap(d.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		row, err := store.DraftOf(tx, id)
-		if err != nil {
-			return err
+	return wrap(d.DB.Write(ctx, func(tx *sqldb.Tx) error { return d.noteIn(tx, id, do) }))
+}
+
+func (d *Drafts) noteIn(tx *sqldb.Tx, id portal.DraftID, do func(*sqldb.Tx, *store.Draft, *notes) (bool, error)) error {
+	row, err := store.DraftOf(tx, id)
+	if err != nil {
+		return err
+	}
+	n, err := d.openNotes(row)
+	if err != nil {
+		return err
+	}
+	revision, state := row.Revision, row.State
+	changed, err := do(tx, &row, &n)
+	if err != nil || !changed {
+		return err
+	}
+	row.Body, row.Outgoing = nil, nil // stay as they are
+	if err := d.sealNotes(&row, n); err != nil {
+		return err
+	}
+	return store.UpdateDraft(tx, row, revision, state)
+}
+
+// Troubled notes what stands in the way of a draft that waits for an order, in
+// the transaction of whoever says so. change gives false when it is nothing new.
+// store.ErrNone or ErrStale when it does not wait for it any more.
+func (d *Drafts) Troubled(tx *sqldb.Tx, id portal.DraftID, order string, change func(*Trouble) bool) error {
+	return d.noteIn(tx, id, func(_ *sqldb.Tx, row *store.Draft, n *notes) (bool, error) {
+		if row.State != portal.Waiting || row.Order != order {
+			return false, store.ErrStale
 		}
-		n, err := d.openNotes(row)
-		if err != nil {
-			return err
-		}
-		revision, state := row.Revision, row.State
-		changed, err := do(tx, &row, &n)
-		if err != nil || !changed {
-			return err
-		}
-		row.Body, row.Outgoing = nil, nil // stay as they are
-		if err := d.sealNotes(&row, n); err != nil {
-			return err
-		}
-		return store.UpdateDraft(tx, row, revision, state)
-	}))
+		return change(&n.Trouble), nil
+	})
 }
 
 // Return opens the draft again, in the transaction of whoever saw why, and who
@@ -266,7 +291,29 @@ func (d *Drafts) Told(row store.Draft) (Outgoing, error) {
 	if err != nil {
 		return Outgoing{}, err
 	}
-	return Outgoing{Revision: row.Revision, Title: n.Title, Lang: n.Lang, Parties: n.Parties, Contact: n.Contact, Known: n.Known}, nil
+	return Outgoing{
+		Revision: row.Revision, Title: n.Title, Lang: n.Lang, Parties: n.Parties, Contact: n.Contact, Known: n.Known, Locked: n.Locked, Trouble: n.Trouble,
+	}, nil
+}
+
+// LockedBytes gives, without the owner, the very bytes that were locked, to hand them
+// over once more under the same name: for a draft whose order was never noted.
+// Nothing else of it is opened. Only portal/sending calls it. portal.ErrNotFound
+// when it is gone or has been handed over, store.ErrStale when it was locked anew.
+func (d *Drafts) LockedBytes(ctx context.Context, row store.Draft) ([]byte, error) {
+	now, err := store.DraftOf(store.Last(ctx, d.DB), row.ID)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	if now.Revision != row.Revision || now.Attempt != row.Attempt {
+		return nil, fmt.Errorf("draft %s: %w", row.ID, store.ErrStale)
+	}
+	k, err := d.unwrap(now, again{})
+	if err != nil {
+		return nil, err
+	}
+	out, err := k.openOutgoing(now)
+	return out.Body, err
 }
 
 // Arrival is the exception: it opens the locked revision and its files without

@@ -66,7 +66,7 @@ func TestLock(t *testing.T) {
 	}
 	told, err := d.Told(row)
 	check(t, err)
-	if diff := cmp.Diff(Outgoing{Revision: 3, Title: out.Title, Lang: out.Lang, Parties: out.Parties, Contact: out.Contact}, told); diff != "" {
+	if diff := cmp.Diff(Outgoing{Revision: 3, Title: out.Title, Lang: out.Lang, Parties: out.Parties, Contact: out.Contact, Locked: d.now}, told); diff != "" {
 		t.Error(diff)
 	}
 	for what, err := range map[string]error{
@@ -125,9 +125,19 @@ func TestPlacedAndHeard(t *testing.T) {
 	id, out := d.locked(v)
 	known := []portal.Party{{Party: out.Parties[0], N: 1, Key: v.Key, State: portal.PartyInvited}, {Party: out.Parties[1], N: 2, Key: "two", State: portal.PartyWaiting}}
 	asked := []store.Asked{{Person: "two", Sealed: []byte("title")}}
-	refused(t, d.Heard(ctx, id, known), store.ErrStale, "heard before it waits")
+	refused(t, d.Heard(ctx, id, known, nil), store.ErrStale, "heard before it waits")
 	d.later(time.Minute)
-	check(t, d.Placed(ctx, id, "order", known, asked))
+	b, err := d.LockedBytes(ctx, d.row(id))
+	if err != nil || !bytes.Equal(b, out.Body) || len(b) == 0 {
+		t.Errorf("the bytes to hand over once more: %v", err)
+	}
+	moved := d.row(id)
+	moved.Attempt = "another"
+	_, err = d.LockedBytes(ctx, moved)
+	refused(t, err, store.ErrStale, "handed over as it was before")
+	check(t, d.Placed(ctx, id, "order", known, nil))
+	_, err = d.LockedBytes(ctx, d.row(id))
+	refused(t, err, portal.ErrNotFound, "handed over when it waits")
 	before := d.row(id)
 	check(t, d.Placed(ctx, id, "order", known, asked))
 	if diff := cmp.Diff(before, d.row(id)); diff != "" {
@@ -148,7 +158,7 @@ func TestPlacedAndHeard(t *testing.T) {
 	}
 	row, got, err := d.Locked(ctx, v, id)
 	check(t, err)
-	if row.State != portal.Waiting || row.Order != "order" || !row.Looked.Equal(d.now) || find() != 1 {
+	if row.State != portal.Waiting || row.Order != "order" || !row.Looked.Equal(d.now) || find() != 0 {
 		t.Errorf("%+v, %d asked", row, find())
 	}
 	out.Known = known
@@ -158,18 +168,18 @@ func TestPlacedAndHeard(t *testing.T) {
 
 	news := []portal.Party{known[0], known[1]}
 	news[0].State, news[0].Signed = portal.PartySigned, d.now
-	check(t, d.Heard(ctx, id, news))
+	check(t, d.Heard(ctx, id, news, asked))
 	if find() != 1 {
 		t.Error("whoever has not signed is not asked")
 	}
 	before = d.row(id)
-	check(t, d.Heard(ctx, id, news))
+	check(t, d.Heard(ctx, id, news, asked))
 	if diff := cmp.Diff(before, d.row(id)); diff != "" {
 		t.Error("heard again:", diff)
 	}
 	news = []portal.Party{news[0], news[1]}
 	news[1].State = portal.PartySigned
-	check(t, d.Heard(ctx, id, news))
+	check(t, d.Heard(ctx, id, news, asked))
 	if find() != 0 {
 		t.Error("whoever has signed is asked")
 	}

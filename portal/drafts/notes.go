@@ -3,6 +3,7 @@ package drafts
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"sigill/portal"
 	"sigill/portal/form"
@@ -21,6 +22,16 @@ type notes struct {
 	Known     []portal.Party `json:"known,omitempty"`
 	Reason    string         `json:"reason,omitempty"`
 	RefusedBy string         `json:"refused_by,omitempty"`
+	Locked    time.Time      `json:"locked,omitzero"`
+	Trouble   Trouble        `json:"trouble,omitzero"`
+}
+
+// Trouble is what stands in the way of a draft that waits.
+type Trouble struct {
+	// Missing is since when the signing service says that it has no such order.
+	Missing time.Time `json:"missing,omitzero"`
+	// Doubted is when it was last said that the seal of what came is not believed.
+	Doubted time.Time `json:"doubted,omitzero"`
 }
 
 func notesContext(row store.Draft) []byte {

@@ -40,10 +40,54 @@ func (d *Desk) Look(ctx context.Context, t portal.TenantID, order string) error 
 		return nil
 	}
 	o, err := d.Signer.Order(ctx, row.Tenant, row.Order)
-	if err != nil {
+	switch {
+	case notThere(err):
+		return d.missing(ctx, row)
+	case err != nil:
 		return err
 	}
 	return d.follow(ctx, row, o)
+}
+
+func notThere(err error) bool {
+	var p *signclient.Problem
+	return errors.As(err, &p) && p.Status == 404
+}
+
+// errKnown marks what stands in the way of an order and was said already: whoever
+// looks again and again does not say it each time.
+var errKnown = errors.New("it is known")
+
+// lost is how long the signing service must say that it has no such order before
+// nobody waits for it any more.
+const lost = 24 * time.Hour
+
+// missing is for a draft whose order is not there: nothing can come of it, if that
+// is so. It is given back when it has been so for a while.
+func (d *Desk) missing(ctx context.Context, row store.Draft) error {
+	now := d.Now()
+	since, fresh := now, false
+	err := d.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		return d.Drafts.Troubled(tx, row.ID, row.Order, func(t *drafts.Trouble) bool {
+			since, fresh = t.Missing, t.Missing.IsZero()
+			if fresh {
+				t.Missing, since = now, now
+			}
+			return fresh
+		})
+	})
+	switch {
+	case errors.Is(err, store.ErrNone) || errors.Is(err, store.ErrStale):
+		return nil // it has gone another way
+	case err != nil:
+		return fmt.Errorf("sending: %w", err)
+	case now.Sub(since) > lost:
+		d.Log.ErrorContext(ctx, "an order is not there any more, its draft is given back", "draft", row.ID, "order", row.Order)
+		return d.giveBack(ctx, row, signclient.Order{ID: row.Order, State: signclient.Cancelled}, portal.ReturnedCancelled)
+	case fresh:
+		return fmt.Errorf("sending: order %s is not there", row.Order)
+	}
+	return fmt.Errorf("sending: order %s is not there: %w", row.Order, errKnown)
 }
 
 // adopt takes an order back whose making was not noted, because something broke
@@ -53,8 +97,7 @@ func (d *Desk) adopt(ctx context.Context, t portal.TenantID, order string) error
 		return err // it has arrived
 	}
 	o, err := d.Signer.Order(ctx, t, order)
-	var p *signclient.Problem
-	if errors.As(err, &p) && p.Status == 404 {
+	if notThere(err) {
 		return nil
 	}
 	if err != nil {
@@ -106,11 +149,23 @@ const slack = 10 * time.Minute
 // it waits for others.
 func (d *Desk) listen(ctx context.Context, row store.Draft, o signclient.Order) error {
 	now := d.Now()
-	tell, err := d.waitsForOthers(ctx, row, o)
+	out, err := d.Drafts.Told(row)
+	if err != nil {
+		return d.unlessGone(ctx, row, err)
+	}
+	tell, err := d.waitsForOthers(ctx, row, out, o)
 	if err != nil {
 		return err
 	}
 	err = d.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if !out.Trouble.Missing.IsZero() { // it is there again
+			if err := d.Drafts.Troubled(tx, row.ID, row.Order, func(t *drafts.Trouble) bool {
+				t.Missing = time.Time{}
+				return true
+			}); err != nil {
+				return err
+			}
+		}
 		if len(tell) > 0 {
 			if is, err := d.waits(tx, row); err != nil || !is {
 				return err
@@ -121,8 +176,8 @@ func (d *Desk) listen(ctx context.Context, row store.Draft, o signclient.Order) 
 		}
 		return store.LookedAt(tx, row.ID, now)
 	})
-	if errors.Is(err, store.ErrNone) {
-		return nil // it has arrived meanwhile
+	if errors.Is(err, store.ErrNone) || errors.Is(err, store.ErrStale) {
+		return nil // it has arrived meanwhile, or come back
 	}
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
@@ -133,32 +188,29 @@ func (d *Desk) listen(ctx context.Context, row store.Draft, o signclient.Order) 
 	return nil
 }
 
-// waitsForOthers makes the notice that the applicant has signed and others have
-// not, unless it was made at an earlier look.
-func (d *Desk) waitsForOthers(ctx context.Context, row store.Draft, o signclient.Order) ([]notices.Notice, error) {
+// waitsForOthers notes how the parties of an order stand that several sign, and
+// makes the notice that the applicant has signed and others have not, unless it
+// was made at an earlier look.
+func (d *Desk) waitsForOthers(ctx context.Context, row store.Draft, out drafts.Outgoing, o signclient.Order) ([]notices.Notice, error) {
 	if o.State != signclient.Open || len(o.Signatories) < 2 {
-		return nil, nil
-	}
-	first := o.Signatories[0]
-	if first.State != portal.PartySigned || first.Signature == nil || first.Signature.At.Before(row.Looked.Add(-slack)) {
 		return nil, nil
 	}
 	t, ok := d.Tenant(row.Tenant)
 	if !ok {
 		return nil, errNoTenant
 	}
-	out, err := d.Drafts.Told(row)
-	if err != nil {
-		return nil, d.unlessGone(ctx, row, err)
-	}
-	n := d.applicant(t, row, out)
-	n.Kind, n.Event, n.Deadline = letters.Waiting, "waiting "+o.ID, o.Deadline
-	n.Path = "/utkast/" + string(row.ID) + "/vantar"
 	known, err := d.parties(t, out, o)
 	if err != nil {
 		return nil, err
 	}
-	d.heard(ctx, row.ID, out.Known, known)
+	d.heard(ctx, row, out, known)
+	first := o.Signatories[0]
+	if first.State != portal.PartySigned || first.Signature == nil || first.Signature.At.Before(row.Looked.Add(-slack)) {
+		return nil, nil
+	}
+	n := d.applicant(t, row, out)
+	n.Kind, n.Event, n.Deadline = letters.Waiting, "waiting "+o.ID, o.Deadline
+	n.Path = "/utkast/" + string(row.ID) + "/vantar"
 	return []notices.Notice{n}, nil
 }
 
@@ -309,14 +361,31 @@ func (d *Desk) Run(ctx context.Context) error {
 	}
 }
 
-// Reconcile looks once at every order that was not looked at for a while. What
-// fails stays as not looked at, and stands in the way of no other.
+const (
+	// stuck is how long whoever sends a draft has time to hand it over.
+	stuck = 5 * time.Minute
+	// attemptLife is how long the signing service knows what it made of an attempt,
+	// with a day to spare: 30 days.
+	attemptLife = 29 * 24 * time.Hour
+)
+
+// Reconcile looks once at every order that was not looked at for a while, and
+// hands over what was locked and never handed over. What fails stays as not looked
+// at, and stands in the way of no other.
 func (d *Desk) Reconcile(ctx context.Context) error {
-	before := d.Now().Add(-d.Poll)
+	now, r := d.Now(), store.Last(ctx, d.DB)
+	err := d.each(ctx, func(limit int) ([]store.Draft, error) { return store.DraftsWaiting(r, now.Add(-d.Poll), limit) },
+		func(row store.Draft) error { return d.Look(ctx, row.Tenant, row.Order) })
+	return errors.Join(err, d.each(ctx, func(limit int) ([]store.Draft, error) { return store.DraftsSending(r, now.Add(-stuck), limit) },
+		func(row store.Draft) error { return d.handOver(ctx, row) }))
+}
+
+// each does something with all drafts of a list that becomes shorter by it.
+func (d *Desk) each(ctx context.Context, list func(limit int) ([]store.Draft, error), do func(store.Draft) error) error {
 	seen := map[portal.DraftID]bool{}
 	failed := 0
 	for ctx.Err() == nil {
-		rows, err := store.DraftsWaiting(store.Last(ctx, d.DB), before, batch+failed)
+		rows, err := list(batch + failed)
 		if err != nil {
 			return fmt.Errorf("sending: %w", err)
 		}
@@ -332,8 +401,12 @@ func (d *Desk) Reconcile(ctx context.Context) error {
 			slots <- struct{}{}
 			all.Go(func() {
 				defer func() { <-slots }()
-				if err := d.Look(ctx, row.Tenant, row.Order); err != nil && ctx.Err() == nil {
-					vain.Add(1)
+				err := do(row)
+				if err == nil || ctx.Err() != nil {
+					return
+				}
+				vain.Add(1)
+				if !errors.Is(err, errKnown) {
 					d.Log.WarnContext(ctx, "an order was not followed; it is looked at again", "draft", row.ID, "order", row.Order, "error", err)
 				}
 			})
@@ -342,4 +415,34 @@ func (d *Desk) Reconcile(ctx context.Context) error {
 		failed += int(vain.Load())
 	}
 	return nil
+}
+
+// handOver goes on, without its owner, with a draft that was locked and whose order
+// was never noted: the same bytes under the same name, which make an order only if
+// they have not made one. One that cannot be handed over any more is opened again.
+func (d *Desk) handOver(ctx context.Context, row store.Draft) error {
+	out, err := d.Drafts.Told(row)
+	if err != nil {
+		return d.unlessGone(ctx, row, err)
+	}
+	if !out.Locked.IsZero() && d.Now().Sub(out.Locked) > attemptLife {
+		d.Log.ErrorContext(ctx, "a draft could not be handed over and is opened again", "draft", row.ID)
+		return d.reopen(ctx, row)
+	}
+	if out.Body, err = d.Drafts.LockedBytes(ctx, row); err != nil {
+		return d.unlessGone(ctx, row, err)
+	}
+	o, err := d.order(ctx, row, out)
+	if errors.Is(err, ErrNotTaken) {
+		d.Log.ErrorContext(ctx, "a draft is not taken and is opened again", "draft", row.ID, "error", err)
+		return nil
+	}
+	if err != nil {
+		// It is large: not as often as orders are asked for.
+		if errLook := d.DB.Write(ctx, func(tx *sqldb.Tx) error { return store.LookedAt(tx, row.ID, d.Now()) }); errLook != nil && !errors.Is(errLook, store.ErrNone) {
+			return errors.Join(err, errLook)
+		}
+		return err
+	}
+	return d.Look(ctx, row.Tenant, o.ID)
 }

@@ -209,7 +209,7 @@ func (d *Desk) order(ctx context.Context, row store.Draft, out drafts.Outgoing) 
 		if err := d.reopen(ctx, row); err != nil {
 			return o, err
 		}
-		return o, fmt.Errorf("sending: the signing service does not take it: %w", err)
+		return o, fmt.Errorf("%w: %w", ErrNotTaken, err)
 	case err != nil:
 		return o, fmt.Errorf("%w: %w", ErrUnsure, err)
 	}
@@ -231,16 +231,9 @@ func (d *Desk) placed(ctx context.Context, row store.Draft, out drafts.Outgoing,
 	if err != nil {
 		return err
 	}
-	var asked []store.Asked
-	for _, p := range known {
-		if p.Applicant {
-			continue
-		}
-		a := store.Asked{Draft: row.ID, Order: o.ID, Person: p.Key, Tenant: row.Tenant}
-		if a.Sealed, err = cases.SealAsked(d.Vault, a, out.Title); err != nil {
-			return err
-		}
-		asked = append(asked, a)
+	asked, err := d.asked(row, o.ID, out.Title, known)
+	if err != nil {
+		return err
 	}
 	err = d.Drafts.Placed(ctx, row.ID, o.ID, known, asked)
 	if err == nil {
@@ -254,6 +247,22 @@ func (d *Desk) placed(ctx context.Context, row store.Draft, out drafts.Outgoing,
 		return nil // it has even arrived
 	}
 	return fmt.Errorf("sending: %w", err)
+}
+
+// asked are the others whose turn it is: nobody before the applicant has signed,
+// who may never do so.
+func (d *Desk) asked(row store.Draft, order, title string, known []portal.Party) (list []store.Asked, err error) {
+	if len(known) == 0 || !known[0].Applicant || known[0].State != portal.PartySigned {
+		return nil, nil
+	}
+	for _, p := range known[1:] {
+		a := store.Asked{Draft: row.ID, Order: order, Person: p.Key, Tenant: row.Tenant}
+		if a.Sealed, err = cases.SealAsked(d.Vault, a, title); err != nil {
+			return nil, err
+		}
+		list = append(list, a)
+	}
+	return list, nil
 }
 
 // arrived gives the case that an owner's draft became. A case has the name of

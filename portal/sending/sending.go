@@ -12,8 +12,9 @@
 // Whichever comes first triggers it: webhook, browser, or Run. A case keeps the
 // name of its draft.
 //
-// A locked draft is opened without its owner (drafts.Arrival) for arrival alone,
-// when a good seal says that everybody has signed.
+// A locked draft is opened without its owner for arrival (drafts.Arrival), when a
+// good seal says that everybody has signed, and to hand the same bytes over once
+// more (drafts.LockedBytes) when it is not known whether they came there.
 package sending
 
 import (
@@ -96,9 +97,14 @@ var (
 	// ErrChanged says that the register says something else than when it was
 	// filled in, such as another guardian: the step must be looked at again.
 	ErrChanged = errors.New("sending: the register says something else now")
-	// ErrUnsure says that the register or the signing service does not answer:
-	// nothing has happened, try again.
+	// ErrUnsure says that the register or the signing service does not answer, or
+	// not so that it is known what came of it. Nothing has arrived, and nothing is
+	// lost: the draft is open as it was, or locked and about to be handed over.
+	// Trying again goes on from there; so does Reconcile with one that is locked.
 	ErrUnsure = errors.New("sending: not possible now")
+	// ErrNotTaken says that the signing service does not take it, because it is too
+	// large or has too many files: the draft is open again, to be made smaller.
+	ErrNotTaken = errors.New("sending: the signing service does not take it")
 	// ErrTooLate says that it has arrived already.
 	ErrTooLate = errors.New("sending: has arrived")
 )

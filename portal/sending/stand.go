@@ -91,7 +91,7 @@ func (d *Desk) Stand(ctx context.Context, v portal.Visitor, id portal.DraftID) (
 	if s.Parties, err = d.parties(t, out, o); err != nil {
 		return Standing{}, err
 	}
-	d.heard(ctx, id, out.Known, s.Parties)
+	d.heard(ctx, row, out, s.Parties)
 	s.Deadline, s.Stale, s.Sealing = o.Deadline, false, o.State != signclient.Open
 	return s, nil
 }
@@ -114,12 +114,16 @@ func (d *Desk) stood(ctx context.Context, v portal.Visitor, id portal.DraftID) (
 }
 
 // heard keeps what was heard, for when the signing service does not answer.
-func (d *Desk) heard(ctx context.Context, id portal.DraftID, before, now []portal.Party) {
-	if reflect.DeepEqual(before, now) {
+func (d *Desk) heard(ctx context.Context, row store.Draft, out drafts.Outgoing, now []portal.Party) {
+	if reflect.DeepEqual(out.Known, now) {
 		return
 	}
-	if err := d.Drafts.Heard(ctx, id, now); err != nil && !errors.Is(err, portal.ErrNotFound) {
-		d.Log.WarnContext(ctx, "how the parties stand was not kept", "draft", id, "error", err)
+	asked, err := d.asked(row, row.Order, out.Title, now)
+	if err == nil {
+		err = d.Drafts.Heard(ctx, row.ID, now, asked)
+	}
+	if err != nil && !errors.Is(err, portal.ErrNotFound) {
+		d.Log.WarnContext(ctx, "how the parties stand was not kept", "draft", row.ID, "error", err)
 	}
 }
 
@@ -260,7 +264,7 @@ func (d *Desk) Correct(ctx context.Context, v portal.Visitor, id portal.DraftID,
 		}
 	}
 	known[n-1].Email, known[n-1].Phone = c.Email, c.Phone
-	if err := d.Drafts.Heard(ctx, id, known); err != nil && !errors.Is(err, portal.ErrNotFound) {
+	if err := d.Drafts.Heard(ctx, id, known, nil); err != nil && !errors.Is(err, portal.ErrNotFound) {
 		return nil, fmt.Errorf("sending: %w", err)
 	}
 	return nil, nil
