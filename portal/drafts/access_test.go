@@ -84,8 +84,8 @@ func calls(t *testing.T, dir, method string) (got []string) {
 func TestWhoUnwraps(t *testing.T) {
 	if diff := cmp.Diff([]string{
 		"access.go enter owner",       // everything that its owner does
-		"locked.go LockedBytes again", // what was locked goes out once more
 		"locked.go Arrival arrival",   // what was locked becomes a case
+		"locked.go LockedBytes again", // what was locked goes out once more
 	}, calls(t, ".", "unwrap")); diff != "" {
 		t.Error(diff)
 	}

@@ -103,7 +103,9 @@ func (d *Desk) arrive(ctx context.Context, row store.Draft, o signclient.Order) 
 			a.tell(t, p.Key, p.Number, form.Contact{Email: p.Email, Phone: p.Phone, Notify: ways(p.Email, p.Phone)})
 		}
 	}
-	return d.commit(ctx, a, row, func(now store.Draft) bool { return now.State == portal.Waiting && now.Order == row.Order })
+	return d.commit(ctx, a, row, func(_ *sqldb.Tx, now store.Draft) (bool, error) {
+		return now.State == portal.Waiting && now.Order == row.Order, nil
+	})
 }
 
 // unlessGone is an error, unless the draft has meanwhile gone another way.
@@ -236,9 +238,18 @@ func (d *Desk) unsigned(ctx context.Context, v portal.Visitor, t portal.Tenant, 
 	}
 	a.tell(t, key, a.submission.Applicant.Number, out.Contact)
 	conflict := &drafts.Conflict{Base: draft.Revision}
-	err = d.commit(ctx, a, row, func(now store.Draft) bool {
-		conflict.Now = now.Revision
-		return now.State == portal.Open && now.Revision == draft.Revision
+	err = d.commit(ctx, a, row, func(tx *sqldb.Tx, now store.Draft) (bool, error) {
+		conflict.Base, conflict.Now = draft.Revision, now.Revision
+		if now.State != portal.Open || now.Revision != draft.Revision {
+			return false, nil
+		}
+		// What came too late is not settled: it would be gone.
+		aside, err := store.AsideOf(tx, row.ID)
+		if errors.Is(err, store.ErrNone) {
+			return true, nil
+		}
+		conflict.Base = aside.Base
+		return false, err
 	})
 	switch {
 	case errors.Is(err, errOtherwise):
@@ -330,7 +341,7 @@ var errOtherwise = errors.New("sending: the draft has changed meanwhile")
 // commit writes an arrival in one transaction, which whoever comes first makes;
 // for the others it has arrived already. fits says whether the draft is still
 // the one that arrives; another is errOtherwise.
-func (d *Desk) commit(ctx context.Context, a *arrival, row store.Draft, fits func(store.Draft) bool) error {
+func (d *Desk) commit(ctx context.Context, a *arrival, row store.Draft, fits func(*sqldb.Tx, store.Draft) (bool, error)) error {
 	body, err := cases.SealSubmission(d.Vault, a.head, a.submission)
 	if err != nil {
 		return err
@@ -347,7 +358,9 @@ func (d *Desk) commit(ctx context.Context, a *arrival, row store.Draft, fits fun
 		if err != nil {
 			return err
 		}
-		if !fits(current) {
+		if ok, err := fits(tx, current); err != nil {
+			return err
+		} else if !ok {
 			return errOtherwise
 		}
 		head := a.head

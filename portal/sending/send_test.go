@@ -238,6 +238,42 @@ func TestUnsigned(t *testing.T) {
 	}
 }
 
+// What was saved too late and is not settled is not lost by sending without a
+// signature either.
+func TestUnsignedAside(t *testing.T) {
+	w := newWorld(t)
+	id, rev := w.report()
+	var conflict *drafts.Conflict
+	if _, err := w.Drafts.Save(ctx, w.me, id, 1, "felet", form.Answers{"plats": {Text: "Nej, Storgatan"}}, true); !errors.As(err, &conflict) {
+		t.Fatal(err)
+	}
+	conflict = nil
+	if _, err := w.Send(ctx, w.me, id, rev, ""); !errors.As(err, &conflict) || conflict.Base != 1 || conflict.Now != rev {
+		t.Fatalf("%v, %+v", err, conflict)
+	}
+	if w.count(`cases`) != 0 || w.count(`draft_asides`) != 1 {
+		t.Error("it has arrived, or what was late is gone")
+	}
+	d, err := w.Drafts.Settle(ctx, w.me, id, rev, true)
+	check(t, err)
+	_, err = w.Send(ctx, w.me, id, d.Revision, "")
+	check(t, err)
+	s, err := cases.OpenSubmission(w.Vault, w.theCase())
+	if err != nil || s.Answers["plats"].Text != "Nej, Storgatan" {
+		t.Errorf("%v, %q", err, s.Answers["plats"].Text)
+	}
+}
+
+// report makes a draft that nobody has to sign.
+func (w *world) report() (portal.DraftID, int) {
+	w.t.Helper()
+	id, err := w.Drafts.Begin(ctx, w.me, "exempelby", "fel")
+	check(w.t, err)
+	d, err := w.Drafts.Save(ctx, w.me, id, 1, "felet", form.Answers{"plats": {Text: "Torget"}}, true)
+	check(w.t, err)
+	return id, d.Revision
+}
+
 func TestNotSent(t *testing.T) {
 	gone := form.Child{Key: "a", Number: child, Name: "Testbarn Ett", Guardians: []form.Guardian{{Number: first}, {Number: third, Name: "Testperson Tre"}}}
 	for _, c := range []struct {
