@@ -18,6 +18,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"sigill/broker/kit/audit"
+	"sigill/broker/kit/sqldb"
 	"sigill/portal"
 	"sigill/portal/people"
 	"sigill/providers/personnummer"
@@ -408,6 +409,31 @@ func TestStartWhenTheIssuerIsDown(t *testing.T) {
 	a.start("a", Aim{}, "sv")
 	if n := strings.Count(strings.Join(b.broker.calls, "\n"), "openid-configuration"); n != 2 {
 		t.Errorf("asked %d times", n)
+	}
+}
+
+// Logins that are begun and never finished do not fill the disk.
+func TestCrowded(t *testing.T) {
+	b := newBench(t)
+	b.ok(b.DB.Write(t.Context(), func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`INSERT INTO held (id, kind, body, expires) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+			SELECT 'n' || i, $2, x'00', $3 FROM n`, mostPending-1, kindCitizen, b.now().Add(pendingLife).UnixMilli())
+		return err
+	}))
+	a := b.agent()
+	at := a.begun("a", citizenOf(ett)) // the last that there is room for
+	if _, err := b.agent().start("a", Aim{}, "sv"); !errors.Is(err, ErrUnavailable) || b.kind(kindCitizen) != mostPending {
+		t.Errorf("one more: %v, %d", err, b.kind(kindCitizen))
+	}
+	a.startStaff("a", "/") // officers have their own
+	if out, err := a.finish("a", at); err != nil || out.Refused != "" {
+		t.Errorf("who is among them: %q %v", out.Refused, err)
+	}
+	b.agent().begun("a", citizenOf(tva))
+	b.pass(pendingLife)
+	b.ok(b.Sweep(t.Context()))
+	if b.kind(kindCitizen) != 0 {
+		t.Error("they stay")
 	}
 }
 

@@ -17,8 +17,9 @@ import (
 	"sigill/portal/assertion"
 )
 
-// ErrUnavailable says that an issuer does not answer, or not as it should.
-var ErrUnavailable = errors.New("login: the issuer does not answer")
+// ErrUnavailable says that nobody can log in now: an issuer does not answer, or not
+// as it should.
+var ErrUnavailable = errors.New("login: not possible now")
 
 const (
 	maxAnswer = 1 << 20 // of an issuer

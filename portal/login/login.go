@@ -37,7 +37,7 @@ type Config struct {
 	Cookies page.Cookies
 	Now     func() time.Time
 	Log     *slog.Logger
-	// Longest is how long a session lasts at most; default 8 h.
+	// Longest is how long a citizen's session lasts at most; default 8 h.
 	Longest time.Duration
 	// Every is how often sessions whose time is over are ended; default 15 s.
 	Every time.Duration
@@ -50,6 +50,9 @@ type Staff struct {
 	Issuer, ClientID string
 	Secret           []byte
 	HTTP             *http.Client
+	// Longest is how long an officer's session lasts at most, whatever the
+	// directory says meanwhile; default 4 h.
+	Longest time.Duration
 }
 
 // Logins keeps sessions.
@@ -75,6 +78,9 @@ func New(c Config) (*Logins, error) {
 	}
 	if c.Longest <= 0 {
 		c.Longest = usualLongest
+	}
+	if c.Staff.Longest <= 0 {
+		c.Staff.Longest = officerLongest
 	}
 	if c.Every <= 0 {
 		c.Every = 15 * time.Second

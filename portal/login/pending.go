@@ -39,7 +39,11 @@ const (
 )
 
 // pendingLife is a little longer than the broker gives anybody to log in.
-const pendingLife = 20 * time.Minute
+const pendingLife = 16 * time.Minute
+
+// mostPending is how many logins of a kind are under way at once: some thirty
+// begun each second. Anybody may begin one, and a row of them is small.
+const mostPending = 30_000
 
 func pendingContext(kind, id string) []byte { return portal.Context("pending", kind, id) }
 
@@ -56,11 +60,26 @@ func (l *Logins) begin(ctx context.Context, kind, browser string, p pending) (st
 		return "", fmt.Errorf("login: %w", err)
 	}
 	h := store.Held{ID: id, Kind: kind, Body: box.Seal(raw, pendingContext(kind, id)), Expires: l.Now().Add(pendingLife)}
-	if err := l.DB.Write(ctx, func(tx *sqldb.Tx) error { return store.PutHeld(tx, h) }); err != nil {
+	err = l.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		n, err := store.CountHeld(tx, kind, "")
+		if err != nil {
+			return err
+		}
+		if n >= mostPending {
+			return errCrowded
+		}
+		return store.PutHeld(tx, h)
+	})
+	if errors.Is(err, errCrowded) {
+		return "", err
+	} else if err != nil {
 		return "", fmt.Errorf("login: %w", err)
 	}
 	return state, nil
 }
+
+// errCrowded says that more logins are under way than there can be people.
+var errCrowded = fmt.Errorf("%w: too many logins are under way", ErrUnavailable)
 
 // errNoLogin says that an answer belongs to no login of this browser: it was
 // used, is too late, or was begun elsewhere.

@@ -23,6 +23,8 @@ const (
 	usualIdle    = 20 * time.Minute
 	officerIdle  = 60 * time.Minute
 	usualLongest = 8 * time.Hour
+	// The directory is not asked again before that who is in which of its groups.
+	officerLongest = 4 * time.Hour
 	// touching is how often, at most, a session's life is written anew.
 	touching = time.Minute
 )

@@ -165,7 +165,7 @@ func groupsOf(t portal.Tenant, directory []string) []string {
 
 func (l *Logins) keepOfficer(ctx context.Context, w http.ResponseWriter, r *http.Request, t portal.Tenant, b body, person string) error {
 	now, secret := l.Now(), newSecret()
-	until := now.Add(l.Longest)
+	until := now.Add(l.Staff.Longest)
 	b.Until = until.Unix()
 	row, err := l.seal(session{store.Session{
 		ID: nameOf(sessionOfficer, secret), Kind: sessionOfficer, Tenant: t.ID, Group: t.Group,

@@ -242,6 +242,58 @@ func TestOfficerSession(t *testing.T) {
 	}
 }
 
+// However much an officer does, the directory is asked again after a while; and
+// what tenant.yaml says of groups counts at once.
+func TestOfficerLongest(t *testing.T) {
+	for name, row := range map[string]struct{ set, want time.Duration }{"usual": {0, 4 * time.Hour}, "set": {45 * time.Minute, 45 * time.Minute}} {
+		b := newBench(t, func(c *Config) { c.Staff.Longest = row.set })
+		a := b.agent()
+		if _, refused, err := a.finishStaff("a", a.begunStaff("a", officerIn([]string{"ad-skola"}))); err != nil || refused != "" {
+			t.Fatalf("%q %v", refused, err)
+		}
+		until := b.now().Add(row.want)
+		for b.now().Add(15 * time.Minute).Before(until) {
+			b.pass(15 * time.Minute)
+			if _, is := a.officer("a"); !is {
+				t.Fatalf("%s: it ended %s early", name, until.Sub(b.now()))
+			}
+		}
+		b.pass(until.Sub(b.now()) - time.Second)
+		if _, is := a.officer("a"); !is {
+			t.Errorf("%s: it ended too early", name)
+		}
+		b.pass(time.Second)
+		if _, is := a.officer("a"); is {
+			t.Errorf("%s: it lives on", name)
+		}
+		b.ok(b.Sweep(t.Context()))
+		if b.acts(audit.OfficerSessionEnded, "longest") != 1 {
+			t.Errorf("%s: not ended, or for another reason", name)
+		}
+	}
+
+	b := newBench(t)
+	a := b.agent()
+	if _, refused, err := a.finishStaff("a", a.begunStaff("a", officerIn([]string{"ad-skola"}))); err != nil || refused != "" {
+		t.Fatalf("%q %v", refused, err)
+	}
+	tenant := b.tenants["a"]
+	for _, row := range []struct {
+		groups map[string][]string
+		want   []string
+	}{
+		{map[string][]string{"bygg": {"ad-skola"}, "skola": {"ad-rektor"}}, []string{"bygg"}},
+		{map[string][]string{"skola": {"ad-rektor"}}, nil},
+		{map[string][]string{"skola": {"ad-skola"}}, []string{"skola"}},
+	} {
+		tenant.Groups = row.groups
+		b.tenants["a"] = tenant
+		if o, is := a.officer("a"); is != (row.want != nil) || !slices.Equal(o.Groups, row.want) {
+			t.Errorf("%v: %t, in %v", row.groups, is, o.Groups)
+		}
+	}
+}
+
 // The directory of the demo, which was written from the specifications alone.
 func TestSimulatedDirectory(t *testing.T) {
 	const at = "http://localhost:8082"

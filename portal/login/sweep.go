@@ -45,7 +45,7 @@ func (l *Logins) Sweep(ctx context.Context) error {
 	}
 	// Expires alone says when a session ends: see session.
 	now := l.Now()
-	ended, err := store.SessionsEnded(store.Last(ctx, l.DB), now.Add(-2*l.Longest), now, sweepBatch)
+	ended, err := store.SessionsEnded(store.Last(ctx, l.DB), now.Add(-2*max(l.Longest, l.Staff.Longest)), now, sweepBatch)
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
 	}
