@@ -97,6 +97,7 @@ func testTwoGuardians(t *testing.T, d *demo, b *chromium) {
 	x.click(send)
 	x.at(issuer + "/signing/")
 	x.has("#sign")
+	x.judge("portal-room-review")
 	x.holds(title, "Testbarn Ett", "Förskolan Eken", "40", "intyg.png", "Exempelby kommun")
 	x.signs(d, one.person)
 	x.judge("portal-room-signed")
@@ -449,8 +450,26 @@ func testSecondThoughts(t *testing.T, d *demo, b *chromium) {
 	x.waits()
 	waiting := x.location()
 
+	// The address was wrong, and is mended; then everybody is reminded.
+	d.told(t, two, "email", "ber om din underskrift")
+	x.visit(waiting)
+	x.press("Ändra kontaktuppgifter")
+	x.fill("#email-2", "fem@")
+	x.press("Spara och skicka en ny förfrågan")
+	x.problems("e-postadress")
+	x.judgeExpecting("portal-waiting-problem", "422")
+	mended := two
+	mended.mail = "fem.ny@example.se"
+	x.fill("#email-2", mended.mail)
+	x.press("Spara och skicka en ny förfrågan")
+	x.until("word that it is mended", "document.querySelector('main .note[role=status]')")
+	x.judgeInBoth("portal-waiting-mended")
+	d.told(t, mended, "email", "ber om din underskrift")
+	x.press("Skicka en påminnelse")
+	x.until("word about the reminder", "document.querySelector('main .note[role=status]')?.innerText.includes('påminnelse')")
+
 	y := b.somebody(t, "sv")
-	y.opens(d.told(t, two, "email", "ber om din underskrift"))
+	y.opens(d.told(t, mended, "email", "ber om din underskrift"))
 	y.logsIn(d, two.person)
 	y.click(toRefuse)
 	y.has(reason)
@@ -475,7 +494,9 @@ func testSecondThoughts(t *testing.T, d *demo, b *chromium) {
 	x.signsAndSends(d, one)
 	x.waits()
 
-	// Signed once more, and taken back.
+	// Signed once more, and taken back. What was mended at the signing room was no
+	// answer: the other guardian is asked where the application says.
+	d.asked(t, two, 2)
 	x.press("Ändra ansökan")
 	x.has(`input[value=withdraw]`)
 	x.judgeInBoth("portal-withdraw")
@@ -496,7 +517,7 @@ func testSecondThoughts(t *testing.T, d *demo, b *chromium) {
 		t.Error("it is said to have arrived")
 	}
 
-	y.opens(d.told(t, two, "email", "ber om din underskrift"))
+	y.opens(d.asked(t, two, 3))
 	y.has("#sign")
 	y.holds("20 timmar")
 	y.signs(d, two.person)

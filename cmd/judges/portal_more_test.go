@@ -196,8 +196,8 @@ func testTwoWindows(t *testing.T, d *demo, b *chromium) {
 	x.pick("barn", "Testbarn Tre")
 	x.click(next)
 	x.step("platsen")
-	y := x.another()
-	y.visit(x.location())
+	y, gone := x.another(), x.location()
+	y.visit(gone)
 	y.step("platsen")
 	x.answers([]answer{{"omfattning", "30"}})
 	x.has(".kept:not(:empty)")
@@ -214,6 +214,24 @@ func testTwoWindows(t *testing.T, d *demo, b *chromium) {
 	if got := value[string](y, `document.querySelector('[name=omfattning]').value`); got != "15" {
 		t.Errorf("the chosen version says %q", got)
 	}
+	// Logged out in one window, while something is typed in the other: nobody is
+	// there any more whose it is, and the draft stays as it was saved.
+	x.visit(exempelby + "/mina-sidor")
+	x.click(leavePortal)
+	x.at(exempelby + "/utloggad")
+	y.expect("status of 401")
+	y.answers([]answer{{"omfattning", "17"}})
+	y.click(next)
+	y.has(toPortal)
+	y.judge("portal-held")
+	y.holds("Det du har sparat tidigare finns kvar")
+	y.click(toPortal)
+	y.proves(d, c)
+	y.step("platsen")
+	y.judge("portal-step-again")
+	if got := value[string](y, `document.querySelector('[name=omfattning]').value`); got != "15" {
+		t.Errorf("the draft that was saved says %q", got)
+	}
 	// Removed in one window, gone in the other.
 	y.visit(exempelby + "/mina-sidor")
 	y.click(`main a[href$="/ta-bort"]`)
@@ -222,7 +240,7 @@ func testTwoWindows(t *testing.T, d *demo, b *chromium) {
 	y.click("button.danger")
 	y.at(exempelby + "/mina-sidor")
 	x.expect("status of 404")
-	x.visit(x.location())
+	x.visit(gone)
 	x.has("h1")
 	x.judgeExpecting("portal-draft-gone", "404")
 }

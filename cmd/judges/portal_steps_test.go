@@ -196,6 +196,21 @@ func (d *demo) mails(t testing.TB, c citizen, text string) int {
 	return n
 }
 
+// asked waits until a citizen has been asked n times by mail to sign, and gives
+// the newest.
+func (d *demo) asked(t testing.TB, c citizen, n int) message {
+	t.Helper()
+	const words = "ber om din underskrift"
+	deadline := time.Now().Add(patience)
+	for d.mails(t, c, words) < n {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is asked to sign %d times, not %d", c.Name, d.mails(t, c, words), n)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return d.told(t, c, "email", words)
+}
+
 // follows opens a message in the inbox and follows its link.
 func (x *tab) follows(m message, to string) {
 	x.t.Helper()
