@@ -70,12 +70,15 @@ type messageShown struct {
 
 // serveCase shows a case to those it is about.
 func (w *Web) serveCase(rw http.ResponseWriter, r *http.Request, v visit) error {
-	return w.showCase(rw, r, v, http.StatusOK, "", "")
+	return w.showCase(rw, r, v, http.StatusOK, said{})
 }
 
-// showCase draws it. problem says what was wrong with the message that was typed,
-// which is kept.
-func (w *Web) showCase(rw http.ResponseWriter, r *http.Request, v visit, status int, problem, typed string) error {
+// said is a message that was typed and not taken, with what was wrong with it, or
+// why else.
+type said struct{ Typed, Problem, Warned string }
+
+// showCase draws it.
+func (w *Web) showCase(rw http.ResponseWriter, r *http.Request, v visit, status int, m said) error {
 	id := portal.CaseID(r.PathValue("case"))
 	if err := w.caseHere(r, v, id); err != nil {
 		return seen(err)
@@ -93,7 +96,7 @@ func (w *Web) showCase(rw http.ResponseWriter, r *http.Request, v visit, status 
 		caseParts: w.caseParts(v, c, service, base, portal.ByCitizen),
 		Title:     service.Title.In(v.lang), Number: c.Number, Tenant: w.tenantName(v, c.Tenant), Mine: v.path("/mina-sidor"),
 	}
-	p.Messages.Problem, p.Messages.Typed = problem, typed
+	p.Messages.Problem, p.Messages.Typed, p.Warned = m.Problem, m.Typed, m.Warned
 	switch r.URL.Query().Get("besked") {
 	case "skickat":
 		p.Told = w.text(v, "case.message.sent")
@@ -224,7 +227,7 @@ func (w *Web) serveMessage(rw http.ResponseWriter, r *http.Request, v visit) err
 	at := v.path("/arende/" + string(id))
 	switch err := w.Cases.Write(settled(r), v.who, id, once, text); {
 	case errors.Is(err, cases.ErrEmpty):
-		return w.showCase(rw, r, v, http.StatusUnprocessableEntity, w.text(v, "case.message.empty", "most", most(v.lang)), text)
+		return w.showCase(rw, r, v, http.StatusUnprocessableEntity, said{Typed: text, Problem: w.text(v, "case.message.empty", "most", most(v.lang))})
 	case errors.Is(err, cases.ErrNoMessages):
 		page.SeeOther(rw, at+"?besked=stangt")
 	case err != nil:

@@ -487,7 +487,6 @@ type fakeLogins struct {
 	outcome login.Outcome
 	ended   []string
 	held    map[string][]byte
-	hold    error
 	refused string // of officers
 	// heldBy is whose forms are held; empty: not asked.
 	heldBy portal.PersonKey
@@ -546,9 +545,6 @@ func (f *fakeLogins) Browser(w http.ResponseWriter, _ *http.Request, v portal.Vi
 func (f *fakeLogins) Hold(_ http.ResponseWriter, _ *http.Request, _ portal.Tenant, body []byte) (string, error) {
 	if f.holdsNothing {
 		return "", login.ErrNotHeld
-	}
-	if f.hold != nil {
-		return "", f.hold
 	}
 	f.held["held"] = body
 	return "held", nil

@@ -68,7 +68,7 @@ func (w *Web) interrupted(rw http.ResponseWriter, r *http.Request, v visit, p po
 	case errors.Is(err, login.ErrTooLarge):
 		b.Lead, b.Lost = w.text(v, "held.lost"), ""
 	case errors.Is(err, portal.ErrNotFound): // nobody was logged in lately whose it could be
-		b.Heading, b.Lead, b.Lost = w.text(v, "login.heading"), w.text(v, "held.lost"), ""
+		b.Heading, b.Lead, b.Lost = w.text(v, "login.heading"), w.text(v, "held.none"), ""
 	case err != nil:
 		return err
 	}

@@ -153,46 +153,133 @@ func TestHeld(t *testing.T) {
 			t.Errorf("%s: marked as done", name)
 		}
 		// Once.
-		if w := h.get("", base+"/inloggad?code=x"); location(w) != at {
-			t.Errorf("%s, again: %s", name, location(w))
-		}
+		want(t, seenBy(t, h.get("", base+"/inloggad?code=x")), "h1", "Det du skrev finns inte kvar")
 	}
 	// Somebody else logs in: nothing is theirs.
 	h.post("", at, typed)
 	h.do(request("POST", at, "", typed))
 	h.logins.outcome = login.Outcome{Aim: login.Aim{Path: "/utkast/" + string(d), Held: "held"}, Visitor: h.persons["two"]}
 	h.drafts.drafts[d].Answers["omfattning"] = form.Value{Text: "1"}
-	if w := h.get("", base+"/inloggad?code=x"); w.Code != 404 || h.drafts.drafts[d].Answers["omfattning"].Text != "1" {
-		t.Errorf("somebody else: %d %s", w.Code, location(w))
+	want(t, seenBy(t, h.get("", base+"/inloggad?code=x")), "h1", "Det du skrev finns inte kvar")
+	if h.drafts.drafts[d].Answers["omfattning"].Text != "1" {
+		t.Error("somebody else's draft was changed")
 	}
-	// A message in a case is sent when its writer is back.
-	h.cases.cases[caseOne] = portal.Case{CaseHead: portal.CaseHead{ID: caseOne, Tenant: "exempelbo"}}
-	h.cases.sees[caseOne] = []string{"key-one"}
-	h.post("", base+"/arende/"+string(caseOne)+"/meddelande", url.Values{"once": {portal.NewID()}, "text": {"Hej igen"}})
-	h.logins.outcome = login.Outcome{Aim: login.Aim{Path: "/arende/" + string(caseOne), Held: "held"}, Visitor: h.persons["one"]}
-	if w := h.get("", base+"/inloggad?code=x"); w.Code != 303 || len(h.cases.wrote) != 1 || !strings.HasSuffix(h.cases.wrote[0], "Hej igen") {
-		t.Errorf("message: %d %s %q", w.Code, location(w), h.cases.wrote)
-	}
-	// What must be pressed again: nothing is sent by a login.
-	h.post("", draftAt(d, "/skicka"), url.Values{"revision": {"1"}, "notice": {"x"}})
-	h.logins.outcome = login.Outcome{Aim: login.Aim{Path: "/", Held: "held"}, Visitor: h.persons["one"]}
-	if w := h.get("", base+"/inloggad?code=x"); location(w) != draftAt(d, "/granska") || h.desk.sends != 0 {
-		t.Errorf("skicka: %s", location(w))
+	// Locked meanwhile: it is said that nothing was saved.
+	h.post("", at, typed)
+	h.logins.outcome.Visitor, h.drafts.drafts[d].State = h.persons["one"], portal.Waiting
+	if w := h.get("", base+"/inloggad?code=x"); location(w) != draftAt(d, "/vantar?besked=ej-sparat") {
+		t.Errorf("locked: %d %s", w.Code, location(w))
 	}
 }
 
-// TestHeldByAnother: what one person typed is not done in the name of the next.
+// TestHeldWords: a message and the profile stand in their forms again when their
+// writer is back. Nothing is sent or changed by a login.
+func TestHeldWords(t *testing.T) {
+	h := lived(t)
+	at := "/arende/" + string(caseOne)
+	for path, c := range map[string]struct {
+		typed     url.Values
+		page      string
+		show, box string // what is said, and where the words stand
+		value     string
+	}{
+		"message": {url.Values{"once": {portal.NewID()}, "text": {"Hej igen"}}, at, "inte skickat än", "textarea", "Hej igen"},
+		"profile": {url.Values{"email": {"ny@example.se"}, "phone": {""}, "notify": {"email"}}, "/profil", "inte sparad än", "#email", "ny@example.se"},
+	} {
+		below := map[string]string{"message": at + "/meddelande", "profile": "/profil"}[path]
+		root := seenBy(t, h.post("", base+below, c.typed))
+		if got := attribute(t, root, "input[name=till]", "value"); len(got) != 1 || got[0] != c.page || len(attribute(t, root, "input[name=hallen]", "value")) != 1 {
+			t.Fatalf("%s: held for %q", path, got)
+		}
+		if lead := strings.Join(find(t, root, ".lead"), ""); !strings.Contains(lead, "ingenting är skickat eller ändrat") {
+			t.Errorf("%s: %s", path, lead)
+		}
+		h.logins.outcome = login.Outcome{Aim: login.Aim{Path: c.page, Held: "held"}, Visitor: h.persons["one"]}
+		w := h.get("", base+"/inloggad?code=secret")
+		root = seenBy(t, w)
+		want(t, root, "main [role=status]", c.show)
+		got := find(t, root, c.box)
+		if c.box != "textarea" {
+			got = attribute(t, root, c.box, "value")
+		}
+		if w.Code != 200 || len(got) != 1 || got[0] != c.value || strings.Contains(w.Body.String(), "secret") {
+			t.Errorf("%s: %d, %q", path, w.Code, got)
+		}
+		if len(h.cases.wrote) != 0 || h.people.profile.Email == "ny@example.se" {
+			t.Errorf("%s: done by a login", path)
+		}
+	}
+}
+
+// TestHeldByAnother: what one person typed is not shown to the next, who is told
+// that it is not there.
 func TestHeldByAnother(t *testing.T) {
 	h := newHouse(t)
 	h.logins.heldBy = h.persons["one"].Key
-	h.post("", base+"/profil", url.Values{"email": {"ett@example.se"}, "phone": {""}, "notify": {"email"}})
+	h.post("", base+"/profil", url.Values{"email": {"ny@example.se"}, "phone": {""}, "notify": {"email"}})
 	h.logins.outcome = login.Outcome{Aim: login.Aim{Path: "/profil", Held: "held"}, Visitor: h.persons["two"]}
-	if w := h.get("", base+"/inloggad?code=x"); w.Code != 303 || location(w) != base+"/profil" || h.people.profile.Email != "" {
-		t.Errorf("the next person: %d %s, stored %t", w.Code, location(w), h.people.profile.Email != "")
+	w := h.get("", base+"/inloggad?code=x")
+	root := seenBy(t, w)
+	want(t, root, "h1", "Det du skrev finns inte kvar")
+	want(t, root, "main .acts a", "Fortsätt", "Mina sidor")
+	if strings.Contains(w.Body.String(), "ny@example.se") || h.people.profile.Email != "" {
+		t.Error("the next person sees it, or it is stored")
 	}
-	h.logins.outcome.Visitor = h.persons["one"]
-	if w := h.get("", base+"/inloggad?code=x"); w.Code != 303 || h.people.profile.Email != "ett@example.se" {
-		t.Errorf("the person: %d, stored %t", w.Code, h.people.profile.Email != "")
+}
+
+// TestPressed: what is only pressed is not kept, and nothing else is promised.
+func TestPressed(t *testing.T) {
+	h := lived(t)
+	d := h.draft("one", preschool(t), filled(h), allSteps...)
+	waits, _ := h.waits("one", party(1, "Testperson Ett", portal.PartySigned), party(2, "Testperson Två", portal.PartyFailed))
+	for _, c := range []struct {
+		path, till string
+		posted     url.Values
+		lost       bool
+	}{
+		{draftAt(d, "/skicka"), "/utkast/" + string(d) + "/granska", url.Values{"revision": {"1"}, "notice": {"x"}}, false},
+		{draftAt(d, "/krock"), "/utkast/" + string(d) + "/krock", url.Values{"revision": {"1"}, "behall": {"andra"}}, false},
+		{draftAt(d, "/ta-bort"), "/utkast/" + string(d) + "/ta-bort", url.Values{}, false},
+		{draftAt(waits, "/vantar"), "/utkast/" + string(waits) + "/vantar", url.Values{"do": {"correct"}, "n": {"2"}, "email": {"ny@example.se"}, "phone": {""}}, true},
+		{draftAt(waits, "/vantar"), "/utkast/" + string(waits) + "/vantar", url.Values{"do": {"withdraw"}}, false},
+	} {
+		root := seenBy(t, h.post("", c.path, c.posted))
+		if got := attribute(t, root, "input[name=till]", "value"); len(got) != 1 || got[0] != c.till || len(attribute(t, root, "input[name=hallen]", "value")) != 0 {
+			t.Errorf("%s: leads to %q", c.path, got)
+		}
+		want(t, root, ".lead", "blev inte gjort")
+		if lost := len(find(t, root, ".note.bad")) == 1; lost != c.lost {
+			t.Errorf("%s: the loss of contacts is told: %t", c.path, lost)
+		}
+	}
+	if len(h.logins.held) != 0 || h.desk.sends != 0 || len(h.desk.done) != 0 || h.drafts.drafts[d] == nil {
+		t.Error("something was kept or done")
+	}
+}
+
+// TestLocked: who saves a draft that waits for signatures is told that nothing was
+// saved.
+func TestLocked(t *testing.T) {
+	h := lived(t)
+	waits, at := h.waits("one", party(1, "Testperson Ett", portal.PartySigned), party(2, "Testperson Två", portal.PartyInvited))
+	for _, do := range []string{"next", "save", "back", "attach:studieintyg"} {
+		if w := h.answer("one", waits, "platsen", do, url.Values{"omfattning": {"17"}}); location(w) != at+"?besked=ej-sparat" {
+			t.Errorf("%s: %d %s", do, w.Code, location(w))
+		}
+	}
+	want(t, seenBy(t, h.get("one", at+"?besked=ej-sparat")), "[role=status]", "Det du just skrev sparades inte")
+	if w := h.answer("one", waits, "platsen", "auto", nil); w.Code != 409 || !strings.Contains(w.Body.String(), "locked") {
+		t.Errorf("by itself: %d", w.Code)
+	}
+	for state := range map[string]bool{"out": true, "conflict": true, "locked": true, "gone": true} {
+		d := h.draft("one", preschool(t), nil)
+		if got := attribute(t, seenBy(t, h.get("one", draftAt(d, "/s/barnet"))), "[data-kept]", "data-"+state); len(got) != 1 || got[0] == "" {
+			t.Errorf("the script has no words for %q", state)
+		}
+	}
+	// Nothing was typed where one only presses.
+	if w := h.get("one", draftAt(waits, "/granska")); location(w) != at {
+		t.Errorf("%s", location(w))
 	}
 }
 

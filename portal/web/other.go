@@ -53,7 +53,7 @@ func otherTexts() []i18n.Use {
 		"waiting.sign.alone", "waiting.sign.many", "waiting.sealing", "waiting.sealing.text", "waiting.sealing.next", "waiting.sending",
 		"waiting.sending.text", "waiting.stale", "waiting.party.later", "waiting.party.turn", "waiting.party.asked", "waiting.party.opened",
 		"waiting.party.failed", "waiting.party.not", "waiting.party.signed.unknown", "waiting.party.refused", "waiting.party.expired", "waiting.queued.email",
-		"waiting.queued.sms", "waiting.failed.email", "waiting.failed.sms", "waiting.corrected", "waiting.reminded", "waiting.not", "waiting.late",
+		"waiting.queued.sms", "waiting.failed.email", "waiting.failed.sms", "waiting.corrected", "waiting.reminded", "waiting.not", "waiting.late", "waiting.unsaved",
 		"withdraw.none", "sent.told.none", "sent.next.default", "profile.notify.email", "profile.notify.sms", "profile.notify.both", "profile.saved",
 		"profile.fault.email", "profile.fault.phone", "profile.fault.notify", "profile.fault.reach", "profile.fault.other", "officer.filter.open",
 		"officer.status.done", "officer.status.stale", "officer.message.label", "officer.message.sent", "officer.land", "officer.land.text", "officer.again",

@@ -12,7 +12,7 @@ import (
 // profilePage is how a person wants to be told (P-94).
 type profilePage struct {
 	Problems                                  []problem
-	Told, Name, Self, Mine                    string
+	Told, Warned, Name, Self, Mine            string
 	Email, Phone                              string
 	EmailProblem, PhoneProblem, NotifyProblem string
 	Notify                                    []notifyChoice
@@ -29,7 +29,7 @@ func (w *Web) serveProfile(rw http.ResponseWriter, r *http.Request, v visit) err
 	if err != nil {
 		return err
 	}
-	return w.showProfile(rw, r, v, http.StatusOK, c, nil)
+	return w.showProfile(rw, r, v, http.StatusOK, c, "", nil)
 }
 
 // serveProfileSave takes a change.
@@ -50,14 +50,14 @@ func (w *Web) serveProfileSave(rw http.ResponseWriter, r *http.Request, v visit)
 		return err
 	}
 	if len(faults) > 0 {
-		return w.showProfile(rw, r, v, http.StatusUnprocessableEntity, c, faults)
+		return w.showProfile(rw, r, v, http.StatusUnprocessableEntity, c, "", faults)
 	}
 	page.SeeOther(rw, v.path("/profil?besked=sparat"))
 	return nil
 }
 
-func (w *Web) showProfile(rw http.ResponseWriter, r *http.Request, v visit, status int, c form.Contact, faults []form.Fault) error {
-	p := profilePage{Name: personName(v.who), Self: v.path("/profil"), Mine: v.path("/mina-sidor"), Email: c.Email, Phone: spoken(c.Phone)}
+func (w *Web) showProfile(rw http.ResponseWriter, r *http.Request, v visit, status int, c form.Contact, warned string, faults []form.Fault) error {
+	p := profilePage{Warned: warned, Name: personName(v.who), Self: v.path("/profil"), Mine: v.path("/mina-sidor"), Email: c.Email, Phone: spoken(c.Phone)}
 	if r.URL.Query().Get("besked") == "sparat" && r.Method == http.MethodGet {
 		p.Told = w.text(v, "profile.saved")
 	}

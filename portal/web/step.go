@@ -388,16 +388,21 @@ func shown(fields []*form.Field) string {
 	return strings.Join(ids, " ")
 }
 
-// restoreStep saves a step that was held while its person logged in again.
+// restoreStep saves a step that was held while its person logged in again, in that
+// person's own draft.
 func (w *Web) restoreStep(rw http.ResponseWriter, r *http.Request, v visit, kept held) error {
 	k, err := w.enter(r, v)
-	if err != nil {
+	switch {
+	case errors.Is(err, portal.ErrNotFound):
+		return w.tellGone(rw, r, v, "/mina-sidor")
+	case errors.Is(err, drafts.ErrLocked):
+		return v.to(rw, "/utkast/"+r.PathValue("draft")+"/vantar?besked="+newsUnsaved)
+	case err != nil:
 		return w.barred(rw, r, v, err, nil)
 	}
 	place, ok := k.journey.Find(r.PathValue("step"))
-	if !ok {
-		page.SeeOther(rw, k.path(v, k.next()))
-		return nil
+	if !ok || !place.Open { // the answers lead elsewhere by now
+		return w.tellGone(rw, r, v, "/utkast/"+string(k.draft.ID))
 	}
 	revision, err := strconv.Atoi(kept.Values.Get("revision"))
 	if err != nil {

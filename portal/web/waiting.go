@@ -47,6 +47,9 @@ type tried struct {
 	faults  []form.Fault
 }
 
+// newsUnsaved says that what was typed came to a draft that is locked.
+const newsUnsaved = "ej-sparat"
+
 // serveWaiting shows how a draft that waits stands.
 func (w *Web) serveWaiting(rw http.ResponseWriter, r *http.Request, v visit) error {
 	return w.showWaiting(rw, r, v, http.StatusOK, nil)
@@ -106,6 +109,8 @@ func (w *Web) showWaiting(rw http.ResponseWriter, r *http.Request, v visit, stat
 		p.Warned = w.text(v, "waiting.not")
 	case "for-sent":
 		p.Warned = w.text(v, "waiting.late")
+	case newsUnsaved:
+		p.Warned = w.text(v, "waiting.unsaved")
 	}
 	if p.Warned == "" && stand.Stale && stand.Draft.State == portal.Waiting {
 		p.Warned = w.text(v, "waiting.stale")

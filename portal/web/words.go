@@ -35,9 +35,9 @@ func textsInCode() []i18n.Use {
 	use("label", "service.file.optional", "service.file.sometimes", "service.file.required")
 
 	use("", "login.heading", "many.heading", "many.text", "refused.title", "refused.again", "out.heading", "out.text", "out.idle", "out.again",
-		"held.heading", "held.files", "held.lost", "held.none")
+		"held.heading", "held.contact", "held.files", "held.lost", "held.none", "held.message", "held.profile", "held.gone", "held.gone.text", "held.gone.go")
 	use("tenant", "login.lead", "login.land")
-	use("minutes", "held.lead", "out.idle.text")
+	use("minutes", "held.step", "held.words", "held.pressed", "out.idle.text")
 	for _, why := range []string{string(people.Coordination), string(people.Unknown), "cancelled", "failed", "unavailable"} {
 		use("", "refused."+why, "refused."+why+".text", "refused."+why+".next")
 	}

@@ -87,6 +87,8 @@ func (w *Web) barred(rw http.ResponseWriter, r *http.Request, v visit, err error
 		return w.land(rw, r, v)
 	case errors.Is(err, portal.ErrNotFound):
 		return notFound()
+	case errors.Is(err, drafts.ErrLocked) && p != nil && r.PathValue("step") != "":
+		return v.to(rw, at+"/vantar?besked="+newsUnsaved)
 	case errors.Is(err, drafts.ErrLocked):
 		return v.to(rw, at+"/vantar")
 	case errors.Is(err, register.ErrProtected):

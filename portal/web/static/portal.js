@@ -137,7 +137,8 @@
 					await redraw(said.fields);
 				} else if (answer.status === 401 || answer.status === 409 || answer.status === 404) {
 					over = true;
-					say(answer.status === 401 ? told.dataset.out : told.dataset.conflict, true);
+					const { state } = await answer.json(); // "out", "conflict", "locked" or "gone"
+					say(told.dataset[state], true);
 				} else {
 					again();
 				}
