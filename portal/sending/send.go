@@ -80,7 +80,9 @@ func (d *Desk) prepare(ctx context.Context, v portal.Visitor, s *form.Service, d
 		return drafts.Outgoing{}, err
 	case err != nil:
 		return drafts.Outgoing{}, fmt.Errorf("%w: %w", ErrUnsure, err)
-	case facts.NoRegister && (s.Signing != nil || asksForChild(s)):
+	case facts.NoRegister:
+		// It may have become protected who sends. Where there is no register at all,
+		// nobody can have, and Facts does not say so.
 		return drafts.Outgoing{}, ErrUnsure
 	}
 	answers := s.Prune(draft.Answers, facts)
@@ -107,17 +109,6 @@ func (d *Desk) prepare(ctx context.Context, v portal.Visitor, s *form.Service, d
 	}
 	out.Parties = parties
 	return out, nil
-}
-
-func asksForChild(s *form.Service) bool {
-	for _, step := range s.Steps {
-		for _, f := range step.Fields {
-			if f.Type == form.TypeChild {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // childChanged reports whether the register no longer says of a child what it

@@ -274,6 +274,41 @@ func (w *world) report() (portal.DraftID, int) {
 	return id, d.Revision
 }
 
+// Where a register is silent, nobody who is logged in sends anything: it is not
+// known whether they are protected.
+func TestUnsignedWithoutAnswer(t *testing.T) {
+	w := newWorld(t)
+	id, rev := w.report()
+	w.facts.NoRegister, w.facts.Applicant.FromRegister = true, false
+	if _, err := w.Send(ctx, w.me, id, rev, ""); !errors.Is(err, ErrUnsure) || w.count(`cases`) != 0 {
+		t.Fatalf("logged in: %v, %d cases", err, w.count(`cases`))
+	}
+}
+
+// Where there is no register, what needs none can be sent, signed too.
+func TestNoRegisterAtAll(t *testing.T) {
+	w := newWorld(t)
+	kid := w.facts.Children[0]
+	w.facts.Applicant.FromRegister, w.facts.Children = false, nil
+	id, err := w.Drafts.Begin(ctx, w.me, "exempelby", "intyg")
+	check(t, err)
+	d, err := w.Drafts.Save(ctx, w.me, id, 1, "ett", form.Answers{
+		"varfor": {Text: "Resa"}, "annan": {Text: second}, "annans_namn": {Text: "Testperson Två"}, "annans_kontakt": {Parts: map[string]string{"email": "tva@example.se"}},
+	}, true)
+	check(t, err)
+	if sent, err := w.Send(ctx, w.me, id, d.Revision, ""); err != nil || sent.SignURL == "" || w.state(id) != portal.Waiting {
+		t.Fatalf("signed by two: %v", err)
+	}
+	// A child cannot be answered, and one from before is not believed.
+	id, err = w.Drafts.Begin(ctx, w.me, "exempelby", "plats")
+	check(t, err)
+	rev := w.save(id, 1, form.Answers{"barn": {Child: &kid}, "varfor": {Text: "x"}, "mina": {Parts: map[string]string{"email": "ett@example.se", "notify": "email"}},
+		"andra_kontakt": {Parts: map[string]string{"email": "tva@example.se"}}})
+	if _, err := w.Send(ctx, w.me, id, rev, ""); !errors.Is(err, ErrChanged) && !errors.Is(err, ErrIncomplete) {
+		t.Errorf("with a child: %v", err)
+	}
+}
+
 func TestNotSent(t *testing.T) {
 	gone := form.Child{Key: "a", Number: child, Name: "Testbarn Ett", Guardians: []form.Guardian{{Number: first}, {Number: third, Name: "Testperson Tre"}}}
 	for _, c := range []struct {

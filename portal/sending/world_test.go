@@ -107,7 +107,7 @@ func newWorld(t testing.TB) *world {
 	check(t, err)
 	vault := portal.NewVault(ring)
 	byHash, byID := map[string]*form.Service{}, map[portal.ServiceID]*form.Service{}
-	for _, name := range []string{"plats", "fel"} {
+	for _, name := range []string{"plats", "fel", "intyg"} {
 		s := service(t, name)
 		byHash[s.Hash], byID[portal.ServiceID(s.ID)] = s, s
 	}
