@@ -16,6 +16,7 @@ import (
 	"sigill/portal/form"
 	"sigill/portal/letters"
 	"sigill/portal/notices"
+	"sigill/portal/register"
 	"sigill/portal/signclient"
 	"sigill/portal/store"
 	"sigill/providers/personnummer"
@@ -432,8 +433,11 @@ func (d *Desk) handOver(ctx context.Context, row store.Draft) error {
 	if out.Body, err = d.Drafts.LockedBytes(ctx, row); err != nil {
 		return d.unlessGone(ctx, row, err)
 	}
-	o, err := d.order(ctx, row, out)
-	if errors.Is(err, ErrNotTaken) {
+	var o signclient.Order
+	if err = d.mayStill(ctx, row, out.Parties); err == nil {
+		o, err = d.order(ctx, row, out)
+	}
+	if errors.Is(err, ErrNotTaken) || errors.Is(err, register.ErrProtected) {
 		d.Log.ErrorContext(ctx, "a draft is not taken and is opened again", "draft", row.ID, "error", err)
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 	"sigill/portal/register"
 	"sigill/portal/signclient"
 	"sigill/portal/store"
+	"sigill/providers/personnummer"
 )
 
 // Send locks a draft and has it signed, or, when the service asks for no
@@ -30,7 +31,7 @@ func (d *Desk) Send(ctx context.Context, v portal.Visitor, id portal.DraftID, re
 		return Sent{}, err
 	}
 	if draft.State != portal.Open {
-		return d.resume(ctx, v, id)
+		return d.again(ctx, v, id)
 	}
 	if draft.Revision != revision {
 		return Sent{}, &drafts.Conflict{Base: revision, Now: draft.Revision}
@@ -108,7 +109,27 @@ func (d *Desk) prepare(ctx context.Context, v portal.Visitor, s *form.Service, d
 		return drafts.Outgoing{}, errors.New("sending: the first party is not the applicant")
 	}
 	out.Parties = parties
-	return out, nil
+	return out, d.mayTell(ctx, parties)
+}
+
+// mayTell is register.ErrProtected when one of those who are to sign is protected:
+// an invitation would say where they are, and so would the sealed document.
+// ErrUnsure when that is not known.
+func (d *Desk) mayTell(ctx context.Context, parties []form.Party) error {
+	for _, p := range parties {
+		n, err := personnummer.FromDigits(p.Number)
+		if err != nil {
+			return errors.New("sending: a party without a personal number")
+		}
+		may, err := d.MayTell(ctx, n)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w", ErrUnsure, err)
+		case !may:
+			return register.ErrProtected
+		}
+	}
+	return nil
 }
 
 // childChanged reports whether the register no longer says of a child what it
@@ -150,6 +171,29 @@ func (d *Desk) files(ctx context.Context, v portal.Visitor, id portal.DraftID, l
 		out = append(out, attached{kept, content})
 	}
 	return out, nil
+}
+
+// again goes on with one that was locked some other time: somebody may have become
+// protected since.
+func (d *Desk) again(ctx context.Context, v portal.Visitor, id portal.DraftID) (Sent, error) {
+	row, out, err := d.Drafts.Locked(ctx, v, id)
+	if err == nil && row.State == portal.Sending {
+		err = d.mayStill(ctx, row, out.Parties)
+	}
+	if err != nil && !errors.Is(err, portal.ErrNotFound) { // nor is it any more, which resume says
+		return Sent{}, err
+	}
+	return d.resume(ctx, v, id)
+}
+
+// mayStill is mayTell of one that was locked, and not handed over as far as is
+// known: when it may not be, it is opened again.
+func (d *Desk) mayStill(ctx context.Context, row store.Draft, parties []form.Party) error {
+	err := d.mayTell(ctx, parties)
+	if errors.Is(err, register.ErrProtected) {
+		err = errors.Join(err, d.reopen(ctx, row))
+	}
+	return err
 }
 
 // resume goes on with a draft that is locked: it hands it over, as often as need

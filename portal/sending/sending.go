@@ -30,6 +30,7 @@ import (
 	"sigill/portal/form"
 	"sigill/portal/notices"
 	"sigill/portal/signclient"
+	"sigill/providers/personnummer"
 )
 
 // Signer is the signing API, as portal/signclient calls it, for a tenant.
@@ -59,6 +60,9 @@ type Config struct {
 	Service  func(ctx context.Context, hash string) (*form.Service, error)
 	Tenant   func(portal.TenantID) (portal.Tenant, bool)
 	Facts    func(ctx context.Context, v portal.Visitor, s *form.Service) (form.Facts, error)
+	// MayTell says whether somebody may be told anything: not who is protected. An
+	// error means that it is not known. nil: everybody may, always.
+	MayTell func(context.Context, personnummer.Number) (bool, error)
 	// Callback is where the signing service tells news: an address of a tenant.
 	Callback func(portal.TenantID) string
 	Wake     func() // the outbox, after a commit
@@ -85,6 +89,9 @@ func New(c Config) (*Desk, error) {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.MayTell == nil {
+		c.MayTell = func(context.Context, personnummer.Number) (bool, error) { return true, nil }
 	}
 	c.Poll = cmp.Or(c.Poll, time.Minute)
 	return &Desk{c}, nil

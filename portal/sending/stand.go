@@ -207,13 +207,27 @@ func (d *Desk) Withdraw(ctx context.Context, v portal.Visitor, id portal.DraftID
 func withdrawal(order string) string { return "withdrawal " + order }
 
 // Remind asks again those who have not signed. The error is *signclient.Problem
-// when the signing service says that it is too soon.
+// when the signing service says that it is too soon, register.ErrProtected when
+// one of them has become protected.
 func (d *Desk) Remind(ctx context.Context, v portal.Visitor, id portal.DraftID) error {
-	row, _, err := d.waiting(ctx, v, id)
+	row, out, err := d.waiting(ctx, v, id)
 	if err != nil {
 		return err
 	}
+	if err := d.mayTell(ctx, unsigned(out)); err != nil {
+		return err
+	}
 	return d.edited(ctx, row, d.Editor.Remind(ctx, row.Tenant, row.Order))
+}
+
+// unsigned are the parties of which it is not known that they have signed.
+func unsigned(out drafts.Outgoing) (list []form.Party) {
+	for i, p := range out.Parties {
+		if i >= len(out.Known) || out.Known[i].State != portal.PartySigned {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // edited says what the answer to a change of an order means to its owner.
@@ -235,7 +249,7 @@ func (d *Desk) edited(ctx context.Context, row store.Draft, err error) error {
 }
 
 // Correct mends how a party is reached; nobody has to sign again. It is not part
-// of what is signed.
+// of what is signed. register.ErrProtected when that party has become protected.
 func (d *Desk) Correct(ctx context.Context, v portal.Visitor, id portal.DraftID, n int, c form.Contact) ([]form.Fault, error) {
 	row, out, err := d.waiting(ctx, v, id)
 	if err != nil {
@@ -244,6 +258,9 @@ func (d *Desk) Correct(ctx context.Context, v portal.Visitor, id portal.DraftID,
 	t, ok := d.Tenant(row.Tenant)
 	if !ok || n < 2 || n > len(out.Parties) {
 		return nil, portal.ErrNotFound
+	}
+	if err := d.mayTell(ctx, out.Parties[n-1:n]); err != nil {
+		return nil, err
 	}
 	c, invite, faults := reach(t, out.Parties[n-1].Contact, c)
 	if len(faults) > 0 {

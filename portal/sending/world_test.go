@@ -56,6 +56,7 @@ type world struct {
 	factsErr error
 	invite   string
 	woken    int
+	hidden   map[string]error // who may not be told, by number; nil: it is known that not
 }
 
 func (w *world) clock() time.Time {
@@ -133,13 +134,13 @@ func newWorld(t testing.TB) *world {
 		Profile: func(context.Context, portal.GroupID, portal.PersonKey) (form.Contact, error) {
 			return form.Contact{}, nil
 		},
-		MayTell: func(context.Context, personnummer.Number) (bool, error) { return true, nil },
+		MayTell: w.mayTell,
 	})
 	check(t, err)
 	w.room = newRoom(w.clock)
 	w.Desk, err = New(Config{
 		DB: w.db, Vault: vault, Drafts: d, Signer: w.room, Editor: w.room, Verifier: w.room, Notices: n, Service: version, Tenant: w.tenant,
-		Facts: facts, Callback: func(portal.TenantID) string { return "https://exempelby.example/krok" },
+		MayTell: w.mayTell, Facts: facts, Callback: func(portal.TenantID) string { return "https://exempelby.example/krok" },
 		Wake: func() { w.mu.Lock(); w.woken++; w.mu.Unlock() }, Now: w.clock,
 	})
 	check(t, err)
@@ -151,6 +152,11 @@ func newWorld(t testing.TB) *world {
 		}}},
 	}
 	return w
+}
+
+func (w *world) mayTell(_ context.Context, n personnummer.Number) (bool, error) {
+	err, ok := w.hidden[n.Digits()]
+	return !ok, err
 }
 
 func (w *world) visitor(digits, name string) portal.Visitor {
