@@ -122,7 +122,7 @@ func (w *Web) visited(h handler, ask, touch bool) page.Handler {
 		v.lang = w.room.Lang(rw, r, page.Look{})
 		if ask {
 			var err error
-			if v.who, err = w.Logins.Visitor(rw, r, v.tenant, touch); err != nil {
+			if v.who, err = w.Logins.Visitor(rw, r, v.tenant, touch && r.Method != http.MethodHead); err != nil {
 				return err
 			}
 		}

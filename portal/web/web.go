@@ -53,7 +53,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 	_ "time/tzdata" // times are said as people here say them, on any machine
 
@@ -307,15 +310,31 @@ func (w *Web) routes() {
 		officer + caseAt + "/status":     {"POST": w.bare(w.serveOfficerStatus)},
 		"/":                              {"GET": w.bare(w.nowhere), "POST": w.bare(w.nowhere)},
 	} {
+		// To look at anything that is somebody's leaves a trace, and so does the way
+		// back from a login: who asks for the head of a page alone gets none of it.
+		if !slices.Contains([]string{"/{$}", service, "/logga-in", "/utloggad", "/logga", officer + "/logga-in", "/"}, pattern) {
+			methods = headless(methods)
+		}
 		w.mux.Handle(pattern, w.ground.Handle(methods))
 	}
-	w.mux.Handle("/handlaggare/{$}", w.ground.Handle(page.Methods{"GET": w.bare(w.serveOfficer)}))
-	w.mux.Handle(draft+"/s/{step}", large.Handle(page.Methods{"GET": w.open(w.serveStep), "POST": w.open(w.serveStepSave)}))
+	w.mux.Handle("/handlaggare/{$}", w.ground.Handle(headless(page.Methods{"GET": w.bare(w.serveOfficer)})))
+	w.mux.Handle(draft+"/s/{step}", large.Handle(headless(page.Methods{"GET": w.open(w.serveStep), "POST": w.open(w.serveStepSave)})))
 	w.mux.Handle(caseAt+"/meddelande", words.Handle(page.Methods{"POST": w.personal(w.serveMessage)}))
 	w.mux.Handle(officer+caseAt+"/meddelande", words.Handle(page.Methods{"POST": w.bare(w.serveOfficerMessage)}))
 
 	w.hooks = http.NewServeMux()
 	w.hooks.Handle("/krok", words.Handle(page.Methods{"POST": w.bare(w.serveNews)}))
+}
+
+// headless refuses HEAD, which a GET handler else answers too.
+func headless(m page.Methods) page.Methods {
+	allow := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+	out := maps.Clone(m)
+	out[http.MethodHead] = func(rw http.ResponseWriter, _ *http.Request) error {
+		rw.Header().Set("Allow", allow)
+		return &page.Problem{Status: http.StatusMethodNotAllowed, Code: page.CodeMethod}
+	}
+	return out
 }
 
 // The most that a request may carry: a step with its files, and a page of words.
