@@ -21,8 +21,9 @@ const (
 )
 
 // Admit decides at login. When the register is down, people are let in with the
-// name that the e-ID gives, and Facts says NoRegister: nothing that needs it can
-// be answered, and nothing is sent, until it answers.
+// name that the e-ID gives, and Facts says NoRegister: until it answers, nothing
+// that needs it can be answered, no profile is stored (SetProfile), and nothing is
+// sent (portal/sending).
 func (p *People) Admit(ctx context.Context, t portal.Tenant, n personnummer.Number) (Admission, error) {
 	switch {
 	case n.IsZero():

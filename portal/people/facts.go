@@ -11,9 +11,11 @@ import (
 	"sigill/providers/personnummer"
 )
 
-// Facts are what is known for filling in. The error is register.ErrProtected
-// when the person has become protected. Whether a child is of the right age is
-// for the form to say.
+// Facts are what is known for filling in: of the register, where there is one, and
+// else of the e-ID, which knows no address and no children. NoRegister says that
+// there is one which does not answer. The error is register.ErrProtected when the
+// person has become protected. Whether a child is of the right age is for the form
+// to say.
 func (p *People) Facts(ctx context.Context, v portal.Visitor, s *form.Service) (form.Facts, error) {
 	f := form.Facts{Now: p.Now()}
 	t, ok := p.Tenant(v.Tenant)
@@ -28,40 +30,37 @@ func (p *People) Facts(ctx context.Context, v portal.Visitor, s *form.Service) (
 		return form.Facts{}, errors.New("people: a visitor without a number")
 	}
 	f.Applicant = form.Applicant{Number: v.Number, Name: v.Name}
-	entry, err := p.ask(ctx, v.Number)
-	switch {
-	case err == nil:
-		f.Applicant.Name, f.Applicant.Address, f.Applicant.FromRegister = entry.Name, entry.Address, true
-		f.HiddenChildren = entry.Hidden
-		if f.Children, err = p.children(v, entry.Children); err != nil {
+	if p.Register != nil {
+		if err := p.registered(ctx, v, &f); err != nil {
 			return form.Facts{}, err
 		}
-	case errors.Is(err, register.ErrProtected):
-		return form.Facts{}, err
-	case ctx.Err() != nil:
-		return form.Facts{}, fmt.Errorf("people: facts: %w", ctx.Err())
-	default:
-		// Nobody that the register does not have is let in; who vanished from it
-		// since then can answer nothing that needs it either.
-		f.NoRegister = true
-		if p.Register != nil {
-			p.Log.WarnContext(ctx, "the register does not answer", "tenant", v.Tenant, "error", err)
-		}
 	}
+	var err error
 	if f.Profile, err = p.Profile(ctx, v); err != nil {
 		return form.Facts{}, err
 	}
 	return f, nil
 }
 
-// errNoRegister says that this installation has none.
-var errNoRegister = errors.New("people: there is no register")
-
-func (p *People) ask(ctx context.Context, n personnummer.Number) (register.Entry, error) {
-	if p.Register == nil {
-		return register.Entry{}, errNoRegister
+// registered adds what the register says, or that it says nothing.
+func (p *People) registered(ctx context.Context, v portal.Visitor, f *form.Facts) error {
+	entry, err := p.Register.Person(ctx, v.Number)
+	switch {
+	case err == nil:
+		f.Applicant.Name, f.Applicant.Address, f.Applicant.FromRegister = entry.Name, entry.Address, true
+		f.HiddenChildren = entry.Hidden
+		f.Children, err = p.children(v, entry.Children)
+		return err
+	case errors.Is(err, register.ErrProtected):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("people: facts: %w", ctx.Err())
 	}
-	return p.Register.Person(ctx, n)
+	// Nobody that the register does not have is let in; who vanished from it since
+	// then can answer nothing that needs it either.
+	f.NoRegister = true
+	p.Log.WarnContext(ctx, "the register does not answer", "tenant", v.Tenant, "error", err)
+	return nil
 }
 
 // children gives each child the name that a form chooses it by.

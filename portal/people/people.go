@@ -39,3 +39,7 @@ func New(c Config) (*People, error) {
 	}
 	return &People{c}, nil
 }
+
+// ErrUnanswered says that the register does not answer, and that it must before
+// anything can be done. It may in a while.
+var ErrUnanswered = errors.New("people: the register does not answer")

@@ -222,7 +222,8 @@ func TestFacts(t *testing.T) {
 		t.Error("who went away has facts")
 	}
 	h.err, h.people.Register = nil, nil
-	if f, err = h.people.Facts(t.Context(), v, nil); err != nil || !f.NoRegister || f.Applicant.Name != v.Name {
+	if f, err = h.people.Facts(t.Context(), v, nil); err != nil || f.NoRegister || f.Applicant.Name != v.Name || f.Applicant.Number != v.Number ||
+		f.Applicant.Address != "" || f.Applicant.FromRegister || f.HiddenChildren || f.Children != nil || f.Profile.Email == "" {
 		t.Errorf("where there is no register: %v", err)
 	}
 
@@ -352,4 +353,42 @@ func TestOwnProfile(t *testing.T) {
 	if got, _ := h.people.ProfileOf(t.Context(), "lan", v.Key); got != (form.Contact{}) {
 		t.Error("stored of a protected person")
 	}
+}
+
+// TestProfileUnanswered: while it is not known that somebody is not protected,
+// nothing of theirs is stored; a choice may be taken back.
+func TestProfileUnanswered(t *testing.T) {
+	h := newHouse(t)
+	v, chosen := h.visitor(ett), form.Contact{Email: "ett@example.se"}
+	is := func(why string, want form.Contact) {
+		t.Helper()
+		if got, err := h.people.ProfileOf(t.Context(), "lan", v.Key); err != nil || got != want {
+			t.Errorf("%s: there is one: %t, %v", why, got != (form.Contact{}), err)
+		}
+	}
+	for why, err := range map[string]error{"down": errors.New("the register is down"), "unknown": register.ErrUnknown} {
+		h.err = err
+		if faults, err := h.people.SetProfile(t.Context(), v, chosen); !errors.Is(err, ErrUnanswered) || len(faults) > 0 {
+			t.Errorf("%s: %v", why, err)
+		}
+		is(why, form.Contact{})
+		if faults, err := h.people.SetProfile(t.Context(), v, form.Contact{Email: "ett@"}); err != nil || len(faults) != 1 {
+			t.Errorf("%s: what is wrong is not said: %v", why, err)
+		}
+	}
+	h.err = nil
+	if _, err := h.people.SetProfile(t.Context(), v, chosen); err != nil {
+		t.Error(err)
+	}
+	is("it answers", chosen)
+	h.err = errors.New("the register is down")
+	if _, err := h.people.SetProfile(t.Context(), v, form.Contact{}); err != nil {
+		t.Error(err)
+	}
+	is("taken back", form.Contact{})
+	h.people.Register = nil
+	if _, err := h.people.SetProfile(t.Context(), v, chosen); err != nil {
+		t.Error(err)
+	}
+	is("there is no register", chosen)
 }

@@ -57,7 +57,8 @@ func about(g portal.GroupID, k portal.PersonKey) []byte {
 
 // SetProfile stores it; an empty one takes the choice back. The faults are those
 // of a contact field, without a name of it. The error is register.ErrProtected
-// when the person has become protected: nothing may be stored then.
+// when the person has become protected, and ErrUnanswered when that is not known:
+// nothing may be stored then.
 func (p *People) SetProfile(ctx context.Context, v portal.Visitor, c form.Contact) ([]form.Fault, error) {
 	if !v.LoggedIn() || v.Number.IsZero() {
 		return nil, portal.ErrNotFound
@@ -66,8 +67,19 @@ func (p *People) SetProfile(ctx context.Context, v portal.Visitor, c form.Contac
 	if len(faults) > 0 {
 		return faults, nil
 	}
-	if _, err := p.ask(ctx, v.Number); errors.Is(err, register.ErrProtected) {
-		return nil, err
+	if p.Register != nil {
+		_, err := p.Register.Person(ctx, v.Number)
+		switch {
+		case err == nil:
+		case errors.Is(err, register.ErrProtected):
+			return nil, err
+		case c == (form.Contact{}): // takes something away, and stores nothing
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("people: profile: %w", ctx.Err())
+		default:
+			p.Log.WarnContext(ctx, "the register does not answer; a profile is not stored", "tenant", v.Tenant, "error", err)
+			return nil, ErrUnanswered
+		}
 	}
 	// Boxes and digests may have to be made, which takes a transaction of its own.
 	box, err := p.Vault.Profiles(v.Group)
