@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sigill/broker/kit/sqldb"
 	"sigill/portal"
 	"sigill/portal/form"
 	"sigill/portal/store"
@@ -278,6 +279,51 @@ func TestWhoIsTold(t *testing.T) {
 	states = []portal.CaseState{portal.Arrived, portal.Closed}
 	if got := next(); !reflect.DeepEqual(got, map[string]int{plantedMail: 1}) {
 		t.Errorf("told: %v", got)
+	}
+}
+
+// TestToldAfterANewNumber: who began with a samordningsnummer, and has a personal
+// number by now, is told like everybody else; by no act of their own.
+func TestToldAfterANewNumber(t *testing.T) {
+	h := newHouse(t)
+	id, o := h.arrive(), officer(exempelby, "forskola")
+	was, is := h.visitor(exempelby, before), h.visitor(exempelby, ett)
+	h.write(func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`UPDATE case_people SET person = $1 WHERE person = $2`, string(was.Key), string(is.Key))
+		return err
+	})
+	if err := h.cases.Reply(t.Context(), o, id, "1", "Hej"); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.told(); !reflect.DeepEqual(got, map[string]int{plantedMail: 1, "tva@example.se": 1}) {
+		t.Errorf("of a message: %v", got)
+	}
+	both := is
+	both.Previous = was.Key
+	for _, v := range []portal.Visitor{was, both} {
+		if err := h.cases.Write(t.Context(), v, id, "1", "Hej"); err != nil {
+			t.Fatal(err)
+		}
+		if got := h.told(); !reflect.DeepEqual(got, map[string]int{"tva@example.se": 1}) {
+			t.Errorf("of their own message: %v", got)
+		}
+	}
+	// Where they want to be told is chosen under the new number.
+	if faults, err := h.people.SetProfile(t.Context(), both, form.Contact{Phone: "070-174 06 07", Notify: "sms"}); err != nil || len(faults) > 0 {
+		t.Fatal(faults, err)
+	}
+	if err := h.cases.SetState(t.Context(), o, id, portal.Arrived, portal.InProgress); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.told(); !reflect.DeepEqual(got, map[string]int{"+46701740607": 1, "tva@example.se": 1}) {
+		t.Errorf("of a state: %v", got)
+	}
+	h.protected[ett] = true
+	if err := h.cases.Reply(t.Context(), o, id, "2", "Hej"); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.told(); !reflect.DeepEqual(got, map[string]int{"tva@example.se": 1}) {
+		t.Errorf("protected by now: %v", got)
 	}
 }
 

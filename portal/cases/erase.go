@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/sqldb"
@@ -67,8 +68,18 @@ func (c *Cases) Erase(ctx context.Context) (int, error) {
 	return erased, errors.Join(failures...)
 }
 
-// erase removes one; false: it is not to be removed any more.
+// erase removes one; false: it is not to be removed any more. From the time of
+// erasure on nobody opens it again (SetState), so that no case stays whose order
+// is gone.
 func (c *Cases) erase(ctx context.Context, row store.Case) (bool, error) {
+	// It may have been, before that time, since the list was read.
+	row, err := store.CaseOf(store.Last(ctx, c.DB), row.ID)
+	if errors.Is(err, store.ErrNone) || err == nil && !due(row, c.Now()) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
 	if row.Order != "" {
 		if err := c.Forget(ctx, row.Tenant, row.Order); err != nil && !gone(err) {
 			return false, err
@@ -76,10 +87,10 @@ func (c *Cases) erase(ctx context.Context, row store.Case) (bool, error) {
 	}
 	event := c.event(audit.CaseErased, row, actor{as: "time"})
 	done := false
-	err := c.DB.Write(ctx, func(tx *sqldb.Tx) error {
+	err = c.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		done = false
 		row, err := store.CaseOf(tx, row.ID)
-		if errors.Is(err, store.ErrNone) || err == nil && (row.State != portal.Closed || row.Erase.IsZero() || row.Erase.After(event.At)) {
+		if errors.Is(err, store.ErrNone) || err == nil && !due(row, event.At) {
 			return nil
 		}
 		if err != nil {
@@ -99,6 +110,11 @@ func (c *Cases) erase(ctx context.Context, row store.Case) (bool, error) {
 		return audit.Insert(tx, event)
 	})
 	return done, err
+}
+
+// due reports whether the time of a case is over.
+func due(row store.Case, now time.Time) bool {
+	return row.State == portal.Closed && !row.Erase.IsZero() && !row.Erase.After(now)
 }
 
 // gone reports whether the signing service says that there is no such order: it

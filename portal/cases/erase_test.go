@@ -196,21 +196,57 @@ func TestEraseMany(t *testing.T) {
 	}
 }
 
-// TestOpenedAgain: a case that an officer opens while it is being erased stays.
+// TestOpenedAgain: no case stays whose order is gone. Once its time has come, an
+// officer does not open it; one that was opened before that is not touched.
 func TestOpenedAgain(t *testing.T) {
 	h := newHouse(t)
+	o := officer(exempelby, "forskola")
 	id := h.arrive()
 	h.close(id)
+	h.pass(48*time.Hour - time.Second)
+	if err := h.cases.SetState(t.Context(), o, id, portal.Closed, portal.InProgress); err != nil {
+		t.Errorf("before its time: %v", err)
+	}
+	if err := h.cases.SetState(t.Context(), o, id, portal.InProgress, portal.Closed); err != nil {
+		t.Fatal(err)
+	}
 	h.pass(100 * time.Hour)
+	var opened error
 	h.forget = func(string) error {
 		h.mu.Unlock()
 		defer h.mu.Lock()
-		return h.cases.SetState(context.Background(), officer(exempelby, "forskola"), id, portal.Closed, portal.InProgress)
+		opened = h.cases.SetState(context.Background(), o, id, portal.Closed, portal.InProgress)
+		return nil
 	}
-	if err := h.erase(0); err != nil {
-		t.Fatal(err)
+	if err := h.erase(1); err != nil || opened != store.ErrStale {
+		t.Errorf("erased: %v, opened meanwhile: %v", err, opened)
 	}
-	if _, err := h.cases.Open(t.Context(), h.visitor(exempelby, ett), id); err != nil {
+	if _, err := h.cases.Open(t.Context(), h.visitor(exempelby, ett), id); err != portal.ErrNotFound {
+		t.Errorf("it stays without its order: %v", err)
+	}
+
+	// Between the list and its turn, in another process with another clock.
+	h.forgotten = nil
+	first, second := h.arrive(), h.arrive()
+	h.close(first)
+	h.pass(time.Second)
+	h.close(second)
+	h.pass(100 * time.Hour)
+	h.forget = func(string) error {
+		h.write(func(tx *sqldb.Tx) error {
+			row, err := store.CaseOf(tx, second)
+			if err != nil {
+				return err
+			}
+			row.State, row.Closed, row.Erase = portal.InProgress, time.Time{}, time.Time{}
+			return store.UpdateCase(tx, row, portal.Closed)
+		})
+		return nil
+	}
+	if err := h.erase(1); err != nil || len(h.forgotten) != 1 {
+		t.Errorf("%v, %d orders forgotten", err, len(h.forgotten))
+	}
+	if _, err := h.cases.Open(t.Context(), h.visitor(exempelby, ett), second); err != nil {
 		t.Error(err)
 	}
 }

@@ -15,8 +15,10 @@ import (
 )
 
 // SetState moves a case; the people of the case are told. was is what the page
-// showed: store.ErrStale when it is something else by now. Closing sets the time
-// of erasure by the service's own definition; opening again takes it away.
+// showed: store.ErrStale when it is something else by now, or when the time of
+// erasure has come: the case may be on its way out, and its signing order gone.
+// Closing sets that time by the service's own definition; opening again takes it
+// away.
 func (c *Cases) SetState(ctx context.Context, o portal.Officer, id portal.CaseID, was, to portal.CaseState) error {
 	row, who, err := c.officer(ctx, o, id)
 	if err != nil {
@@ -42,7 +44,7 @@ func (c *Cases) SetState(ctx context.Context, o portal.Officer, id portal.CaseID
 		switch {
 		case err != nil:
 			return err
-		case row.State != was:
+		case row.State != was || due(row, c.Now()):
 			return store.ErrStale
 		case was == to:
 			return nil // nothing has happened

@@ -38,7 +38,7 @@ func (c *Cases) tell(ctx context.Context, row store.Case, kind letters.Kind, eve
 		return nil, fmt.Errorf("cases: %w", err)
 	}
 	var told []notices.Notice
-	add := func(number string, contact form.Contact) error {
+	add := func(number string, contact form.Contact, applicant bool) error {
 		n, err := personnummer.FromDigits(number)
 		if err != nil {
 			return fmt.Errorf("cases: case %s has a person without a number", row.ID)
@@ -47,9 +47,16 @@ func (c *Cases) tell(ctx context.Context, row store.Case, kind letters.Kind, eve
 		if err != nil {
 			return fmt.Errorf("cases: %w", err)
 		}
-		sees := slices.ContainsFunc(persons, func(p store.CasePerson) bool { return p.Person == key })
+		sees, did := false, slices.Contains(but, key)
+		for _, p := range persons {
+			// The applicant's case may lie under the number that the person had
+			// when it was begun.
+			if p.Person == key || applicant && p.Owner {
+				sees, did = true, did || slices.Contains(but, p.Person)
+			}
+		}
 		twice := slices.ContainsFunc(told, func(other notices.Notice) bool { return other.Person == key })
-		if !sees || twice || slices.Contains(but, key) {
+		if !sees || did || twice {
 			return nil
 		}
 		notice := notice
@@ -57,14 +64,14 @@ func (c *Cases) tell(ctx context.Context, row store.Case, kind letters.Kind, eve
 		told = append(told, notice)
 		return nil
 	}
-	if err := add(s.Applicant.Number, s.Contact); err != nil {
+	if err := add(s.Applicant.Number, s.Contact, true); err != nil {
 		return nil, err
 	}
 	for _, p := range s.Parties {
 		if p.Applicant || !p.CoOwner {
 			continue
 		}
-		if err := add(p.Number, form.Contact{Email: p.Email, Phone: p.Phone}); err != nil {
+		if err := add(p.Number, form.Contact{Email: p.Email, Phone: p.Phone}, false); err != nil {
 			return nil, err
 		}
 	}
