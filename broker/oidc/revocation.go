@@ -75,7 +75,11 @@ func (p *Provider) revokeLogin(ctx context.Context, c broker.Client, id, secret 
 			if g.Reused != "" {
 				made = g.Reused
 			}
-			ended, err := p.endMade(ctx, made, c.ID)
+			var ended bool
+			ended, err = p.endMade(ctx, made, c.ID)
+			if errors.Is(err, broker.ErrConflict) {
+				continue
+			}
 			if err != nil || ended && made == id {
 				return err // the whole record has gone with the session
 			}

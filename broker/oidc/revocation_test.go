@@ -213,6 +213,40 @@ func TestRevokeEndsTheSessionThatAnswered(t *testing.T) {
 	}
 }
 
+// A session that somebody changes at the same moment ends all the same.
+func TestRevokeTriesAgain(t *testing.T) {
+	b := newBench(t)
+	b.embed("group-a")
+	a := b.agent()
+	token := a.tokenOf("group-a")
+	conflicts := maxTries - 1
+	b.short.fail = func(op, kind string) error {
+		if op == "take" && kind == kindLogin && conflicts > 0 {
+			conflicts--
+			return broker.ErrConflict
+		}
+		return nil
+	}
+	if got := b.revokes("group-a", token); got.status != 200 || conflicts != 0 {
+		t.Errorf("%d, with %d conflicts to come", got.status, conflicts)
+	}
+	b.short.fail = nil
+	if a.hasSession("group-a") || b.alive(token) || b.records.count(audit.TokenRevoked) != 1 {
+		t.Error("the session lives, or it was noted more than once")
+	}
+	// And never without an end.
+	token = a.tokenOf("group-a")
+	b.short.fail = func(op, kind string) error {
+		if op == "take" && kind == kindLogin {
+			return broker.ErrConflict
+		}
+		return nil
+	}
+	if got := b.revokes("group-a", token); got.status == 200 {
+		t.Error("it did not end, and nothing is said of it")
+	}
+}
+
 // Somebody else has logged in since: the later session is not the earlier one.
 func TestRevokeOfAReplacedLogin(t *testing.T) {
 	b := newBench(t)
