@@ -20,6 +20,7 @@ type conflictPage struct {
 	Rows            []compared
 	Same            bool // there is no difference to be seen
 	When            string
+	Why             string // why one came here, where it was not by saving
 }
 
 // compared is a question with its two answers.
@@ -43,9 +44,22 @@ func (w *Web) serveConflict(rw http.ResponseWriter, r *http.Request, v visit) er
 	b := conflictPage{
 		Service: k.service.Title.In(v.lang), Action: k.path(v, "/krock"), Revision: k.draft.Revision, When: w.when(v, k.draft.Changed),
 	}
+	if r.URL.Query().Get("fran") == "granska" {
+		b.Why = w.text(v, "conflict.first")
+	}
 	b.Rows = w.compare(v, k, k.now(late))
 	b.Same = !slices.ContainsFunc(b.Rows, func(c compared) bool { return c.Differ })
 	return w.page(rw, r, v, "conflict", sheet{Here: "draft", Wide: true, Body: b})
+}
+
+// unsettled says whether another window brought a version of the draft that has
+// not been chosen or left: nothing is reviewed or sent before that.
+func (w *Web) unsettled(r *http.Request, v visit, k work) (bool, error) {
+	_, err := w.Drafts.Aside(r.Context(), v.who, k.draft.ID)
+	if errors.Is(err, portal.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // compare sets two versions against each other, question by question.

@@ -228,6 +228,9 @@ func (w *Web) serveLoggedOut(rw http.ResponseWriter, r *http.Request, v visit) e
 	if till != "" && v.who.LoggedIn() {
 		return v.to(rw, till)
 	}
+	if v.who.LoggedIn() {
+		return w.stillIn(rw, r, v, "/logga-ut", act{Label: w.text(v, "menu.mine"), URL: v.path("/mina-sidor")})
+	}
 	n := notice{
 		Heading: w.text(v, "out.heading"), Texts: []string{w.text(v, "out.text")}, Icon: "check",
 		Acts: []act{{Label: w.text(v, "error.home"), URL: v.path("/")}},
@@ -237,10 +240,15 @@ func (w *Web) serveLoggedOut(rw http.ResponseWriter, r *http.Request, v visit) e
 		n.Texts = []string{w.text(v, "out.idle.text", "minutes", waitMinutes(v.tenant)), w.text(v, "out.text")}
 		n.Acts = append([]act{{Label: w.text(v, "out.again"), URL: v.path("/logga-in?till=" + url.QueryEscape(till)), Main: true}}, n.Acts...)
 	}
-	// Whoever has just logged out may still be known while the browser is on its
-	// way: the page names nobody.
-	v.who = portal.Visitor{}
 	return w.tell(rw, r, v, http.StatusOK, n)
+}
+
+// stillIn says to somebody who asks for the good-bye that nobody has logged out.
+func (w *Web) stillIn(rw http.ResponseWriter, r *http.Request, v visit, out string, on act) error {
+	return w.tell(rw, r, v, http.StatusOK, notice{
+		Heading: w.text(v, "out.not"), Texts: []string{w.text(v, "out.not.text")}, Sign: "warn", Icon: "alert",
+		Acts: []act{{Label: w.text(v, "out.now"), URL: v.path(out), Post: true, Main: true}, on},
+	})
 }
 
 // serveStay prolongs the session, for the script.

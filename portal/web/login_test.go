@@ -303,13 +303,20 @@ func TestOut(t *testing.T) {
 	if w := h.get("one", base+"/logga-ut"); w.Code != 405 {
 		t.Errorf("GET: %d", w.Code)
 	}
+	h.logins.touched = 0
 	w := h.get("", base+"/utloggad")
 	want(t, seenBy(t, w), "h1", "Du är utloggad")
 	if !strings.Contains(w.Body.String(), "Stäng webbläsaren") {
 		t.Error("nothing on closing the browser")
 	}
-	if w := h.get("one", base+"/utloggad"); strings.Contains(w.Body.String(), "Testperson") {
-		t.Error("the page names somebody")
+	// Who is still logged in is told so, and can log out.
+	for who, c := range map[string]struct{ page, out string }{"one": {"/utloggad", "/logga-ut"}, "officer": {"/handlaggare/utloggad", "/handlaggare/logga-ut"}} {
+		root := seenBy(t, h.get(who, base+c.page))
+		want(t, root, "h1", "Du är fortfarande inloggad")
+		want(t, root, `main form[method=post][action="`+base+c.out+`"] button`, "Logga ut")
+	}
+	if len(h.logins.ended) != 1 || h.logins.touched != 0 {
+		t.Error("to look logs out, or prolongs")
 	}
 	w = h.get("", base+"/utloggad?till=/profil")
 	root := seenBy(t, w)

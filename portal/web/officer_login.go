@@ -117,6 +117,11 @@ func (w *Web) serveOfficerLoggedOut(rw http.ResponseWriter, r *http.Request, v v
 	if w.StaffIssuer == "" {
 		return notFound()
 	}
+	if _, ok, err := w.Staff.Officer(rw, r, v.tenant); err != nil {
+		return err
+	} else if ok {
+		return w.stillIn(rw, r, v, "/handlaggare/logga-ut", act{Label: w.text(v, "menu.officer"), URL: v.path("/handlaggare")})
+	}
 	return w.tell(rw, r, v, http.StatusOK, notice{
 		Heading: w.text(v, "officer.bye"), Texts: []string{w.text(v, "officer.bye.text")}, Icon: "check",
 		Acts: []act{{Label: w.text(v, "officer.again"), URL: v.path("/handlaggare/logga-in")}},

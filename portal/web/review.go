@@ -66,6 +66,12 @@ func (w *Web) serveReview(rw http.ResponseWriter, r *http.Request, v visit) erro
 	if err != nil {
 		return w.barred(rw, r, v, err, nil)
 	}
+	if two, err := w.unsettled(r, v, k); err != nil {
+		return err
+	} else if two {
+		page.SeeOther(rw, k.path(v, "/krock?fran=granska"))
+		return nil
+	}
 	if id := k.journey.First(); id != "" {
 		// Not every step is done: nothing is reviewed before that (P-38).
 		page.SeeOther(rw, k.path(v, w.unfinished(k, id)))
@@ -219,6 +225,12 @@ func (w *Web) serveSend(rw http.ResponseWriter, r *http.Request, v visit) error 
 	if err != nil {
 		return w.barred(rw, r, v, err, &p)
 	}
+	if two, err := w.unsettled(r, v, k); err != nil {
+		return err
+	} else if two {
+		page.SeeOther(rw, k.path(v, "/krock?fran=granska"))
+		return nil
+	}
 	if id := k.journey.First(); id != "" {
 		page.SeeOther(rw, k.path(v, w.unfinished(k, id)))
 		return nil
@@ -267,6 +279,8 @@ func (w *Web) unsent(rw http.ResponseWriter, r *http.Request, v visit, k work, e
 			Heading: w.text(v, "unsent.changed"), Texts: []string{w.text(v, "unsent.changed.text"), w.text(v, "unsent.nothing")}, Sign: "warn", Icon: "alert",
 			Acts: []act{{Label: w.text(v, "unsent.changed.go"), URL: k.path(v, w.registered(k)), Main: true}}, Contact: &contact,
 		})
+	case errors.Is(err, sending.ErrNotTaken):
+		return w.tellNotTaken(rw, r, v, k.path(v, w.enclosing(k)), contact)
 	case errors.Is(err, sending.ErrUnsure):
 		return w.tell(rw, r, v, http.StatusServiceUnavailable, notice{
 			Heading: w.text(v, "unsent.unsure"), Texts: []string{w.text(v, "unsent.unsure.text"), w.text(v, "unsent.nothing")}, Sign: "warn", Icon: "clock",
@@ -279,6 +293,24 @@ func (w *Web) unsent(rw http.ResponseWriter, r *http.Request, v visit, k work, e
 		return notFound()
 	}
 	return err
+}
+
+// tellNotTaken says that something is too much to be signed, and where it is mended.
+func (w *Web) tellNotTaken(rw http.ResponseWriter, r *http.Request, v visit, at string, contact reach) error {
+	return w.tell(rw, r, v, http.StatusUnprocessableEntity, notice{
+		Heading: w.text(v, "unsent.not_taken"), Texts: []string{w.text(v, "unsent.not_taken.text"), w.text(v, "unsent.nothing")}, Sign: "warn", Icon: "alert",
+		Acts: []act{{Label: w.text(v, "unsent.not_taken.go"), URL: at, Main: true}}, Contact: &contact, Reference: page.RequestID(r.Context()),
+	})
+}
+
+// enclosing is the first step with a file; without one, the review.
+func (w *Web) enclosing(k work) string {
+	for _, p := range k.journey.Steps {
+		if slices.ContainsFunc(p.Fields, func(f *form.Field) bool { return len(k.draft.Answers[f.ID].Files) > 0 }) {
+			return "/s/" + p.Step.ID + "?fran=granska"
+		}
+	}
+	return "/granska"
 }
 
 // registered is the first step that asks for somebody whom the register knows.

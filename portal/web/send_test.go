@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ func TestSend(t *testing.T) {
 		"incomplete":  {sending.ErrIncomplete, sending.Sent{}, 303, "", "", false},
 		"changed":     {sending.ErrChanged, sending.Sent{}, 409, "", "Folkbokföringen säger något annat nu", true},
 		"unsure":      {sending.ErrUnsure, sending.Sent{}, 503, "", "Det går inte att skicka just nu", true},
+		"too much":    {fmt.Errorf("%w: 413", sending.ErrNotTaken), sending.Sent{}, 422, "", "Ta bort någon fil", true},
 		"other tab":   {&drafts.Conflict{Base: 1, Now: 2}, sending.Sent{}, 303, "/granska?visa=andrad", "", false},
 		"locked":      {drafts.ErrLocked, sending.Sent{}, 303, "/vantar", "", false},
 		"too late":    {sending.ErrTooLate, sending.Sent{}, 303, "/vantar", "", false},
@@ -53,6 +55,48 @@ func TestSend(t *testing.T) {
 		if strings.Contains(strings.ToLower(w.Body.String()), "inskickat") {
 			t.Errorf("%s: says that it was", name)
 		}
+	}
+}
+
+// TestTooMuch leads to where it is mended, also from where it waits.
+func TestTooMuch(t *testing.T) {
+	h := lived(t)
+	d := h.draft("one", preschool(t), filled(h), allSteps...)
+	h.drafts.drafts[d].Answers["studieintyg"] = form.Value{Files: []form.File{{ID: portal.NewID(), Name: "a.pdf", Type: "application/pdf"}}}
+	h.drafts.drafts[d].Answers["sysselsattning"] = form.Value{Text: "studerar"}
+	h.desk.err = sending.ErrNotTaken
+	send := url.Values{"revision": {"1"}, "notice": {h.noticeOf(preschool(t))}}
+	root := seenBy(t, h.post("one", draftAt(d, "/skicka"), send))
+	if got := attribute(t, root, "main a.main", "href"); len(got) != 1 || got[0] != draftAt(d, "/s/platsen?fran=granska") {
+		t.Errorf("leads to %q", got)
+	}
+	waits, at := h.waits("one", party(1, "Testperson Ett", portal.PartyWaiting))
+	for err, words := range map[error]string{sending.ErrNotTaken: "Ta bort någon fil", register.ErrProtected: "0999-10 00 00"} {
+		h.desk.err = err
+		if w := h.post("one", at, url.Values{"do": {"send"}}); w.Code == 303 || w.Code == 500 || !strings.Contains(w.Body.String(), words) {
+			t.Errorf("%s, %v: %d", waits, err, w.Code)
+		}
+	}
+}
+
+// TestUnsettled: while another window's version lies aside, nothing is reviewed or
+// sent, and it is said why.
+func TestUnsettled(t *testing.T) {
+	h := newHouse(t)
+	d := h.draft("one", preschool(t), filled(h), allSteps...)
+	h.answer("one", d, "platsen", "next", url.Values{"revision": {"0"}, "omfattning": {"17"}})
+	to := draftAt(d, "/krock?fran=granska")
+	if w := h.get("one", draftAt(d, "/granska")); location(w) != to {
+		t.Errorf("review: %d %s", w.Code, location(w))
+	}
+	send := url.Values{"revision": {"1"}, "notice": {h.noticeOf(preschool(t))}}
+	if w := h.post("one", draftAt(d, "/skicka"), send); location(w) != to || h.desk.sends != 0 {
+		t.Errorf("send: %d %s, sent %d", w.Code, location(w), h.desk.sends)
+	}
+	want(t, seenBy(t, h.get("one", to)), "[role=status]", "Innan du kan granska och skicka")
+	h.post("one", draftAt(d, "/krock"), url.Values{"revision": {"1"}, "behall": {"sparad"}})
+	if w := h.get("one", draftAt(d, "/granska")); w.Code != 200 {
+		t.Errorf("when it is chosen: %d %s", w.Code, location(w))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"sigill/portal"
 	"sigill/portal/drafts"
 	"sigill/portal/form"
+	"sigill/portal/register"
 	"sigill/portal/sending"
 	"sigill/portal/signclient"
 )
@@ -351,6 +352,10 @@ func (w *Web) serveWaitingDo(rw http.ResponseWriter, r *http.Request, v visit) e
 		return back("for-sent")
 	case errors.Is(err, sending.ErrUnsure):
 		return back("gick-inte")
+	case errors.Is(err, sending.ErrNotTaken): // it is open again
+		return w.tellNotTaken(rw, r, v, at, reachOf(v.tenant.Contact, v.lang))
+	case errors.Is(err, register.ErrProtected):
+		return w.tellProtected(rw, r, v)
 	}
 	return seen(err)
 }

@@ -34,7 +34,7 @@ func textsInCode() []i18n.Use {
 	use("keep", "service.drafts", "service.sign.guardian", "service.sign.others", "service.sign.perhaps", "privacy.draft.text", "privacy.closed.text")
 	use("label", "service.file.optional", "service.file.sometimes", "service.file.required")
 
-	use("", "login.heading", "many.heading", "many.text", "refused.title", "refused.again", "out.heading", "out.text", "out.idle", "out.again",
+	use("", "login.heading", "many.heading", "many.text", "refused.title", "refused.again", "out.heading", "out.text", "out.idle", "out.not", "out.not.text", "out.now", "menu.officer", "out.again",
 		"held.heading", "held.contact", "held.files", "held.lost", "held.none", "held.message", "held.profile", "held.gone", "held.gone.text", "held.gone.go")
 	use("tenant", "login.lead", "login.land")
 	use("minutes", "held.step", "held.words", "held.pressed", "out.idle.text")
@@ -70,7 +70,7 @@ func textsInCode() []i18n.Use {
 	use("max", "file.cut")
 
 	use("", "review.changed", "review.notice.changed", "review.send", "review.sign", "review.problem", "review.none", "signer.you", "signer.alone", "signer.unreached", "and",
-		"unsent.changed", "unsent.changed.text", "unsent.changed.go", "unsent.nothing", "unsent.unsure", "unsent.unsure.text", "unsent.again", "unsent.review")
+		"unsent.changed", "unsent.changed.text", "unsent.changed.go", "unsent.nothing", "unsent.not_taken", "unsent.not_taken.text", "unsent.not_taken.go", "conflict.first", "unsent.unsure", "unsent.unsure.text", "unsent.again", "unsent.review")
 	use("to", "signer.link", "signer.code")
 	use("agency", "review.notice")
 	return uses

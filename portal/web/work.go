@@ -130,10 +130,10 @@ func (w *Web) serveDraft(rw http.ResponseWriter, r *http.Request, v visit) error
 	if err != nil {
 		return w.barred(rw, r, v, err, nil)
 	}
-	if _, err := w.Drafts.Aside(r.Context(), v.who, k.draft.ID); err == nil {
-		return v.to(rw, "/utkast/"+string(k.draft.ID)+"/krock")
-	} else if !errors.Is(err, portal.ErrNotFound) {
+	if two, err := w.unsettled(r, v, k); err != nil {
 		return err
+	} else if two {
+		return v.to(rw, "/utkast/"+string(k.draft.ID)+"/krock")
 	}
 	page.SeeOther(rw, k.path(v, k.next()))
 	return nil
