@@ -467,6 +467,38 @@ func TestWithdraw(t *testing.T) {
 	w.theCase()
 }
 
+// Taking it back that was refused is forgotten: when the order ends later, it was
+// not the owner who ended it.
+func TestNotWithdrawn(t *testing.T) {
+	for _, status := range []int{403, 409, 429, 503} {
+		w := newWorld(t)
+		id, rev := w.fill(nil)
+		_, err := w.Send(ctx, w.me, id, rev, "")
+		check(t, err)
+		if status == 409 {
+			w.room.slow = true
+			w.room.sign(1)
+			w.room.sign(2)
+			err = w.Withdraw(ctx, w.me, id)
+		} else {
+			w.room.busy = &signclient.Problem{Status: status, Code: "busy"}
+			err = w.Withdraw(ctx, w.me, id)
+			w.room.busy = nil
+		}
+		if status == 409 && !errors.Is(err, ErrTooLate) || status != 409 && !errors.Is(err, ErrUnsure) {
+			t.Errorf("%d: %v", status, err)
+		}
+		// Of what may have been done nothing is known.
+		want := 0
+		if status == 503 {
+			want = 1
+		}
+		if n := w.count(`held`); n != want {
+			t.Errorf("%d: %d marks that it was taken back, want %d", status, n, want)
+		}
+	}
+}
+
 // The order was taken back, and the process died before it was noted: whoever
 // sees it says that the owner did it.
 func TestWithdrawnThenDied(t *testing.T) {
@@ -514,6 +546,19 @@ func TestCorrect(t *testing.T) {
 		if c.invite != "" && w.room.calls[len(w.room.calls)-1] != "correct "+c.invite {
 			t.Errorf("invited by %q, want %s", w.room.calls[len(w.room.calls)-1], c.invite)
 		}
+	}
+	// Only what was done is in the audit, with who did it.
+	if n := w.count(`audit_waiting WHERE type = 'draft.corrected' AND person <> '' AND order_id = $1 AND reason = 'party 2'`, string(id)); n != 3 {
+		t.Errorf("%d corrections in the audit, want 3", n)
+	}
+	check(t, w.Remind(ctx, w.me, id))
+	w.room.busy = &signclient.Problem{Status: 429, Code: "too_soon"}
+	if err := w.Remind(ctx, w.me, id); !errors.As(err, new(*signclient.Problem)) {
+		t.Errorf("reminded too soon: %v", err)
+	}
+	w.room.busy = nil
+	if n := w.count(`audit_waiting WHERE type = 'draft.reminded' AND person <> ''`); n != 1 {
+		t.Errorf("%d reminders in the audit, want 1", n)
 	}
 	// What is told after arrival goes to the address that was corrected.
 	w.room.sign(1)

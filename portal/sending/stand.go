@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"time"
 
+	"sigill/broker/kit/audit"
 	"sigill/broker/kit/contact"
 	"sigill/broker/kit/sqldb"
 	"sigill/portal"
@@ -162,6 +164,9 @@ const heldWithdrawal = "withdrawal"
 // ErrTooLate when it lost the race; it then arrives.
 func (d *Desk) Withdraw(ctx context.Context, v portal.Visitor, id portal.DraftID) error {
 	row, _, err := d.waiting(ctx, v, id)
+	if errors.Is(err, ErrNotTaken) {
+		return nil // nothing of it is anywhere, and it is open
+	}
 	if errors.Is(err, portal.ErrNotFound) {
 		// An open one of the owner's own: it has come back already.
 		if _, err := d.Drafts.Open(ctx, v, id); err != nil {
@@ -189,6 +194,14 @@ func (d *Desk) Withdraw(ctx context.Context, v portal.Visitor, id portal.DraftID
 		if o, err = d.Signer.Order(ctx, row.Tenant, row.Order); err != nil {
 			return fmt.Errorf("%w: %w", ErrUnsure, err)
 		}
+		if o.State != signclient.Cancelled { // which may be what an earlier try did
+			if err := d.notWithdrawn(ctx, row); err != nil {
+				return err
+			}
+		}
+	case errors.As(err, &p) && p.Status < 500:
+		// It was not taken back. If it ends later, that is another's doing.
+		return errors.Join(fmt.Errorf("%w: %w", ErrUnsure, err), d.notWithdrawn(ctx, row))
 	default:
 		return fmt.Errorf("%w: %w", ErrUnsure, err)
 	}
@@ -206,6 +219,18 @@ func (d *Desk) Withdraw(ctx context.Context, v portal.Visitor, id portal.DraftID
 
 func withdrawal(order string) string { return "withdrawal " + order }
 
+// notWithdrawn removes the mark that an owner takes an order back.
+func (d *Desk) notWithdrawn(ctx context.Context, row store.Draft) error {
+	err := d.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := store.TakeHeld(tx, withdrawal(row.Order), heldWithdrawal, d.Now())
+		return err
+	})
+	if err != nil && !errors.Is(err, store.ErrNone) {
+		return fmt.Errorf("sending: %w", err)
+	}
+	return nil
+}
+
 // Remind asks again those who have not signed. The error is *signclient.Problem
 // when the signing service says that it is too soon, register.ErrProtected when
 // one of them has become protected.
@@ -217,7 +242,26 @@ func (d *Desk) Remind(ctx context.Context, v portal.Visitor, id portal.DraftID) 
 	if err := d.mayTell(ctx, unsigned(out)); err != nil {
 		return err
 	}
-	return d.edited(ctx, row, d.Editor.Remind(ctx, row.Tenant, row.Order))
+	err = d.Editor.Remind(ctx, row.Tenant, row.Order)
+	if err == nil {
+		return d.done(ctx, audit.DraftReminded, row, out, "")
+	}
+	return d.edited(ctx, row, err)
+}
+
+// done keeps what an owner had the signing service do to a locked draft.
+func (d *Desk) done(ctx context.Context, what audit.Type, row store.Draft, out drafts.Outgoing, reason string) error {
+	person, err := d.auditName(out.Parties)
+	if err != nil {
+		return err
+	}
+	e := audit.Event{
+		Type: what, At: d.Now(), Client: (portal.Tenant{ID: row.Tenant}).Client(), Order: string(row.ID), Login: row.Order, Person: person, Reason: reason,
+	}
+	if err := d.DB.Write(ctx, func(tx *sqldb.Tx) error { return audit.Insert(tx, e) }); err != nil {
+		return fmt.Errorf("sending: %w", err)
+	}
+	return nil
 }
 
 // unsigned are the parties of which it is not known that they have signed.
@@ -272,6 +316,9 @@ func (d *Desk) Correct(ctx context.Context, v portal.Visitor, id portal.DraftID,
 		return []form.Fault{{Field: out.Parties[n-1].Contact, Code: form.FaultReach}}, nil
 	}
 	if err = d.edited(ctx, row, err); err != nil || p != nil {
+		return nil, err
+	}
+	if err := d.done(ctx, audit.DraftCorrected, row, out, "party "+strconv.Itoa(n)); err != nil {
 		return nil, err
 	}
 	known := out.Known

@@ -43,4 +43,6 @@ const (
 	DraftReturned         Type = "draft.returned"          // open again; Reason says why, or that it was not taken
 	DraftSignatureRefused Type = "draft.signature_refused" // a completed order was not what was locked; Reason says what differs
 	CaseArrived           Type = "case.arrived"
+	DraftReminded         Type = "draft.reminded"  // its owner has the others asked again
+	DraftCorrected        Type = "draft.corrected" // its owner mends how a party is reached; Reason is which
 )
