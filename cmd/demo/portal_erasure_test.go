@@ -35,28 +35,25 @@ import (
 // opens everything that any key opens which lies there, whatever it is bound to,
 // and looks for words in it.
 type reader struct {
-	data  string
 	words map[string][]byte // by a name that may be printed
-	// The rest is of one database.
-	boxes map[string][]byte // the keys of boxes, by their name
-	loose [][]byte          // keys that lie with what they seal
-	sight map[string]bool   // where words were found: "portal.db cases.body: the message"
-	cells [][]byte          // sealed, with words in them
+	boxes map[string][]byte // of one database: the keys of boxes, by their name
+	loose [][]byte          // and the keys that lie with what they seal
+	sight map[string]bool   // where words were found: "portal.db case_messages.body: a message"
+	cells map[string][][]byte
 }
 
 // found is what a reader has found.
 type found struct {
 	sight map[string]bool
-	cells map[string][][]byte // by database
+	cells map[string][][]byte // by where: "portal.db cases.body"
 }
 
 // but is what was found elsewhere than at some places.
 func (f found) but(places ...string) found {
-	out := found{sight: map[string]bool{}, cells: f.cells}
-	for at := range f.sight {
-		if !slices.ContainsFunc(places, func(p string) bool { return strings.HasPrefix(at, p) }) {
-			out.sight[at] = true
-		}
+	out := found{sight: maps.Clone(f.sight), cells: maps.Clone(f.cells)}
+	for _, p := range places {
+		maps.DeleteFunc(out.sight, func(at string, _ bool) bool { return strings.HasPrefix(at, p) })
+		maps.DeleteFunc(out.cells, func(at string, _ [][]byte) bool { return strings.HasPrefix(at, p) })
 	}
 	return out
 }
@@ -83,7 +80,7 @@ func reads(t testing.TB, data string, words map[string][]byte) found {
 	all := found{sight: map[string]bool{}, cells: map[string][][]byte{}}
 	master := masterKey(t, data)
 	for _, file := range files {
-		r := &reader{data: data, words: words, boxes: map[string][]byte{}, sight: all.sight}
+		r := &reader{words: words, boxes: map[string][]byte{}, sight: all.sight, cells: all.cells}
 		if filepath.Base(file) == "short.db" {
 			// Its box lies in the broker's own database.
 			r.opens(t, master, filepath.Join(data, "data", "broker.db"))
@@ -93,7 +90,6 @@ func reads(t testing.TB, data string, words map[string][]byte) found {
 		for range 2 { // the second time with the keys that lay in what was opened
 			r.tables(t, file)
 		}
-		all.cells[filepath.Base(file)] = r.cells
 	}
 	return all
 }
@@ -206,8 +202,8 @@ func (r *reader) tables(t testing.TB, file string) {
 				default:
 					continue
 				}
-				if r.in(filepath.Base(file)+" "+table+"."+columns[i], cell, 0) {
-					r.cells = append(r.cells, cell)
+				if at := filepath.Base(file) + " " + table + "." + columns[i]; r.in(at, cell, 0) {
+					r.cells[at] = append(r.cells[at], cell)
 				}
 			}
 		}
@@ -314,12 +310,15 @@ func lying(t testing.TB, data string, pieces map[string][]byte) (files []string)
 // none is as long as a page.
 func (f found) middles(databases ...string) map[string][]byte {
 	out := map[string][]byte{}
-	for _, db := range databases {
-		for i, c := range f.cells[db] {
-			out[fmt.Sprintf("cell %d of %s, its beginning", i, db)] = c[:min(48, len(c))]
+	for at, cells := range f.cells {
+		if db, _, _ := strings.Cut(at, " "); !slices.Contains(databases, db) {
+			continue
+		}
+		for i, c := range cells {
+			out[fmt.Sprintf("%s %d, its beginning", at, i)] = c[:min(48, len(c))]
 			if len(c) > 4000 {
-				out[fmt.Sprintf("cell %d of %s, its middle", i, db)] = c[len(c)/2 : len(c)/2+64]
-				out[fmt.Sprintf("cell %d of %s, its end", i, db)] = c[len(c)-64:]
+				out[fmt.Sprintf("%s %d, its middle", at, i)] = c[len(c)/2 : len(c)/2+64]
+				out[fmt.Sprintf("%s %d, its end", at, i)] = c[len(c)-64:]
 			}
 		}
 	}
@@ -405,6 +404,20 @@ func dead(t *testing.T, what, data string, now, before found, databases ...strin
 	}
 }
 
+// settled waits for what erases by the clock: it is done with the rows a moment
+// before it is done with the files.
+func settled(t *testing.T, data string, before found, databases ...string) {
+	t.Helper()
+	pieces := before.middles(databases...)
+	left := lying(t, data, pieces)
+	for end := time.Now().Add(patience); len(left) > 0 && time.Now().Before(end); left = lying(t, data, pieces) {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if len(left) > 0 {
+		t.Errorf("what was sealed is never gone from the files: %q", left)
+	}
+}
+
 // plainly demands that no file holds a word as it is.
 func plainly(t *testing.T, data string, words map[string][]byte) {
 	t.Helper()
@@ -479,6 +492,7 @@ func TestErasedDraft(t *testing.T) {
 	}
 	k.forward(91 * 24 * time.Hour)
 	until(t, "the end of the order", func() bool { return len(reads(t, data, words).but("broker.db").sight) == 0 })
+	settled(t, data, before, "portal.db", "signing.db")
 	dead(t, "its order, when its time is over", data, reads(t, data, words).but("broker.db"), before, "portal.db", "signing.db")
 	plainly(t, data, words)
 }
@@ -542,8 +556,9 @@ func TestErasedCase(t *testing.T) {
 	k.forward(2 * 24 * time.Hour)
 	until(t, "the end of the case", func() bool { return len(rowsOf(t, data, id)) == 0 })
 	// Who has been logged in is known for a while.
+	settled(t, data, before.but("portal.db sessions."), "portal.db", "signing.db")
 	rooms := reads(t, data, persons).but("broker.db", "short.db", "portal.db sessions.")
-	dead(t, "a case whose time is over", data, rooms, before, "portal.db", "signing.db")
+	dead(t, "a case whose time is over", data, rooms, before.but("portal.db sessions."), "portal.db", "signing.db")
 	fem = someone(t, r, "fem", "exempelby")
 	if s := fem.comesIn("/mina-sidor"); strings.Contains(s.body, id) || s.status != 200 {
 		t.Errorf("the other guardian: %s", s)
