@@ -59,7 +59,7 @@ func (d *Desk) arrive(ctx context.Context, row store.Draft, o signclient.Order) 
 		// Whoever made it believed it, so the fault is more likely in what we were
 		// told to believe. Nothing arrives, and nobody has to sign again: it is
 		// tried until somebody has mended it.
-		return fmt.Errorf("sending: the receipt of order %s is not believed here: %s", row.Order, report.Code)
+		return d.doubted(ctx, row, t, report.Code)
 	}
 	var out drafts.Outgoing
 	var files map[portal.FileID][]byte
@@ -106,6 +106,42 @@ func (d *Desk) arrive(ctx context.Context, row store.Draft, o signclient.Order) 
 	return d.commit(ctx, a, row, func(_ *sqldb.Tx, now store.Draft) (bool, error) {
 		return now.State == portal.Waiting && now.Order == row.Order, nil
 	})
+}
+
+// silence is how often it is said of an order that its seal is not believed.
+const silence = time.Hour
+
+// doubted says that the seal of an order is not believed: once in the audit, and in
+// the log from time to time, however often it is looked at. It is an error.
+func (d *Desk) doubted(ctx context.Context, row store.Draft, t portal.Tenant, code string) error {
+	now := d.Now()
+	say := false
+	err := d.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		fresh := false
+		say = false
+		if err := d.Drafts.Troubled(tx, row.ID, row.Order, func(trouble *drafts.Trouble) bool {
+			fresh, say = trouble.Doubted.IsZero(), now.Sub(trouble.Doubted) >= silence
+			if say {
+				trouble.Doubted = now
+			}
+			return say
+		}); err != nil || !fresh {
+			return err
+		}
+		return audit.Insert(tx, audit.Event{
+			Type: audit.DraftSignatureRefused, At: now, Client: t.Client(), Order: string(row.ID), Login: row.Order, Reason: string(badSeal),
+		})
+	})
+	switch {
+	case errors.Is(err, store.ErrNone) || errors.Is(err, portal.ErrNotFound) || errors.Is(err, store.ErrStale):
+		return nil // it has gone another way
+	case err != nil:
+		return fmt.Errorf("sending: %w", err)
+	}
+	if say {
+		d.Log.ErrorContext(ctx, "the seal of a completed order is not believed; it is looked at again until it is", "draft", row.ID, "order", row.Order, "code", code)
+	}
+	return fmt.Errorf("sending: the receipt of order %s is not believed here (%s): %w", row.Order, code, errKnown)
 }
 
 // unlessGone is an error, unless the draft has meanwhile gone another way.

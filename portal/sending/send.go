@@ -207,7 +207,7 @@ func (d *Desk) resume(ctx context.Context, v portal.Visitor, id portal.DraftID) 
 	if err != nil {
 		return Sent{}, err
 	}
-	if err := d.follow(ctx, row, o); err != nil {
+	if err := d.follow(ctx, row, o); err != nil && !errors.Is(err, errKnown) {
 		// It was handed over; what follows from it is tried again.
 		d.Log.ErrorContext(ctx, "a draft that was handed over is not followed yet", "draft", id, "order", o.ID, "error", err)
 	}

@@ -1,7 +1,9 @@
 package sending
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -644,6 +646,8 @@ func TestNotBelieved(t *testing.T) {
 // nothing arrives, nothing is lost, and when it is mended the case is there.
 func TestSealNotBelieved(t *testing.T) {
 	w := newWorld(t)
+	var log bytes.Buffer
+	w.Log = slog.New(slog.NewTextHandler(&log, nil))
 	id, rev := w.fill(nil)
 	_, err := w.Send(ctx, w.me, id, rev, "")
 	check(t, err)
@@ -656,6 +660,17 @@ func TestSealNotBelieved(t *testing.T) {
 	st, err := w.Stand(ctx, w.me, id)
 	if err != nil || st.Case != "" || st.Mine() || !st.Stale && !st.Sealing || w.state(id) != portal.Waiting || w.count(`cases`) != 0 {
 		t.Fatalf("%v, case %q, stale %v, sealing %v, %s", err, st.Case, st.Stale, st.Sealing, w.state(id))
+	}
+	// However often it is looked at: once in the audit, and once an hour in the log.
+	for range 2 * 60 {
+		w.later(time.Minute)
+		check(t, w.Reconcile(ctx))
+	}
+	if n := w.count(`audit_waiting WHERE type = 'draft.signature_refused' AND reason = 'seal' AND login = $1`, w.room.order().ID); n != 1 {
+		t.Errorf("%d events", n)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 3 || strings.Count(log.String(), "level=ERROR") != 3 {
+		t.Errorf("%d lines in two hours:\n%s", n, log.String())
 	}
 	w.room.forge = nil
 	check(t, w.News(ctx, "exempelby", w.room.order().ID))

@@ -80,7 +80,7 @@ func (d *Desk) Stand(ctx context.Context, v portal.Visitor, id portal.DraftID) (
 		d.Log.WarnContext(ctx, "the signing service does not say how an order stands", "draft", id, "order", row.Order, "error", err)
 		return s, nil
 	}
-	if err := d.follow(ctx, row, o); err != nil {
+	if err := d.follow(ctx, row, o); err != nil && !errors.Is(err, errKnown) {
 		d.Log.ErrorContext(ctx, "an order was not followed", "draft", id, "order", o.ID, "error", err)
 	}
 	if over(o.State) {
