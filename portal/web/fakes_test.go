@@ -459,6 +459,7 @@ func (f *fakeOfficers) SetState(ctx context.Context, o portal.Officer, id portal
 type fakePeople struct {
 	facts    form.Facts
 	factsErr error
+	setErr   error
 	profile  form.Contact
 	faults   []form.Fault
 }
@@ -472,6 +473,9 @@ func (f *fakePeople) Profile(context.Context, portal.Visitor) (form.Contact, err
 }
 
 func (f *fakePeople) SetProfile(_ context.Context, _ portal.Visitor, c form.Contact) ([]form.Fault, error) {
+	if f.setErr != nil {
+		return nil, f.setErr
+	}
 	if f.faults == nil {
 		f.profile = c
 	}

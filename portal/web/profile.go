@@ -6,6 +6,7 @@ import (
 
 	"sigill/broker/kit/page"
 	"sigill/portal/form"
+	"sigill/portal/people"
 	"sigill/portal/register"
 )
 
@@ -45,6 +46,9 @@ func (w *Web) serveProfileSave(rw http.ResponseWriter, r *http.Request, v visit)
 	faults, err := w.People.SetProfile(settled(r), v.who, c)
 	if errors.Is(err, register.ErrProtected) {
 		return w.tellProtected(rw, r, v)
+	}
+	if errors.Is(err, people.ErrUnanswered) {
+		return w.showProfile(rw, r, v, http.StatusServiceUnavailable, c, w.text(v, "profile.unanswered"), nil)
 	}
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sigill/portal/form"
+	"sigill/portal/people"
 )
 
 // TestProfile: how one wants to be told, reached by one's own name (P-94, P-95).
@@ -48,6 +49,13 @@ func TestProfile(t *testing.T) {
 	if got := attribute(t, root, "[role=alert] a", "href"); len(got) != 5 || got[1] != "#notify-email" || got[2] != "#phone" {
 		t.Errorf("links %q", got)
 	}
+	h.people.setErr = people.ErrUnanswered
+	w = h.post("one", base+"/profil", url.Values{"email": {"senare@example.se"}, "phone": {""}, "notify": {"email"}})
+	root = seenBy(t, w)
+	if got := attribute(t, root, "#email", "value"); w.Code != http.StatusServiceUnavailable || len(got) != 1 || got[0] != "senare@example.se" {
+		t.Errorf("the register is silent: %d, typed %q", w.Code, got)
+	}
+	want(t, root, "main", "Vi kunde inte spara nu")
 	if w := h.post("one", base+"/profil", url.Values{"email": {"x"}, "admin": {"1"}}); w.Code != http.StatusBadRequest {
 		t.Errorf("an unknown field: %d", w.Code)
 	}

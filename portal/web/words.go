@@ -35,7 +35,7 @@ func textsInCode() []i18n.Use {
 	use("label", "service.file.optional", "service.file.sometimes", "service.file.required")
 
 	use("", "login.heading", "many.heading", "many.text", "refused.title", "refused.again", "out.heading", "out.text", "out.idle", "out.not", "out.not.text", "out.now", "menu.officer", "out.again",
-		"held.heading", "held.contact", "held.files", "held.lost", "held.none", "held.message", "held.profile", "held.gone", "held.gone.text", "held.gone.go")
+		"held.heading", "held.contact", "held.files", "held.lost", "held.none", "held.message", "held.profile", "held.gone", "held.gone.text", "held.gone.go", "profile.unanswered")
 	use("tenant", "login.lead", "login.land")
 	use("minutes", "held.step", "held.words", "held.pressed", "out.idle.text")
 	for _, why := range []string{string(people.Coordination), string(people.Unknown), "cancelled", "failed", "unavailable"} {
