@@ -33,6 +33,8 @@ type Outgoing struct {
 	Contact  form.Contact `json:"contact"`
 	Notice   string       `json:"notice"`
 	Digests  []string     `json:"digests"` // SHA-256 of each document, in order
+	// Names are those of the documents, which whoever signs sees, in order.
+	Names []string `json:"names,omitempty"`
 	// Known is what was last heard of the parties from the signing service.
 	Known []portal.Party `json:"known,omitempty"`
 	// Locked is when, and Trouble what has stood in its way since: Told says so.

@@ -168,11 +168,11 @@ func sealed(r portal.Report, t portal.Tenant, order string, o signclient.Order) 
 
 // compare compares what was signed, and by whom, with what was locked.
 func compare(r portal.Report, out drafts.Outgoing, files map[portal.FileID][]byte) mismatch {
-	var signed []string
+	var signed, names []string
 	for _, doc := range r.Documents {
-		signed = append(signed, strings.ToLower(doc.SHA256))
+		signed, names = append(signed, strings.ToLower(doc.SHA256)), append(names, doc.Name)
 	}
-	if len(out.Digests) == 0 || !slices.Equal(signed, out.Digests) || len(out.Digests) != 1+len(out.Files) {
+	if len(out.Digests) == 0 || !slices.Equal(signed, out.Digests) || len(out.Digests) != 1+len(out.Files) || !slices.Equal(names, out.Names) {
 		return badDocuments
 	}
 	// What becomes the case is what the digests are of.

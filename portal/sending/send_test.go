@@ -609,6 +609,8 @@ func TestNotBelieved(t *testing.T) {
 		"attachment missing":  func(_ *world, r *portal.Report) { r.Documents = r.Documents[:1] },
 		"one more document":   func(_ *world, r *portal.Report) { r.Documents = append(r.Documents, r.Documents[0]) },
 		"documents exchanged": func(_ *world, r *portal.Report) { slices.Reverse(r.Documents) },
+		"another name":        func(_ *world, r *portal.Report) { r.Documents[1].Name = "Godkännande.pdf" },
+		"another title":       func(_ *world, r *portal.Report) { r.Documents[0].Name = "Något annat" },
 		"no documents":        func(_ *world, r *portal.Report) { r.Documents = nil },
 		"signature missing":   func(_ *world, r *portal.Report) { r.Signed = r.Signed[:1] },
 		"one signed twice":    func(_ *world, r *portal.Report) { r.Signed[1] = r.Signed[0] },

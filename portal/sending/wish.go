@@ -64,12 +64,15 @@ func (d *Desk) wish(t portal.Tenant, id portal.DraftID, attempt string, s *form.
 	}
 	names := map[string]bool{}
 	w.Documents = append(w.Documents, signclient.Document{Name: unlike(names, clip(line(out.Title), maxName)), Content: out.Blocks})
+	out.Names = []string{w.Documents[0].Name}
 	out.Digests = append(out.Digests, sum)
 	for _, f := range files {
 		if digest(f.content) != f.SHA256 {
 			return fmt.Errorf("sending: file %s of the draft is not what was attached", f.ID)
 		}
-		w.Documents = append(w.Documents, signclient.Document{Name: unlike(names, f.Name), File: f.content, Type: f.Type})
+		name := unlike(names, f.Name)
+		w.Documents = append(w.Documents, signclient.Document{Name: name, File: f.content, Type: f.Type})
+		out.Names = append(out.Names, name)
 		out.Digests = append(out.Digests, f.SHA256)
 		out.Files = append(out.Files, f.File)
 	}
