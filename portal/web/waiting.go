@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"sigill/broker/kit/page"
 	"sigill/portal"
@@ -23,6 +24,8 @@ type waitingPage struct {
 	Parties                    []partyShown
 	Self, Withdraw, Mine       string
 	Moves, Remind, Again       bool
+	// Contact is whom to turn to when it takes long; nil: nothing does.
+	Contact *reach
 }
 
 // partyShown is a party in the timeline.
@@ -94,10 +97,12 @@ func (w *Web) showWaiting(rw http.ResponseWriter, r *http.Request, v visit, stat
 	if r.URL.Query().Get("do") == "withdraw" && !stand.Sealing {
 		return w.page(rw, r, v, "withdraw", sheet{Here: "mine", Body: w.withdrawPage(v, at+"/vantar", service.Title.In(v.lang), stand.Parties)})
 	}
-	if stand.Sealing {
-		rw.Header().Set("Refresh", "2")
-	}
 	p := w.waitingPage(v, at, stand, t)
+	if p.Moves {
+		rw.Header().Set("Refresh", strconv.Itoa(int(w.lookAgain(stand.Parties).Seconds())))
+		contact := reachOf(authority(v.tenant, service).Contact, v.lang)
+		p.Contact = &contact
+	}
 	p.Title, p.Mine = service.Title.In(v.lang), v.path("/mina-sidor")
 	switch news {
 	case "pamind":
@@ -119,21 +124,38 @@ func (w *Web) showWaiting(rw http.ResponseWriter, r *http.Request, v visit, stat
 	return w.page(rw, r, v, "waiting", sheet{Status: status, Here: "mine", Body: p})
 }
 
+// lookAgain is how soon the page of something that all have signed looks again:
+// soon, and seldom when it has taken long.
+func (w *Web) lookAgain(parties []portal.Party) time.Duration {
+	var last time.Time
+	for _, p := range parties {
+		if p.Signed.After(last) {
+			last = p.Signed
+		}
+	}
+	if w.Now().Sub(last) < receiptSoon {
+		return 2 * time.Second
+	}
+	return 30 * time.Second
+}
+
 // waitingPage says how it stands.
 func (w *Web) waitingPage(v visit, at string, s sending.Standing, t *tried) waitingPage {
 	self := at + "/vantar"
 	mine, others := missing(s.Parties)
 	p := waitingPage{Self: self, Icon: "clock"}
+	// Also when the signing service does not answer, and all had signed before.
+	signed := !mine && others == 0 && (s.Sealing || len(s.Parties) > 0)
 	switch {
 	case s.Draft.State == portal.Sending:
 		p.Icon, p.Mark, p.Again, p.Withdraw = "alert", "warn", true, self+"?do=withdraw"
 		p.Heading, p.Text = w.text(v, "waiting.sending"), w.text(v, "waiting.sending.text")
 		return p
-	case s.Sealing && (mine || others > 0):
+	case s.Sealing && !signed:
 		// It has ended in another way, and what follows is being done.
 		p.Moves = true
 		p.Heading, p.Text = w.text(v, "waiting.ended"), w.text(v, "waiting.ended.text")
-	case s.Sealing:
+	case signed:
 		p.Icon, p.Moves = "check", true
 		p.Heading, p.Text, p.Next = w.text(v, "waiting.sealing"), w.text(v, "waiting.sealing.text"), w.text(v, "waiting.sealing.next")
 	case mine:
@@ -145,7 +167,7 @@ func (w *Web) waitingPage(v visit, at string, s sending.Standing, t *tried) wait
 		p.Heading, p.Text, p.Next = w.text(v, "waiting.others"), w.text(v, "waiting.others.text", "n", others), w.text(v, "waiting.others.next")
 		p.Remind = others > 0
 	}
-	if !s.Sealing {
+	if !s.Sealing && !signed {
 		p.Withdraw = self + "?do=withdraw"
 		if !s.Deadline.IsZero() {
 			p.Deadline = w.text(v, "waiting.deadline", "when", w.when(v, s.Deadline))

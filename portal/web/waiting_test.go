@@ -49,7 +49,7 @@ func TestWaiting(t *testing.T) {
 
 	w := h.get("two", pages["waiting-sealing"])
 	root = seenBy(t, w)
-	want(t, root, "[role=status]", "Det tas emot nu")
+	want(t, root, "[role=status]", "Vi gör klart kvittensen")
 	if w.Header().Get("Refresh") != "2" {
 		t.Error("does not reload")
 	}
@@ -178,6 +178,36 @@ func TestWaitingStale(t *testing.T) {
 	}
 	if w := h.get("one", base+"/arende/"+string(caseClosed)); w.Code != http.StatusNotFound {
 		t.Errorf("another tenant's case: %d", w.Code)
+	}
+}
+
+// TestWaitingLong: when all have signed nothing is promised that is not so; there
+// is whom to turn to, and the page looks again seldom when it has taken long. So
+// it is too when the signing service does not answer any more.
+func TestWaitingLong(t *testing.T) {
+	for _, stale := range []bool{false, true} {
+		h := lived(t)
+		id, at := h.waits("one", party(1, "Testperson Ett", portal.PartySigned), party(2, "Testperson Två", portal.PartySigned))
+		s := h.desk.standing[id]
+		s.Sealing, s.Stale = !stale, stale
+		for i := range s.Parties {
+			s.Parties[i].Signed = h.now
+		}
+		h.stands(id, s)
+		for _, c := range []struct {
+			after time.Duration
+			again string
+		}{{time.Second, "2"}, {time.Hour, "30"}} {
+			h.now = s.Parties[0].Signed.Add(c.after)
+			w := h.get("one", at)
+			root := seenBy(t, w)
+			want(t, root, "h1", "Alla har skrivit under")
+			want(t, root, "section[aria-labelledby=long] h2", "Tar det lång tid?")
+			if body := strings.Join(find(t, root, "main"), ""); w.Header().Get("Refresh") != c.again || strings.Contains(body, "kommer in ändå") || strings.Contains(body, "underskrifter saknas") ||
+				!strings.Contains(body, "0999-10 01 20") || strings.Contains(body, "ta tillbaka") {
+				t.Errorf("stale %t, after %v: looks again after %s", stale, c.after, w.Header().Get("Refresh"))
+			}
+		}
 	}
 }
 
