@@ -52,7 +52,7 @@ func (k draftKey) sealBody(b body, revision int) ([]byte, error) {
 		return nil, fmt.Errorf("draft %s: %w", k.id, err)
 	}
 	if len(plain) > maxBody {
-		return nil, fmt.Errorf("draft %s: %d bytes of answers", k.id, len(plain))
+		return nil, ErrTooMuch
 	}
 	return k.box.Seal(plain, k.context("draft", strconv.Itoa(revision))), nil
 }
@@ -67,7 +67,7 @@ func (k draftKey) sealLate(l late, base int) ([]byte, error) {
 		return nil, fmt.Errorf("draft %s: %w", k.id, err)
 	}
 	if len(plain) > maxBody {
-		return nil, fmt.Errorf("draft %s: %d bytes of late answers", k.id, len(plain))
+		return nil, ErrTooMuch
 	}
 	return k.box.Seal(plain, k.context("draft aside", strconv.Itoa(base))), nil
 }
@@ -180,7 +180,8 @@ func (d *Drafts) unwrap(row store.Draft, w witness) (draftKey, error) {
 }
 
 // enter reads a draft for its owner. To everybody else it does not exist; that
-// somebody else went for it is kept (P-50). act says what for.
+// somebody else went for it is kept, also when it is not known who (P-50). act
+// says what for.
 func (d *Drafts) enter(ctx context.Context, v portal.Visitor, id portal.DraftID, act string) (store.Draft, draftKey, error) {
 	row, err := store.DraftOf(store.Last(ctx, d.DB), id)
 	if errors.Is(err, store.ErrNone) {
@@ -190,7 +191,7 @@ func (d *Drafts) enter(ctx context.Context, v portal.Visitor, id portal.DraftID,
 		return store.Draft{}, draftKey{}, fmt.Errorf("drafts: %w", err)
 	}
 	k, err := d.unwrap(row, owner{v, d.Tenants(v.Group)})
-	if errors.Is(err, portal.ErrNotFound) && v.LoggedIn() {
+	if errors.Is(err, portal.ErrNotFound) {
 		if err := d.refuse(ctx, v, row, act); err != nil {
 			return store.Draft{}, draftKey{}, err
 		}

@@ -455,7 +455,7 @@ func union(list, more []string) []string {
 func wrap(err error) error {
 	var bad *BadFile
 	switch {
-	case err == nil, errors.Is(err, ErrLocked), errors.Is(err, ErrTooMany), errors.Is(err, ErrBusy), errors.Is(err, portal.ErrNotFound), errors.As(err, &bad):
+	case err == nil, errors.Is(err, ErrLocked), errors.Is(err, ErrTooMany), errors.Is(err, ErrBusy), errors.Is(err, ErrTooMuch), errors.Is(err, portal.ErrNotFound), errors.As(err, &bad):
 		return err
 	case errors.Is(err, store.ErrNone):
 		return portal.ErrNotFound

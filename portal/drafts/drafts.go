@@ -89,6 +89,9 @@ var (
 	// ErrBusy says that all who are not logged in have as much as is kept for them:
 	// nothing was saved, it may go later, and it does for whoever logs in.
 	ErrBusy = errors.New("drafts: no room for more without login")
+	// ErrTooMuch says that the answers are more than is kept of one draft: nothing
+	// was saved.
+	ErrTooMuch = errors.New("drafts: too much was answered")
 	// ErrLocked says that it waits for signatures: withdraw it first.
 	ErrLocked = errors.New("drafts: locked for signing")
 )

@@ -431,3 +431,24 @@ func (d *desk) without(statements string, do func()) {
 	defer exec(`DROP TRIGGER fault`)
 	do()
 }
+
+// More than is kept of a draft is said so, in time and late; nothing of it is saved.
+func TestTooMuch(t *testing.T) {
+	d := newDesk(t)
+	v := d.one()
+	id := d.begin(v)
+	huge := form.Answers{"namn": text(strings.Repeat("a", maxBody))}
+	_, err := d.Save(ctx, v, id, 1, "ett", huge, false)
+	refused(t, err, ErrTooMuch, "saved")
+	g, err := d.Save(ctx, v, id, 1, "ett", form.Answers{"namn": text("kort")}, false)
+	check(t, err)
+	_, err = d.Save(ctx, v, id, 1, "ett", huge, false)
+	refused(t, err, ErrTooMuch, "saved late")
+	again, err := d.Open(ctx, v, id)
+	check(t, err)
+	if diff := cmp.Diff(g, again); diff != "" {
+		t.Error(diff)
+	}
+	_, err = d.Aside(ctx, v, id)
+	refused(t, err, portal.ErrNotFound, "what was late")
+}
