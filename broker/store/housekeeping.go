@@ -42,7 +42,9 @@ func (s *Store) Clean(ctx context.Context) error {
 		(SELECT node FROM nodes WHERE until <= $1 LIMIT $2)`, now.Add(-keepOrders).UnixMilli()); err != nil {
 		return fmt.Errorf("clean nodes: %w", err)
 	}
-	return nil
+	// What was removed leaves the log as well; where a reader is in the way, next time.
+	_, err := s.db.Settle(ctx)
+	return err
 }
 
 // inBatches repeats a DELETE, whose last parameter is its limit, until it finds

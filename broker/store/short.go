@@ -132,6 +132,9 @@ func (s *Short) Run(ctx context.Context) error {
 func (s *Short) Clean(ctx context.Context) error {
 	err := inBatches(ctx, s.db, `DELETE FROM short WHERE (kind, key) IN
 		(SELECT kind, key FROM short WHERE expires <= $1 ORDER BY expires LIMIT $2)`, s.now().UnixMilli())
+	if err == nil {
+		_, err = s.db.Settle(ctx) // what was removed leaves the log as well
+	}
 	return wrap("clean", "all", err)
 }
 

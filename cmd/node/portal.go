@@ -369,6 +369,9 @@ func (t *townhall) clean(ctx context.Context) error {
 		} else if n > 0 {
 			t.log.InfoContext(ctx, "cases erased, their time was over", "count", n)
 		}
+		if _, err := t.db.Settle(ctx); err != nil && ctx.Err() == nil {
+			t.log.WarnContext(ctx, "what was removed may still stand in a file", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

@@ -15,7 +15,7 @@ const (
 	purgeBatch = 200
 )
 
-// Purge forgets requests that nobody makes again. Orders are erased one by one,
+// Purge forgets requests that nobody makes again, and what was removed. Orders are erased one by one,
 // by whoever knows how long they are kept.
 func (s *Store) Purge(ctx context.Context, now time.Time) error {
 	before := now.Add(-keepRequests).UnixMilli()
@@ -26,7 +26,9 @@ func (s *Store) Purge(ctx context.Context, now time.Time) error {
 			return fmt.Errorf("purge requests: %w", err)
 		}
 		if !some {
-			return nil
+			// What was removed since the last time leaves the log as well.
+			_, err := s.db.Settle(ctx)
+			return err
 		}
 		if err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 			_, err := tx.Exec(`DELETE FROM requests WHERE (client, idem) IN

@@ -66,15 +66,9 @@ func Open(ctx context.Context, path string, d Durability) (*DB, error) {
 	}
 	db := &DB{path: path, reads: map[string]*sql.Stmt{}}
 	var err error
-	// What is removed is overwritten. In what survives no loss of power anyway
-	// that is done where it costs no further write: keys that are destroyed are
-	// small, and what large pages held under them is then noise.
-	erasing := "secure_delete(ON)"
-	if d == CrashSafe {
-		erasing = "secure_delete(FAST)"
-	}
+	// What is removed is overwritten; see Settle.
 	if db.writers, err = sql.Open("sqlite", dsn(path,
-		"journal_mode(WAL)", "synchronous("+string(d)+")", "foreign_keys(1)", erasing, "wal_autocheckpoint(4000)", "journal_size_limit(33554432)")); err != nil {
+		"journal_mode(WAL)", "synchronous("+string(d)+")", "foreign_keys(1)", "secure_delete(ON)", "wal_autocheckpoint(4000)", "journal_size_limit(33554432)")); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	db.writers.SetMaxOpenConns(1)
