@@ -321,18 +321,6 @@ func TestTooMany(t *testing.T) {
 	d.begin(v)
 }
 
-func TestSize(t *testing.T) {
-	d := newDesk(t)
-	v := d.one()
-	id := d.begin(v)
-	if _, err := d.Save(ctx, v, id, 1, "ett", form.Answers{"namn": text(strings.Repeat("x", maxBody))}, false); err == nil {
-		t.Error("saved more than people type")
-	}
-	if g, err := d.Open(ctx, v, id); err != nil || g.Revision != 1 || len(g.Answers) != 0 {
-		t.Errorf("%+v, %v", g, err)
-	}
-}
-
 func TestRemove(t *testing.T) {
 	d := newDesk(t)
 	v := d.one()
