@@ -79,3 +79,13 @@ func TestAnonymousEmpty(t *testing.T) {
 	_, err = d.Open(ctx, d.one(), mine)
 	check(t, err)
 }
+
+// What is bounded when nothing is said of it: an honest draft fits what the
+// signing service takes, with its answers.
+func TestDefaults(t *testing.T) {
+	const takes = 25 << 20
+	d := newDesk(t)
+	if d.MaxBytes != 20<<20 || d.MaxBytes+2*maxBody > takes || d.AnonymousMax != 5000 || d.AnonymousBytes != 500e6 || d.AnonymousEmpty != time.Hour {
+		t.Errorf("%d, %d, %d, %s", d.MaxBytes, d.AnonymousMax, d.AnonymousBytes, d.AnonymousEmpty)
+	}
+}
