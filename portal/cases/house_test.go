@@ -20,6 +20,7 @@ import (
 	"sigill/portal/people"
 	"sigill/portal/register"
 	"sigill/portal/store"
+	"sigill/portal/store/storetest"
 	"sigill/providers/personnummer"
 )
 
@@ -59,14 +60,7 @@ func newHouse(t *testing.T) *house {
 	t.Helper()
 	ctx := t.Context()
 	h := &house{t: t, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), protected: map[string]bool{}, forget: func(string) error { return nil }}
-	var err error
-	if h.db, err = sqldb.Open(ctx, filepath.Join(t.TempDir(), "portal.db"), sqldb.CrashSafe); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.db.Close() })
-	if err := h.db.Migrate(ctx, h.now, store.Tables()...); err != nil {
-		t.Fatal(err)
-	}
+	h.db = storetest.Database(t)
 	master := filepath.Join(t.TempDir(), "master")
 	if err := keys.NewMaster(master); err != nil {
 		t.Fatal(err)

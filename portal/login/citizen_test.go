@@ -18,7 +18,6 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"sigill/broker/kit/audit"
-	"sigill/broker/kit/sqldb"
 	"sigill/portal"
 	"sigill/portal/people"
 	"sigill/providers/personnummer"
@@ -414,15 +413,14 @@ func TestStartWhenTheIssuerIsDown(t *testing.T) {
 
 // Logins that are begun and never finished do not fill the disk.
 func TestCrowded(t *testing.T) {
-	b := newBench(t)
-	b.ok(b.DB.Write(t.Context(), func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(`INSERT INTO held (id, kind, body, expires) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-			SELECT 'n' || i, $2, x'00', $3 FROM n`, mostPending-1, kindCitizen, b.now().Add(pendingLife).UnixMilli())
-		return err
-	}))
+	const most = 5
+	b := newBench(t, func(c *Config) { c.Pending = most })
+	for range most - 1 {
+		b.agent().begun("a", citizenOf(tva))
+	}
 	a := b.agent()
 	at := a.begun("a", citizenOf(ett)) // the last that there is room for
-	if _, err := b.agent().start("a", Aim{}, "sv"); !errors.Is(err, ErrUnavailable) || b.kind(kindCitizen) != mostPending {
+	if _, err := b.agent().start("a", Aim{}, "sv"); !errors.Is(err, ErrUnavailable) || b.kind(kindCitizen) != most {
 		t.Errorf("one more: %v, %d", err, b.kind(kindCitizen))
 	}
 	a.startStaff("a", "/") // officers have their own

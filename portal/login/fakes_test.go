@@ -28,10 +28,9 @@ import (
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/keys"
 	"sigill/broker/kit/page"
-	"sigill/broker/kit/sqldb"
 	"sigill/portal"
 	"sigill/portal/people"
-	"sigill/portal/store"
+	"sigill/portal/store/storetest"
 	"sigill/providers/personnummer"
 )
 
@@ -300,10 +299,7 @@ func newBench(t *testing.T, change ...func(*Config)) *bench {
 	}
 	b.admit = func(portal.Tenant, personnummer.Number) (people.Admission, error) { return people.Admitted, nil }
 	folder := t.TempDir()
-	db, err := sqldb.Open(t.Context(), filepath.Join(folder, "p.db"), sqldb.CrashSafe)
-	b.ok(err)
-	t.Cleanup(func() { db.Close() })
-	b.ok(db.Migrate(t.Context(), b.at, store.Tables()...))
+	db := storetest.Database(t)
 	master := filepath.Join(folder, "master")
 	b.ok(keys.NewMaster(master))
 	masters, err := keys.LoadMasters(master)

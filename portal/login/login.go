@@ -43,6 +43,9 @@ type Config struct {
 	Every time.Duration
 	// Held is how many bytes of forms are held at once in all; default 100 MB.
 	Held int64
+	// Pending is how many logins are under way at once, of citizens and of
+	// officers; default 30,000.
+	Pending int
 }
 
 // Staff is the municipality's own directory.
@@ -84,6 +87,9 @@ func New(c Config) (*Logins, error) {
 	}
 	if c.Every <= 0 {
 		c.Every = 15 * time.Second
+	}
+	if c.Pending <= 0 {
+		c.Pending = usualPending
 	}
 	if c.Held <= 0 {
 		c.Held = usualHeld

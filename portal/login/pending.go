@@ -41,9 +41,9 @@ const (
 // pendingLife is a little longer than the broker gives anybody to log in.
 const pendingLife = 16 * time.Minute
 
-// mostPending is how many logins of a kind are under way at once: some thirty
+// usualPending is how many logins of a kind are under way at once: some thirty
 // begun each second. Anybody may begin one, and a row of them is small.
-const mostPending = 30_000
+const usualPending = 30_000
 
 func pendingContext(kind, id string) []byte { return portal.Context("pending", kind, id) }
 
@@ -65,7 +65,7 @@ func (l *Logins) begin(ctx context.Context, kind, browser string, p pending) (st
 		if err != nil {
 			return err
 		}
-		if n >= mostPending {
+		if n >= l.Pending {
 			return errCrowded
 		}
 		return store.PutHeld(tx, h)

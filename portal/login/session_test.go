@@ -441,8 +441,8 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
-	good.Now, good.Log, good.Longest, good.Every = nil, nil, 0, 0
-	if l, err := New(good); err != nil || l.Now == nil || l.Log == nil || l.Longest != 8*time.Hour || l.Every <= 0 {
+	good.Now, good.Log, good.Longest, good.Every, good.Held, good.Pending, good.Staff.Longest = nil, nil, 0, 0, 0, 0, 0
+	if l, err := New(good); err != nil || l.Now == nil || l.Log == nil || l.Longest != 8*time.Hour || l.Every <= 0 || l.Held != 100<<20 || l.Pending != 30_000 || l.Staff.Longest != 4*time.Hour {
 		t.Error("defaults")
 	}
 }

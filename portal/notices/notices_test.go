@@ -18,6 +18,7 @@ import (
 	"sigill/portal/form"
 	"sigill/portal/letters"
 	"sigill/portal/store"
+	"sigill/portal/store/storetest"
 	"sigill/providers/personnummer"
 )
 
@@ -81,14 +82,7 @@ func newHouse(t *testing.T) *house {
 	ctx := t.Context()
 	h := &house{t: t, mail: &box{}, sms: &box{}, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), profiles: map[portal.PersonKey]form.Contact{}}
 	h.may = func(personnummer.Number) (bool, error) { return true, nil }
-	var err error
-	if h.db, err = sqldb.Open(ctx, filepath.Join(t.TempDir(), "portal.db"), sqldb.CrashSafe); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.db.Close() })
-	if err := h.db.Migrate(ctx, h.now, store.Tables()...); err != nil {
-		t.Fatal(err)
-	}
+	h.db = storetest.Database(t)
 	master := filepath.Join(t.TempDir(), "master")
 	if err := keys.NewMaster(master); err != nil {
 		t.Fatal(err)

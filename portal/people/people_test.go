@@ -15,6 +15,7 @@ import (
 	"sigill/portal/form"
 	"sigill/portal/register"
 	"sigill/portal/store"
+	"sigill/portal/store/storetest"
 	"sigill/providers/personnummer"
 )
 
@@ -52,14 +53,7 @@ func newHouse(t *testing.T) *house {
 		Name: "Testperson Ett", Address: "Testvägen 1\n123 45 Exempelby", Hidden: true,
 		Children: []form.Child{{Number: kid, Name: "Testbarn Ett", Guardians: []form.Guardian{{Number: ett, Name: "Testperson Ett"}, {Number: tva, Name: "Testperson Två"}}}},
 	}}
-	var err error
-	if h.db, err = sqldb.Open(ctx, filepath.Join(t.TempDir(), "portal.db"), sqldb.CrashSafe); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.db.Close() })
-	if err := h.db.Migrate(ctx, h.now, store.Tables()...); err != nil {
-		t.Fatal(err)
-	}
+	h.db = storetest.Database(t)
 	master := filepath.Join(t.TempDir(), "master")
 	if err := keys.NewMaster(master); err != nil {
 		t.Fatal(err)

@@ -99,7 +99,7 @@ func (s Subject) must(t *testing.T, statements ...func(*sqldb.Tx) error) {
 	check(t, s.write(statements...))
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
