@@ -482,15 +482,16 @@ func TestErasedDraft(t *testing.T) {
 		t.Fatalf("not removed: %s", gone)
 	}
 	// The signing room keeps of an order that was cancelled who was asked and what
-	// the documents were called, the broker what the e-ID showed: for as long as
-	// their own limits say. What the documents said is gone.
+	// the documents were called for the hour in which it tells them so, the broker
+	// what the e-ID showed for as long as its own limits say. What the documents
+	// said is gone.
 	now := reads(t, data, words)
 	heads := []string{"signing.db orders.head: a file's name", "signing.db orders.head: the other guardian's e-mail address", "broker.db orders.sealed: a file's name"}
 	dead(t, "a draft that was signed by one and taken back", data, now.but(heads...), before, "portal.db")
 	if n := rowsOf(t, data, id); len(n) > 0 {
 		t.Errorf("rows are left: %v", n)
 	}
-	k.forward(91 * 24 * time.Hour)
+	k.forward(2 * time.Hour) // those who were asked have been told by then
 	until(t, "the end of the order", func() bool { return len(reads(t, data, words).but("broker.db").sight) == 0 })
 	settled(t, data, before, "portal.db", "signing.db")
 	dead(t, "its order, when its time is over", data, reads(t, data, words).but("broker.db"), before, "portal.db", "signing.db")

@@ -134,7 +134,7 @@ func (t *townhall) compose(ctx context.Context, c Config, id string, calls *http
 	wake := func() { t.messages.Wake(); t.receipts.Wake() }
 	t.desk, err = sending.New(sending.Config{
 		DB: t.db, Vault: t.vault, Drafts: t.drafts, Signer: api, Editor: api, Verifier: offline{room.verifier, t.now}, Notices: told,
-		Service: t.catalogue.Version, Tenant: t.catalogue.Tenant, Facts: persons.Facts,
+		Service: t.catalogue.Version, Tenant: t.catalogue.Tenant, Facts: persons.Facts, MayTell: persons.MayTell,
 		Callback: func(id portal.TenantID) string {
 			tenant, _ := t.catalogue.Tenant(id)
 			return tenant.BaseURL + "/krok"

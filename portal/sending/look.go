@@ -277,6 +277,9 @@ func (d *Desk) giveBack(ctx context.Context, row store.Draft, o signclient.Order
 		if err := d.Drafts.Return(tx, current, why, by, reason); err != nil {
 			return err
 		}
+		if err := d.forget(tx, now, row, why); err != nil {
+			return err
+		}
 		done = true
 		if err := audit.Insert(tx, audit.Event{
 			Type: audit.DraftReturned, At: now, Client: t.Client(), Order: string(row.ID), Login: row.Order, Person: person, Reason: string(why),

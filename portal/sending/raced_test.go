@@ -49,11 +49,11 @@ func TestArrivesOnceTogether(t *testing.T) {
 			}
 			var all sync.WaitGroup
 			begin := make(chan struct{})
-			for _, act := range acts {
+			for i, act := range acts {
 				all.Go(func() {
 					<-begin
 					if err := act(); err != nil {
-						t.Error(err)
+						t.Errorf("act %d: %v", i, err)
 					}
 				})
 			}

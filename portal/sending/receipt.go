@@ -22,10 +22,16 @@ const receiptKind = "receipt"
 
 // Handlers are what the outbox does for it: the arrival receipt.
 func (d *Desk) Handlers() map[string]outbox.Handler {
-	return map[string]outbox.Handler{receiptKind: {
-		Do:    d.receipt,
-		Retry: outbox.Schedule{First: 2 * time.Second, Longest: 10 * time.Minute, Age: 365 * 24 * time.Hour},
-	}}
+	return map[string]outbox.Handler{
+		receiptKind: {
+			Do:    d.receipt,
+			Retry: outbox.Schedule{First: 2 * time.Second, Longest: 10 * time.Minute, Age: 365 * 24 * time.Hour},
+		},
+		forgetKind: {
+			Do:    d.forgotten,
+			Retry: outbox.Schedule{First: time.Minute, Longest: time.Hour, Age: 365 * 24 * time.Hour},
+		},
+	}
 }
 
 // errSealing says that the receipt is not ready yet.

@@ -21,12 +21,17 @@ import (
 // personal data that was shown. Doing it again after a crash is harmless.
 // register.ErrProtected when somebody concerned is protected: nothing is sent.
 func (d *Desk) Send(ctx context.Context, v portal.Visitor, id portal.DraftID, revision int, notice string) (Sent, error) {
-	draft, err := d.Drafts.Open(ctx, v, id)
-	if errors.Is(err, portal.ErrNotFound) {
+	sent, err := d.send(ctx, v, id, revision, notice)
+	if errors.Is(err, portal.ErrNotFound) { // perhaps since it has arrived, a moment ago even
 		if c, err := d.arrived(ctx, v, id); err != nil || c != "" {
 			return Sent{Case: c}, err
 		}
 	}
+	return sent, err
+}
+
+func (d *Desk) send(ctx context.Context, v portal.Visitor, id portal.DraftID, revision int, notice string) (Sent, error) {
+	draft, err := d.Drafts.Open(ctx, v, id)
 	if err != nil {
 		return Sent{}, err
 	}

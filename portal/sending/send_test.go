@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sigill/broker/kit/outbox"
 	"sigill/portal"
 	"sigill/portal/cases"
 	"sigill/portal/drafts"
@@ -455,6 +456,21 @@ func TestWithdraw(t *testing.T) {
 		t.Errorf("%s %s, %d notices", d.State, d.Returned, w.notices()-told)
 	}
 
+	// The order is forgotten when those who were asked have been told.
+	order := w.room.order().ID
+	var due int64
+	check(t, w.db.Row(ctx, `SELECT due FROM outbox WHERE kind = 'forget' AND ref = $1`, order).Scan(&due))
+	if wait := time.UnixMilli(due).Sub(w.clock()); wait != courtesy {
+		t.Errorf("forgotten in %s", wait)
+	}
+	e := outbox.Entry{Ref: order, Payload: []byte("exempelby")}
+	for range 2 { // the second finds nothing
+		check(t, w.Handlers()[forgetKind].Do(ctx, e))
+	}
+	if !slices.Contains(w.room.deleted, order) {
+		t.Error("the order is still there")
+	}
+
 	// One that loses the race arrives.
 	_, err = w.Send(ctx, w.me, id, d.Revision, "")
 	check(t, err)
@@ -636,6 +652,9 @@ func TestNotBelieved(t *testing.T) {
 			check(t, err)
 			if d.State != portal.Open || d.Returned != portal.ReturnedFailed || w.count(`cases`) != 0 {
 				t.Errorf("%s %s, %d cases", d.State, d.Returned, w.count(`cases`))
+			}
+			if w.count(`outbox WHERE kind = 'forget'`) != 0 {
+				t.Error("what is to be looked into is to be forgotten")
 			}
 			if w.notices() != 1 || w.count(`audit_waiting WHERE type = 'draft.signature_refused'`) != 1 {
 				t.Errorf("%d notices", w.notices())

@@ -234,7 +234,7 @@ func (w *world) count(query string, args ...any) int {
 	return n
 }
 
-func (w *world) notices() int { return w.count(`outbox WHERE kind <> 'receipt'`) }
+func (w *world) notices() int { return w.count(`outbox WHERE kind NOT IN ('receipt', 'forget')`) }
 
 // theCase gives the only case.
 func (w *world) theCase() store.Case {
