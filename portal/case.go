@@ -102,6 +102,9 @@ const (
 	EventArrived EventKind = "arrived"
 	EventStatus  EventKind = "status"
 	EventMessage EventKind = "message"
+	// A notice could not be delivered, by e-mail or SMS (P-81).
+	EventNoEmail EventKind = "no_email"
+	EventNoSMS   EventKind = "no_sms"
 )
 
 // Role is who did it, without a name.

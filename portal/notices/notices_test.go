@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -449,6 +450,25 @@ func TestFailing(t *testing.T) {
 	h.work()
 	if len(h.mail.got) != 1 || len(h.sms.got) != 2 || h.states()[outbox.GivenUp] != 1 {
 		t.Errorf("sent %d and %d: %v", len(h.mail.got), len(h.sms.got), h.states())
+	}
+	// Officers see that a message did not get there (P-81), once for each channel.
+	h.sms.set(&notify.Refused{Reason: notify.NoSuch, Answer: "404"})
+	h.mail.set(&notify.Refused{Reason: notify.NoSuch, Answer: "550 5.1.1"})
+	h.insert(sample(func(n *Notice) { n.Event = "status 3" }))
+	h.work()
+	h.pass(time.Hour)
+	h.work()
+	events, err := store.Events(store.Last(context.Background(), h.db), case1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []portal.EventKind
+	for _, e := range events {
+		kinds = append(kinds, e.Kind)
+	}
+	slices.Sort(kinds)
+	if !slices.Equal(kinds, []portal.EventKind{portal.EventNoEmail, portal.EventNoSMS}) {
+		t.Errorf("the case says %v", kinds)
 	}
 }
 

@@ -37,8 +37,8 @@ func (n *Notices) Handlers() map[string]outbox.Handler {
 	often := outbox.Schedule{First: 5 * time.Second, Longest: 30 * time.Minute, Age: 72 * time.Hour}
 	return map[string]outbox.Handler{
 		kindNotice: {Do: n.address, Retry: often},
-		kindMail:   {Do: n.send, Retry: often},
-		kindSMS:    {Do: n.send, Retry: often},
+		kindMail:   {Do: n.send, GaveUp: n.undelivered, Retry: often},
+		kindSMS:    {Do: n.send, GaveUp: n.undelivered, Retry: often},
 	}
 }
 
@@ -184,6 +184,37 @@ func (n *Notices) send(ctx context.Context, e outbox.Entry) error {
 		return fmt.Errorf("notices: %w", err)
 	}
 	return nil
+}
+
+// undelivered notes in the case that a notice could not be delivered, so that
+// the officers reach people in another way. Once for each channel says enough.
+func (n *Notices) undelivered(ctx context.Context, e outbox.Entry, _ error) error {
+	_, c, err := n.open(e)
+	if err != nil {
+		return outbox.Permanent(err)
+	}
+	if c.Kind == letters.Waiting || c.Kind == letters.Returned {
+		return nil // of a draft, which nobody but its owner looks into
+	}
+	kind := portal.EventNoEmail
+	if e.Kind == kindSMS {
+		kind = portal.EventNoSMS
+	}
+	return n.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		id := portal.CaseID(e.Ref)
+		row, err := store.CaseOf(tx, id)
+		if errors.Is(err, store.ErrNone) {
+			return nil // erased meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		events, err := store.Events(tx, id)
+		if err != nil || slices.ContainsFunc(events, func(before store.Event) bool { return before.Kind == kind }) {
+			return err
+		}
+		return store.InsertEvent(tx, store.Event{Case: id, At: n.Now(), Kind: kind, State: row.State, By: portal.BySystem})
+	})
 }
 
 // may asks whether somebody may be told. Of a no there is an audit event.

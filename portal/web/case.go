@@ -170,6 +170,10 @@ func (w *Web) event(v visit, e portal.Event) eventShown {
 		s.Text = w.text(v, "case.event.arrived")
 	case e.Kind == portal.EventStatus:
 		s.Text = w.text(v, "case.event.status", "state", w.text(v, stateKey(e.State)))
+	case e.Kind == portal.EventNoEmail:
+		s.Icon, s.Mark, s.Text = "alert", "", w.text(v, "case.event.no_email")
+	case e.Kind == portal.EventNoSMS:
+		s.Icon, s.Mark, s.Text = "alert", "", w.text(v, "case.event.no_sms")
 	case e.By == portal.ByCitizen:
 		s.Icon, s.Mark, s.Text = "info", "", w.text(v, "case.event.written")
 	default:

@@ -57,7 +57,8 @@ func otherTexts() []i18n.Use {
 		"withdraw.none", "sent.told.none", "sent.next.default", "profile.notify.email", "profile.notify.sms", "profile.notify.both", "profile.saved",
 		"profile.fault.email", "profile.fault.phone", "profile.fault.notify", "profile.fault.reach", "profile.fault.other", "officer.filter.open",
 		"officer.status.done", "officer.status.stale", "officer.message.label", "officer.message.sent", "officer.land", "officer.land.text", "officer.again",
-		"officer.login", "officer.bye", "officer.bye.text", "officer.refused", "officer.refused.text", "waiting.ended", "waiting.ended.text", "waiting.remind.soon", "officer.unavailable", "officer.nameless", "officer.failed", "officer.failed.text")
+		"officer.login", "officer.bye", "officer.bye.text", "officer.refused", "officer.refused.text", "waiting.ended", "waiting.ended.text", "waiting.remind.soon", "officer.unavailable", "officer.nameless", "officer.failed", "officer.failed.text",
+		"case.event.no_email", "case.event.no_sms")
 	use([]string{"a"}, "sent.told.one")
 	use([]string{"a", "b"}, "sent.told.two")
 	use([]string{"kind", "size"}, "case.file.about")

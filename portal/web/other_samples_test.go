@@ -54,6 +54,8 @@ func lived(t testing.TB) *house {
 			{At: arrived.Add(20 * time.Hour), Kind: portal.EventStatus, State: portal.InProgress, By: portal.ByOfficer},
 			{At: arrived.Add(24 * time.Hour), Kind: portal.EventMessage, By: portal.ByOfficer},
 			{At: arrived.Add(24 * time.Hour), Kind: portal.EventStatus, State: portal.Supplement, By: portal.ByOfficer},
+			{At: arrived.Add(25 * time.Hour), Kind: portal.EventNoEmail, By: portal.BySystem},
+			{At: arrived.Add(25 * time.Hour), Kind: portal.EventNoSMS, By: portal.BySystem},
 		},
 		Messages: []portal.Message{
 			{ID: "m1", At: arrived.Add(22 * time.Hour), By: portal.ByCitizen, Name: "Testperson Ett", Text: "Hej! Behöver ni något mer av oss?", Read: arrived.Add(23 * time.Hour)},
