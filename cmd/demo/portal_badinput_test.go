@@ -566,8 +566,15 @@ func TestUndelivered(t *testing.T) {
 	}
 	link, _ := told(t, r, "ratt@example.se", "email", "Exempelby kommun ber")
 	tva := someone(t, r, "tva", "exempelby")
-	tva.opens(link).signs()
-	ett.reload("the arrival", wait.url.String(), func(s screen) bool { return strings.HasSuffix(s.url.Path, "/inskickat") })
+	place := tva.opens(link)
+	// Nobody gets the confirmation: the case says so to whoever handles it (P-81).
+	r.Simulators.Fault("mail", "reject")
+	place.signs()
+	sent := ett.reload("the arrival", wait.url.String(), func(s screen) bool { return strings.HasSuffix(s.url.Path, "/inskickat") })
+	o, _ := officer(t, r, "ett", "exempelby")
+	at := "/handlaggare/arende/" + strings.Split(sent.url.Path, "/")[3]
+	o.reload("what was not delivered", o.get(at).url.String(), func(s screen) bool { return s.says("Ett besked med e-post gick inte att leverera") })
+	r.Simulators.ClearFaults()
 }
 
 // The second party is the first, or the third, or cannot be reached.

@@ -420,7 +420,7 @@ func promises() []promise {
 			is(t, "what was signed", isPDF(ett.get(x.saw(t, "case closed").link("Det som är underskrivet")).body))
 			x.says(t, "sent", fact(x.saw(t, "case"), "Ärendenummer"))
 		}},
-		{"P-81", "confirmation by e-mail, once (that staff see what was not delivered is to come)", func(t *testing.T, x *tale) {
+		{"P-81", "confirmation by e-mail, once; that staff see what was not delivered is in TestUndelivered", func(t *testing.T, x *tale) {
 			is(t, "to the applicant", x.mails(x.ett.mail(), "email", "Ditt ärende") == 1)
 			is(t, "to the co-owner", x.mails(x.tva.mail(), "email", "Ditt ärende") == 1)
 		}},

@@ -88,7 +88,7 @@ func (x *tale) unsent(t *testing.T) {
 	}
 	x.on["place"] = s
 	s = s.fill(preschool("").and(said{"sysselsattning": "annat"})).press("next")
-	s = s.questions().set("annat_vad", "dold-text").press("next").inside("/s/kontakt")
+	s.questions().set("annat_vad", "dold-text").press("next").inside("/s/kontakt")
 	s = ett.get(at+"/s/platsen").questions().set("sysselsattning", "studerar").press("next")
 	x.on["file asked"] = s.inside("/s/platsen")
 	s = s.questions().file("studieintyg", "intyg.exe", []byte("MZ not a picture")).press("attach:studieintyg")

@@ -108,7 +108,7 @@ func (b *broker) grant(w http.ResponseWriter, r *http.Request) {
 	defer b.mu.Unlock()
 	fail := func(why string) {
 		b.t.Errorf("token request: %s", why)
-		http.Error(w, `{"error":"invalid_client"}`, 401)
+		http.Error(w, `{"error":"invalid_client"}`, http.StatusUnauthorized)
 	}
 	if err := r.ParseForm(); err != nil || r.Method != "POST" || r.Header.Get("Authorization") != "" || r.PostForm.Has("client_secret") {
 		fail("not a form, or another authentication too")
@@ -282,7 +282,9 @@ func TestBadTokens(t *testing.T) {
 			b.token = answer(200, "application/json", `{"access_token":"SECRET\n","token_type":"Bearer","expires_in":60}`)
 		},
 		"redirect": func(b *broker) {
-			b.token = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/token", 307) }
+			b.token = func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "/token", http.StatusTemporaryRedirect)
+			}
 		},
 		"another issuer":    func(b *broker) { b.conf = `{"issuer":"https://x.example","token_endpoint":"` + b.url + `/token"}` },
 		"endpoint away":     func(b *broker) { b.conf = `{"issuer":"` + b.url + `","token_endpoint":"https://x.example/token"}` },
@@ -343,7 +345,7 @@ func TestBadAnswers(t *testing.T) {
 		{"completed, no time", answer(200, "application/json", strings.Replace(anOrder, `"open"`, `"completed"`, 1)), nil},
 		{"endless", answer(200, "application/json", anOrder+strings.Repeat(" ", maxAnswer)), nil},
 		{"created", answer(201, "application/json", anOrder), nil},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }, nil},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, nil},
 		{"cut", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Length", "10000")
