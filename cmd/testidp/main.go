@@ -64,6 +64,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	fmt.Fprintf(out, "  app links        %s?autostarttoken=…\n", m.AppURL)
 	fmt.Fprintf(out, "  control API      %s/control/persons\n", s.URL())
 	fmt.Fprintf(out, "  BankID           %s (client certificate: %q)\n", m.BankIDURL, m.DisplayName)
+	fmt.Fprintf(out, "  register         %s\n", s.RegisterURL())
+	fmt.Fprintf(out, "  officers' login  %s\n", s.StaffIssuer())
 	fmt.Fprintf(out, "  mail (SMTP)      %s\n", s.MailAddress())
 	fmt.Fprintf(out, "  SMS              %s (46elks), %s\n", s.ElksURL(), s.SMSURL())
 	if *data != "" {
