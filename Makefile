@@ -72,6 +72,7 @@ test: deps-missing
 	if [ -n "$(FUZZ)" ]; then $(MAKE) --no-print-directory fuzz || status=1; fi; \
 	rm -rf tmp/logs && mkdir -p tmp/logs; \
 	$(RUN) -race $(ROOMS) \
+		-- -count=1 -run='^TestTrial$$' ./signing/orders \
 		-- SIGILL_PAGES=1 -count=1 -run='InChromium|ScriptIsNotNeeded|WithoutScript' ./broker/web ./signing/web ./signing/web/check ./portal/web \
 		-- SIGILL_JUDGES=1 -count=1 -timeout=15m $(JUDGES) \
 		-- SIGILL_LOGS=$(CURDIR)/tmp/logs -count=1 $(JUDGES)/nonumbers || status=1; \
