@@ -196,6 +196,9 @@ func (h *house) work() {
 		for _, i := range items {
 			idle = idle && !i.UnderWay && i.Next.After(h.clock())
 		}
+		if h.states()[outbox.Failed] > 0 { // that it is given up is yet to be told
+			idle = false
+		}
 		if idle {
 			cancel()
 			<-over
