@@ -114,7 +114,7 @@ func (x *town) listOf(officer string) ([]listed, error) {
 		for _, m := range listedCase.FindAllStringSubmatch(at.body, -1) {
 			all = append(all, listed{m[1], m[2], m[3]})
 		}
-		more := at.linkTo("Visa fler", "Äldre", "Fler")
+		more := at.linkTo("Visa äldre")
 		if more == "" {
 			return all, nil
 		}
