@@ -160,7 +160,9 @@ func TestKillPortal(t *testing.T) {
 		}
 	}
 	x.audited()
-	if len(repeats) == 0 {
+	// Whether a kill hits between a message and the note of it is chance: among a
+	// hundred it does, among ten it may not.
+	if len(repeats) == 0 && rounds >= 100 {
 		t.Error("nothing was sent twice: the names of messages were not judged")
 	}
 	x.table(rounds, len(all), life, rows, all, repeats)
