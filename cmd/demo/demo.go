@@ -390,8 +390,8 @@ func welcome(at addresses, phone, admin, data string) string {
 	return strings.NewReplacer("APP", at.App, "PORTAL", at.Portal, "PHONE", phone, "ISSUER", at.Issuer, "ADMIN", admin, "DATA", data).Replace(`
 Sigill is up. Apply for a preschool place, with a simulated e-ID:
 
-  PORTAL/    the portal of two municipalities: e-services, drafts, Mina sidor
-  PORTAL/exempelby/handlaggare/    where a case officer reads and answers
+  PORTAL/    the portal of its municipalities: e-services, drafts, Mina sidor
+  PORTAL/…/handlaggare/    of each of them: where a case officer reads and answers
   APP/    the example application: press "Logga in"
   APP/sign/    the same, where two or three persons sign together
   PHONE/    the phone: choose a person, scan or open the order, approve

@@ -356,7 +356,10 @@ func (w *Web) Handler() http.Handler {
 			w.assets.ServeHTTP(rw, r)
 			return
 		}
+		asked := r
 		r, ok := w.locate(r)
+		// Whoever logs requests names the route, which is found on our copy.
+		defer func() { asked.Pattern = r.Pattern }()
 		switch {
 		case !ok:
 			w.ground.Handle(page.Methods{"GET": w.serveTenants}).ServeHTTP(rw, r)

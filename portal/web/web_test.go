@@ -76,3 +76,18 @@ func TestHead(t *testing.T) {
 		t.Errorf("something was done: prolonged %d, read %d, asked %d", h.logins.touched, h.cases.read, h.desk.asked)
 	}
 }
+
+// Whoever logs requests is told the route, which holds no name of anything.
+func TestRouteIsTold(t *testing.T) {
+	h := newHouse(t)
+	for path, want := range map[string]string{
+		"/exempelbo/": "/{$}",
+		"/exempelbo/utkast/AAAAAAAAAAAAAAAAAAAAAA": "/utkast/{draft}",
+	} {
+		r := request("GET", path, "", nil)
+		h.do(r)
+		if !strings.HasSuffix(r.Pattern, want) || strings.Contains(r.Pattern, "AAAA") {
+			t.Errorf("%s: the route is %q", path, r.Pattern)
+		}
+	}
+}
