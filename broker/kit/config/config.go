@@ -56,6 +56,9 @@ type Config struct {
 
 	Logos    string // folder of the logos that clients' themes name
 	LogLevel string // debug, info (default), warn, error
+	// Drain is how long a node that was told to stop goes on serving after it has
+	// said so: whoever sends people here must have seen it.
+	Drain time.Duration
 
 	Providers []Provider
 	Clients   []broker.Client
@@ -132,6 +135,7 @@ func read(root strict.Value) Config {
 	c.TokensBy = readRate(rates.Get("tokens"), Rate{6000, time.Minute})
 	rates.Close()
 	c.LogLevel = m.Get("log_level").OneOf("debug", "info", "warn", "error")
+	c.Drain = readDrain(m.Get("drain"), c)
 
 	c.Logos = readFolder(m.Get("logos"))
 	c.Providers = readProviders(m.Get("providers").Required())
@@ -257,6 +261,18 @@ func loopbackHost(host string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
+}
+
+// readDrain reads how long to drain. An installation on this machine alone has
+// nobody in front of it, who could send people elsewhere.
+func readDrain(v strict.Value, c Config) time.Duration {
+	switch {
+	case v.Present():
+		return v.Duration(0, 10*time.Minute)
+	case c.LoopbackIssuer():
+		return 0
+	}
+	return 5 * time.Second
 }
 
 func durationOr(v strict.Value, low, high, otherwise time.Duration) time.Duration {
