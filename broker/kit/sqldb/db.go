@@ -1,30 +1,23 @@
-// Package sqldb opens an installation's database and runs transactions in it.
+// Package sqldb opens an installation's databases and runs transactions in them.
 //
-// It owns how SQLite is opened, how schemas move forward, and the one way to
-// write: Write, which folds simultaneous transactions into one, since on a disk
-// that keeps its promises the flush is what costs. It does not know any table
-// but its own list of migrations. Statements are written so that PostgreSQL can
-// run them too ($1, RETURNING, ON CONFLICT); only migrations differ by engine.
+// It owns how SQLite and PostgreSQL are opened, how schemas move forward, and
+// the one way to write: Write, whose transactions are as if one came after the
+// other, on either engine. It does not know any table but its own list of
+// migrations. Statements are written so that both engines run them ($1,
+// RETURNING, ON CONFLICT); only migrations differ.
 //
 // SQLite runs in WAL mode with one writing connection and a few reading ones:
-// readers see the last commit and never wait.
+// readers see the last commit and never wait; transactions that wait for the
+// writer share one commit, since the flush is what costs. PostgreSQL runs each
+// Write as a serializable transaction, again when it got in another's way.
 package sqldb
 
 import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Durability is what a commit survives.
@@ -34,191 +27,176 @@ const (
 	// Durable commits survive a loss of power.
 	Durable Durability = "FULL"
 	// CrashSafe commits survive the end of the process, however sudden. After a
-	// loss of power the last ones may be gone, never half of one.
+	// loss of power, or the sudden end of the database's server, the last ones may
+	// be gone, never half of one.
 	CrashSafe Durability = "NORMAL"
 )
 
+// Engine names a kind of database, and the folder of its migrations.
+type Engine string
+
+// The engines.
 const (
-	readers = 4
-	// patience is how long a statement waits for another process's transaction.
-	patience = 10 * time.Second
+	SQLite     Engine = "sqlite"
+	PostgreSQL Engine = "postgres"
 )
 
-// DB is one database file. Other processes may have it open as well.
+// ErrUncertain is in the error of a Write whose commit got no answer: what it
+// wrote may be there or not. Whoever can looks; whoever cannot treats it as a
+// failure that may have happened.
+var ErrUncertain = errors.New("sqldb: the commit got no answer")
+
+// errClosed is the answer after Close.
+var errClosed = errors.New("sqldb: database is closed")
+
+// DB is one database: a SQLite file, or a schema of a PostgreSQL database. Other
+// processes may have it open as well.
 type DB struct {
-	path    string
-	writers *sql.DB
-	readers *sql.DB
-	writer  writer
-
-	mu    sync.RWMutex
-	reads map[string]*sql.Stmt
+	engine Engine
+	do     doer
+	count  counts
 }
 
-// Open opens the database file, making it, readable by its owner alone, if
-// there is none.
-func Open(ctx context.Context, path string, d Durability) (*DB, error) {
-	if err := testedPair(); err != nil {
-		return nil, err
-	}
-	if err := touch(path); err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	db := &DB{path: path, reads: map[string]*sql.Stmt{}}
-	var err error
-	// What is removed is overwritten; see Settle.
-	if db.writers, err = sql.Open("sqlite", dsn(path,
-		"journal_mode(WAL)", "synchronous("+string(d)+")", "foreign_keys(1)", "secure_delete(ON)", "wal_autocheckpoint(4000)", "journal_size_limit(33554432)")); err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	db.writers.SetMaxOpenConns(1)
-	if db.readers, err = sql.Open("sqlite", dsn(path, "query_only(1)")); err != nil {
-		db.writers.Close()
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	db.readers.SetMaxOpenConns(readers)
-	db.readers.SetMaxIdleConns(readers)
-	db.writer.pool = db.writers
-
-	if err := connect(ctx, db.writers); err != nil {
-		db.Close()
-		return nil, fmt.Errorf("open database %s: %w", filepath.Base(path), err)
-	}
-	return db, nil
+// doer is an engine at work on one database.
+type doer interface {
+	row(ctx context.Context, query string, args []any) Row
+	rows(ctx context.Context, query string, args []any) (*sql.Rows, error)
+	write(ctx context.Context, fn func(*Tx) error) error
+	migrate(ctx context.Context, now time.Time, files []migration) error
+	settle(ctx context.Context) (bool, error)
+	close() error
 }
 
-// connect makes the first connection. SQLite does not wait where it would wait
-// for another process that is turning the same new file into a WAL database at
-// the same moment, so that is waited for here.
-func connect(ctx context.Context, pool *sql.DB) error {
-	pause := time.Millisecond
-	for waited := time.Duration(0); ; waited += pause {
-		err := pool.PingContext(ctx)
-		var busy *sqlite.Error
-		if err == nil || !errors.As(err, &busy) || busy.Code()&0xff != sqlite3.SQLITE_BUSY || waited > patience {
-			return err
-		}
-		pause = min(2*pause, 100*time.Millisecond)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-	}
+type counts struct{ writes, failures, nanos atomic.Int64 }
+
+// Stats is what became of all Writes so far.
+type Stats struct {
+	Writes   int64
+	Failures int64 // of the database; what a transaction refused by itself is none
+	Again    int64 // transactions that were run again, since they met others
+	Busy     time.Duration
 }
 
-// Close waits for the transaction under way.
-func (db *DB) Close() error {
-	db.writer.close()
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	clear(db.reads)
-	return errors.Join(db.readers.Close(), db.writers.Close())
+// Stats counts.
+func (db *DB) Stats() Stats {
+	s := Stats{Writes: db.count.writes.Load(), Failures: db.count.failures.Load(), Busy: time.Duration(db.count.nanos.Load())}
+	if p, ok := db.do.(*postgres); ok {
+		s.Again = p.again.Load()
+	}
+	return s
 }
 
-// Settle writes the log back and empties it, so that what was removed is in no
-// file any more. It is false when readers kept the log from being emptied: the
-// next call, or much writing, does it.
-func (db *DB) Settle(ctx context.Context) (bool, error) {
-	// A connection of its own: the writing one is the leader's alone.
-	own, err := sql.Open("sqlite", dsn(db.path))
-	if err != nil {
-		return false, fmt.Errorf("settle database: %w", err)
-	}
-	defer own.Close()
-	var busy, log, done int
-	if err := own.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &done); err != nil {
-		return false, fmt.Errorf("settle database: %w", err)
-	}
-	return busy == 0, nil
-}
+// Engine is which one it is.
+func (db *DB) Engine() Engine { return db.engine }
 
-func dsn(path string, pragmas ...string) string {
-	q := url.Values{"_txlock": {"immediate"}, "_dqs": {"0"}}
-	q.Add("_pragma", "busy_timeout("+strconv.FormatInt(patience.Milliseconds(), 10)+")")
-	for _, p := range pragmas {
-		q.Add("_pragma", p)
-	}
-	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()
-}
+// Close waits for the transactions under way.
+func (db *DB) Close() error { return db.do.close() }
 
-// touch makes the file if there is none, and makes its name durable. An
-// existing file is left alone: closing it would give up the locks that SQLite
-// may hold on it elsewhere in this process.
-func touch(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}
+// Settle makes what was removed leave the files, as far as it is for us to do:
+// SQLite's log is written back and emptied. It is false when readers kept the
+// log from being emptied: the next call, or much writing, does it. In PostgreSQL
+// that is the server's matter (VACUUM, and how long its log is kept).
+func (db *DB) Settle(ctx context.Context) (bool, error) { return db.do.settle(ctx) }
 
 // Row reads at most one row of the last commit. Scan gives sql.ErrNoRows when
 // there is none.
-//
-// A statement that has begun is not interrupted when ctx ends: the reads here
-// take microseconds, and watching for it would double their cost.
 func (db *DB) Row(ctx context.Context, query string, args ...any) Row {
-	stmt, err := db.read(ctx, query)
-	if err != nil {
-		return Row{err: err}
-	}
-	return Row{row: stmt.QueryRowContext(context.WithoutCancel(ctx), args...)}
+	return db.do.row(ctx, query, args)
 }
 
 // Rows reads rows of the last commit. The caller closes them.
 func (db *DB) Rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	stmt, err := db.read(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	return stmt.QueryContext(context.WithoutCancel(ctx), args...)
+	return db.do.rows(ctx, query, args)
 }
 
-func (db *DB) read(ctx context.Context, query string) (*sql.Stmt, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// Write runs fn in a transaction and returns when its commit is durable. An
+// error of fn undoes what fn did and is returned as it is. All Writes of all
+// processes are as if one came after the other: what fn reads is still so when
+// it commits.
+//
+// fn may be called several times, all but the last in vain, and must call
+// nothing but the database, and never Write. When ctx ends before fn has begun,
+// nothing has happened; after that Write stays to the end, since an abandoned
+// commit could be either. Where the end cannot be known, the error is
+// ErrUncertain.
+func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
+	refused := false
+	began := time.Now()
+	err := db.do.write(ctx, func(tx *Tx) error {
+		err := fn(tx)
+		refused = err != nil && !tx.broken
+		return err
+	})
+	db.count.writes.Add(1)
+	db.count.nanos.Add(int64(time.Since(began)))
+	if err != nil && !refused && ctx.Err() == nil {
+		db.count.failures.Add(1)
 	}
-	db.mu.RLock()
-	stmt := db.reads[query]
-	db.mu.RUnlock()
-	if stmt != nil {
-		return stmt, nil
+	return err
+}
+
+// Tx is a transaction under way. It is used by one goroutine, and only until
+// the function that got it returns.
+type Tx struct {
+	on     statements
+	broken bool // a statement failed by no fault of what it says
+}
+
+// statements run in a transaction.
+type statements interface {
+	exec(query string, args []any) (int64, error)
+	row(query string, args []any) Row
+	rows(query string, args []any) (*sql.Rows, error)
+	skipLocked() string
+}
+
+// Exec runs a statement and tells how many rows it changed.
+func (tx *Tx) Exec(query string, args ...any) (int64, error) {
+	n, err := tx.on.exec(query, args)
+	tx.note(err)
+	return n, err
+}
+
+// Row runs a statement that gives at most one row.
+func (tx *Tx) Row(query string, args ...any) Row {
+	r := tx.on.row(query, args)
+	r.tx = tx
+	return r
+}
+
+// Rows runs a statement that gives rows. The caller closes them.
+func (tx *Tx) Rows(query string, args ...any) (*sql.Rows, error) {
+	rows, err := tx.on.rows(query, args)
+	tx.note(err)
+	return rows, err
+}
+
+// SkipLocked ends a SELECT of rows that one of many may work on: others who look
+// at the same moment find other rows instead of waiting. SQLite, with one writer,
+// needs no such words.
+func (tx *Tx) SkipLocked() string { return tx.on.skipLocked() }
+
+func (tx *Tx) note(err error) {
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		tx.broken = true
 	}
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	if stmt := db.reads[query]; stmt != nil {
-		return stmt, nil
-	}
-	stmt, err := db.readers.PrepareContext(context.WithoutCancel(ctx), query)
-	if err != nil {
-		return nil, fmt.Errorf("prepare: %w", err)
-	}
-	db.reads[query] = stmt
-	return stmt, nil
 }
 
 // Row is the outcome of a query for one row.
 type Row struct {
 	row *sql.Row
+	tx  *Tx
 	err error
 }
 
 // Scan copies the columns, as in database/sql.
 func (r Row) Scan(dest ...any) error {
-	if r.err != nil {
-		return r.err
+	err := r.err
+	if err == nil {
+		err = r.row.Scan(dest...)
 	}
-	return r.row.Scan(dest...)
+	if r.tx != nil {
+		r.tx.note(err)
+	}
+	return err
 }

@@ -167,9 +167,9 @@ func hold(t testing.TB, db *DB) (release func()) {
 // queued waits until so many transactions wait.
 func queued(db *DB, n int) {
 	for {
-		db.writer.mu.Lock()
-		got := len(db.writer.queue)
-		db.writer.mu.Unlock()
+		db.do.(*lite).writer.mu.Lock()
+		got := len(db.do.(*lite).writer.queue)
+		db.do.(*lite).writer.mu.Unlock()
 		if got == n {
 			return
 		}
@@ -414,9 +414,9 @@ func TestClose(t *testing.T) {
 	closed := make(chan error)
 	go func() { closed <- db.Close() }()
 	for {
-		db.writer.mu.Lock()
-		closing := db.writer.closed
-		db.writer.mu.Unlock()
+		db.do.(*lite).writer.mu.Lock()
+		closing := db.do.(*lite).writer.closed
+		db.do.(*lite).writer.mu.Unlock()
 		if closing {
 			break
 		}

@@ -13,59 +13,11 @@ import (
 // maxBatch bounds how many transactions share one commit.
 const maxBatch = 64
 
-// errClosed is the answer after Close.
-var errClosed = errors.New("sqldb: database is closed")
-
-// Tx is a transaction under way. It is used by one goroutine, and only until
-// the function that got it returns.
-type Tx struct{ w *writer }
-
-// Exec runs a statement and tells how many rows it changed.
-func (tx *Tx) Exec(query string, args ...any) (int64, error) {
-	stmt, err := tx.w.prepare(query)
-	if err != nil {
-		return 0, err
-	}
-	res, err := stmt.ExecContext(context.Background(), args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
-}
-
-// Row runs a statement that gives at most one row.
-func (tx *Tx) Row(query string, args ...any) Row {
-	stmt, err := tx.w.prepare(query)
-	if err != nil {
-		return Row{err: err}
-	}
-	return Row{row: stmt.QueryRowContext(context.Background(), args...)}
-}
-
-// Rows runs a statement that gives rows. The caller closes them.
-func (tx *Tx) Rows(query string, args ...any) (*sql.Rows, error) {
-	stmt, err := tx.w.prepare(query)
-	if err != nil {
-		return nil, err
-	}
-	return stmt.QueryContext(context.Background(), args...)
-}
-
-// Write runs fn in a transaction and returns when its commit is durable. An
-// error of fn undoes what fn did and is returned as it is.
-//
-// Transactions that wait at the same time share one commit. When one of them
-// fails, all are run again, each within a savepoint of its own, so that it
-// touches no other: fn may be called twice, the first time in vain, and must
-// call nothing but the database, and never Write. When ctx ends before fn has
-// begun, nothing has happened; after that Write stays to the end, since an
-// abandoned commit could be either.
-func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
-	return db.writer.write(ctx, fn)
-}
-
-// writer is the writing connection and who waits for it. Whoever finds it free
-// leads: runs all that wait, then hands the lead to the first that came since.
+// writer is SQLite's writing connection and who waits for it. Whoever finds it
+// free leads: runs all that wait, then hands the lead to the first that came
+// since. Transactions that wait at the same time share one commit. When one of
+// them fails, all are run again, each within a savepoint of its own, so that it
+// touches no other.
 type writer struct {
 	pool *sql.DB
 
@@ -181,7 +133,7 @@ func (w *writer) close() {
 func (w *writer) run(batch []*job) {
 	err := w.begin()
 	if err == nil && !w.together(batch) && len(batch) > 1 {
-		if err = w.exec("ROLLBACK"); err == nil {
+		if err = w.steer("ROLLBACK"); err == nil {
 			err = w.begin()
 		}
 		if err == nil {
@@ -219,16 +171,16 @@ func (w *writer) apart(batch []*job) error {
 		j.err, j.panic = nil, nil
 	}
 	for _, j := range batch {
-		if err := w.exec("SAVEPOINT act"); err != nil {
+		if err := w.steer("SAVEPOINT act"); err != nil {
 			return fmt.Errorf("savepoint: %w", err)
 		}
 		if j.run(w); j.err != nil {
-			if err := w.exec("ROLLBACK TO act"); err != nil {
+			if err := w.steer("ROLLBACK TO act"); err != nil {
 				// SQLite has undone everything by itself: the disk is full, or broken.
 				return fmt.Errorf("transaction lost: %w", errors.Join(j.err, err))
 			}
 		}
-		if err := w.exec("RELEASE act"); err != nil {
+		if err := w.steer("RELEASE act"); err != nil {
 			return fmt.Errorf("release: %w", err)
 		}
 	}
@@ -238,12 +190,12 @@ func (w *writer) apart(batch []*job) error {
 // end commits what went well, if anything did.
 func (w *writer) end(batch []*job) error {
 	if slices.ContainsFunc(batch, func(j *job) bool { return j.err == nil }) {
-		if err := w.exec("COMMIT"); err != nil {
+		if err := w.steer("COMMIT"); err != nil {
 			return fmt.Errorf("commit: %w", err)
 		}
 		return nil
 	}
-	if err := w.exec("ROLLBACK"); err != nil {
+	if err := w.steer("ROLLBACK"); err != nil {
 		return fmt.Errorf("roll back: %w", err)
 	}
 	return nil
@@ -257,8 +209,38 @@ func (j *job) run(w *writer) {
 			j.panic, j.err = v, fmt.Errorf("sqldb: panic in a transaction: %v", v)
 		}
 	}()
-	j.err = j.fn(&Tx{w})
+	j.err = j.fn(&Tx{on: w})
 }
+
+func (w *writer) exec(query string, args []any) (int64, error) {
+	stmt, err := w.prepare(query)
+	if err != nil {
+		return 0, err
+	}
+	res, err := stmt.ExecContext(context.Background(), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (w *writer) row(query string, args []any) Row {
+	stmt, err := w.prepare(query)
+	if err != nil {
+		return Row{err: err}
+	}
+	return Row{row: stmt.QueryRowContext(context.Background(), args...)}
+}
+
+func (w *writer) rows(query string, args []any) (*sql.Rows, error) {
+	stmt, err := w.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(context.Background(), args...)
+}
+
+func (w *writer) skipLocked() string { return "" }
 
 func (w *writer) begin() error {
 	if w.conn == nil {
@@ -268,13 +250,13 @@ func (w *writer) begin() error {
 		}
 		w.conn, w.stmts = conn, map[string]*sql.Stmt{}
 	}
-	if err := w.exec("BEGIN IMMEDIATE"); err != nil {
+	if err := w.steer("BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	return nil
 }
 
-func (w *writer) exec(query string) error {
+func (w *writer) steer(query string) error {
 	stmt, err := w.prepare(query)
 	if err != nil {
 		return err
