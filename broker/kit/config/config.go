@@ -44,7 +44,7 @@ type Config struct {
 
 	Data                  string // folder of everything that must last
 	MasterKeyFile         string
-	PreviousMasterKeyFile string
+	PreviousMasterKeyFile string // empty: that of MasterKeyFile with .previous
 
 	SessionLife  time.Duration // single sign-on; default 60 min
 	EvidenceLife time.Duration // of finished logins; default 90 days
@@ -74,11 +74,11 @@ type TLS struct{ CertificateFile, KeyFile string }
 // Secure reports whether browsers see https.
 func (c Config) Secure() bool { return strings.HasPrefix(c.Issuer, "https://") }
 
-// MasterKeyFiles gives the current master key's file and, while it is being
-// replaced, the previous one's.
+// MasterKeyFiles gives the current master key's file and that of the previous
+// one, which is there only while the master key is being replaced.
 func (c Config) MasterKeyFiles() []string {
 	if c.PreviousMasterKeyFile == "" {
-		return []string{c.MasterKeyFile}
+		return []string{c.MasterKeyFile, c.MasterKeyFile + ".previous"}
 	}
 	return []string{c.MasterKeyFile, c.PreviousMasterKeyFile}
 }
@@ -124,7 +124,7 @@ func read(root strict.Value) Config {
 
 	c.Data = m.Get("data").Required().Path()
 	c.MasterKeyFile = readSecretFile(m.Get("master_key_file").Required())
-	c.PreviousMasterKeyFile = readSecretFile(m.Get("previous_master_key_file"))
+	c.PreviousMasterKeyFile = readPassingFile(m.Get("previous_master_key_file"))
 
 	c.SessionLife = durationOr(m.Get("session_life"), time.Minute, time.Hour, time.Hour)
 	c.EvidenceLife = durationOr(m.Get("evidence_life"), 24*time.Hour, 3650*24*time.Hour, 90*24*time.Hour)
@@ -330,6 +330,16 @@ func readSecretFile(v strict.Value) string {
 		v.Warn("%s can be read by others than its owner; chmod 600 it", path)
 	}
 	return path
+}
+
+// readPassingFile does the same for a file that is there at times.
+func readPassingFile(v strict.Value) string {
+	if path := v.Path(); path != "" {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return path
+		}
+	}
+	return readSecretFile(v)
 }
 
 // errorOf gives the reason without the path, which the fault names already.

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // A sealed value is a version byte, the key's name, a nonce, and AES-256-GCM's
@@ -21,6 +22,10 @@ const (
 
 // errSealed says no more: why something does not open is nobody's business.
 var errSealed = errors.New("keys: not sealed by this box, or altered")
+
+// ErrNoMaster says that a key is there and cannot be opened yet: it lies under a
+// master key whose file this node does not have. It passes when the file comes.
+var ErrNoMaster = errors.New("keys: a key lies under a master key that is not here")
 
 // Box seals data for one purpose.
 type Box struct {
@@ -43,8 +48,8 @@ func (r *Ring) Box(purpose string) (*Box, error) {
 // bytes belong.
 func (b *Box) Seal(plain, context []byte) []byte {
 	k := b.ring.loaded.Load().active[b.slot]
-	if k == nil {
-		k = b.first // its row has vanished; what it sealed can still be read by us
+	if k == nil || k.aead == nil {
+		k = b.first // its row has vanished or cannot be opened here; what first sealed can be read
 	}
 	out := make([]byte, headSize+nonceSize, headSize+nonceSize+len(plain)+k.aead.Overhead())
 	out[0] = boxVersion
@@ -74,8 +79,7 @@ func boxContext(head, context []byte) []byte {
 	return append(append(out, head...), context...)
 }
 
-// named finds a key, looking into the database at most once a second for one
-// that another process has made just now.
+// named finds a key, also one that another process has made just now.
 func (b *Box) named(id string) (*key, error) {
 	find := func() *key {
 		if k := b.ring.loaded.Load().byID[id]; k != nil && k.Purpose == b.slot.purpose && k.aead != nil {
@@ -89,16 +93,45 @@ func (b *Box) named(id string) (*key, error) {
 	if b.first.ID == id {
 		return b.first, nil
 	}
-	now := b.ring.now().Unix()
-	if last := b.ring.missed.Load(); last != now && b.ring.missed.CompareAndSwap(last, now) {
-		if err := b.ring.Refresh(context.Background()); err != nil {
-			return nil, err
-		}
-		if k := find(); k != nil {
-			return k, nil
-		}
+	k, err := b.ring.look(find)
+	if err != nil {
+		return nil, err
+	}
+	if k != nil {
+		return k, nil
+	}
+	if k := b.ring.loaded.Load().byID[id]; k != nil && k.Purpose == b.slot.purpose && k.unopened() {
+		return nil, ErrNoMaster
 	}
 	return nil, errSealed
+}
+
+// lookGap is the least time between two looks into the database for a key that
+// is not known. What comes meanwhile waits and shares one: whoever sends values
+// that nobody has sealed costs no more than that.
+const lookGap = 20 * time.Millisecond
+
+// look finds in the database what other processes have made. A look that has
+// begun after the caller asked answers for it.
+func (r *Ring) look(find func() *key) (*key, error) {
+	asked := r.looks.Load()
+	r.looking.Lock()
+	defer r.looking.Unlock()
+	if k := find(); k != nil {
+		return k, nil
+	}
+	if r.looks.Load() > asked {
+		return nil, r.looked
+	}
+	time.Sleep(lookGap - time.Since(r.last))
+	r.last = time.Now()
+	r.looks.Add(1)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if r.looked = r.Refresh(ctx); r.looked != nil {
+		return nil, r.looked
+	}
+	return find(), nil
 }
 
 // Index gives the keyed index of a purpose (HMAC-SHA256), making its key at

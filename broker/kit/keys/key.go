@@ -50,13 +50,17 @@ type Info struct {
 }
 
 // key is one that has been opened; exactly one of its last three fields is set,
-// none when it is withdrawn.
+// none when it is withdrawn or its master key is not here.
 type key struct {
 	Info
 	aead   cipher.AEAD
 	index  []byte
 	signer crypto.Signer
 }
+
+func (k *key) opened() bool { return k.aead != nil || k.index != nil || k.signer != nil }
+
+func (k *key) unopened() bool { return k.State != Withdrawn && !k.opened() }
 
 // generate makes the secret of a new key and its name.
 func generate(kind string) (id string, secret []byte, err error) {
@@ -112,6 +116,9 @@ func (k *key) use(secret []byte) error {
 	k.signer = signer
 	return nil
 }
+
+// thumbprintSize is the length of a name that thumbprint makes.
+const thumbprintSize = 43
 
 // thumbprint names a public key by its own content (RFC 7638, RFC 8037), so
 // that a name can never stand for two keys.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,11 +50,15 @@ func syncFolder(file string) error {
 }
 
 // LoadMasters reads the current master key's file and, while it is being
-// replaced, those of previous ones, in that order.
+// replaced, those of previous ones, in that order. A previous one's file may be
+// missing: there is none then.
 func LoadMasters(files ...string) ([]Master, error) {
 	var masters []Master
-	for _, file := range files {
+	for i, file := range files {
 		m, err := LoadMaster(file)
+		if i > 0 && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -50,15 +50,23 @@ type Ring struct {
 	BoxAge time.Duration
 	// Poll is how often Run looks for what other processes did.
 	Poll time.Duration
-	Log  *slog.Logger
+	// MasterFiles are the files of the master keys, the current one's first, which
+	// are read anew before the keys are. None: the masters stay as they were given.
+	MasterFiles []string
+	Log         *slog.Logger
 
 	db      *sqldb.DB
-	masters []Master
+	masters atomic.Pointer[[]Master]
 	now     func() time.Time
 
 	loading sync.Mutex
 	loaded  atomic.Pointer[snapshot]
-	missed  atomic.Int64 // when an unknown key last made us look, in Unix seconds
+	told    struct{ files, keys string } // what the log has said; under loading
+
+	looking sync.Mutex
+	looks   atomic.Int64 // how many have begun
+	last    time.Time    // when the last one began; under looking
+	looked  error        // what came of it; under looking
 }
 
 // snapshot is the keys as they were at one moment. It is never changed.
@@ -66,6 +74,7 @@ type snapshot struct {
 	all    []*key // oldest first
 	byID   map[string]*key
 	active map[slot]*key
+	unheld int // living keys under a master key that is not here
 }
 
 // slot is what a key is for; one is active in each.
@@ -90,11 +99,17 @@ func Open(ctx context.Context, db *sqldb.DB, masters []Master, now func() time.T
 	r := &Ring{
 		Lead: 24 * time.Hour, Overlap: 24 * time.Hour, BoxAge: 90 * 24 * time.Hour, Poll: 10 * time.Second,
 		Log: slog.New(slog.DiscardHandler),
-		db:  db, masters: masters, now: now,
+		db:  db, now: now,
 	}
+	r.masters.Store(&masters)
 	r.loaded.Store(&snapshot{})
 	if err := r.Refresh(ctx); err != nil {
 		return nil, err
+	}
+	for _, k := range r.loaded.Load().all {
+		if k.unopened() {
+			return nil, r.errUnopened(k.Info)
+		}
 	}
 	return r, nil
 }
@@ -115,10 +130,13 @@ func (r *Ring) Run(ctx context.Context) error {
 	}
 }
 
-// Refresh takes over what other processes did.
+// Refresh takes over what other processes did, after the master keys' files have
+// been read anew. A key under a master key that is not here stays unopened, and
+// what it took over from goes on: see Check and Unheld.
 func (r *Ring) Refresh(ctx context.Context) error {
 	r.loading.Lock()
 	defer r.loading.Unlock()
+	r.readMasters()
 	old := r.loaded.Load()
 	rows, err := r.db.Rows(ctx, `SELECT id, purpose, kind, state, master, wrapped, created, activated, retired, withdrawn
 		FROM keys ORDER BY created, id`)
@@ -140,6 +158,9 @@ func (r *Ring) Refresh(ctx context.Context) error {
 			} else if err := r.open(k, wrapped); err != nil {
 				return err
 			}
+			if _, ok := r.master(k.Master); !ok {
+				fresh.unheld++
+			}
 		}
 		fresh.all = append(fresh.all, k)
 		fresh.byID[k.ID] = k
@@ -150,15 +171,23 @@ func (r *Ring) Refresh(ctx context.Context) error {
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
+	for s, k := range fresh.active {
+		if before := old.active[s]; k.unopened() && before != nil {
+			if still := fresh.byID[before.ID]; still != nil && still.opened() {
+				fresh.active[s] = still
+			}
+		}
+	}
 	r.loaded.Store(fresh)
+	r.tell(fresh)
 	return nil
 }
 
+// open opens a key; where its master key is not here it stays closed.
 func (r *Ring) open(k *key, wrapped []byte) error {
 	m, ok := r.master(k.Master)
 	if !ok {
-		return fmt.Errorf("keys: %s key %s is sealed under master key %s, which was not given (the current one is %s): "+
-			"name its file as the current or the previous master key", k.Kind, k.ID, k.Master, r.masters[0].id)
+		return nil
 	}
 	secret, err := m.unwrap(wrapped, k.ID, k.Purpose, k.Kind)
 	if err == nil {
@@ -170,25 +199,19 @@ func (r *Ring) open(k *key, wrapped []byte) error {
 	return nil
 }
 
-func (r *Ring) master(id string) (Master, bool) {
-	i := slices.IndexFunc(r.masters, func(m Master) bool { return m.id == id })
-	if i < 0 {
-		return Master{}, false
-	}
-	return r.masters[i], true
-}
-
 // activeKey gives the active key of a slot, making it at first use.
 func (r *Ring) activeKey(s slot) (*key, error) {
-	if k := r.loaded.Load().active[s]; k != nil {
+	if k := r.loaded.Load().active[s]; k != nil && k.opened() {
 		return k, nil
 	}
 	ctx := context.Background()
 	if err := r.Refresh(ctx); err != nil {
 		return nil, err
 	}
-	if k := r.loaded.Load().active[s]; k != nil {
+	if k := r.loaded.Load().active[s]; k != nil && k.opened() {
 		return k, nil
+	} else if k != nil {
+		return nil, r.errUnopened(k.Info)
 	}
 	row, err := r.make(s, Active)
 	if err != nil {
@@ -200,7 +223,7 @@ func (r *Ring) activeKey(s slot) (*key, error) {
 	if err := r.Refresh(ctx); err != nil {
 		return nil, err
 	}
-	if k := r.loaded.Load().active[s]; k != nil {
+	if k := r.loaded.Load().active[s]; k != nil && k.opened() {
 		return k, nil
 	}
 	return nil, fmt.Errorf("keys: the new %s key for %q is not there", s.kind, s.purpose)
@@ -209,7 +232,7 @@ func (r *Ring) activeKey(s slot) (*key, error) {
 // newKey is a row to be written.
 type newKey struct {
 	Info
-	wrapped []byte
+	secret []byte
 }
 
 func (r *Ring) make(s slot, state State) (newKey, error) {
@@ -218,19 +241,22 @@ func (r *Ring) make(s slot, state State) (newKey, error) {
 		return newKey{}, fmt.Errorf("keys: %w", err)
 	}
 	now := r.now()
-	n := newKey{Info: Info{ID: id, Purpose: s.purpose, Kind: s.kind, State: state, Master: r.masters[0].id, Created: now}}
+	n := newKey{Info{ID: id, Purpose: s.purpose, Kind: s.kind, State: state, Created: now}, secret}
 	if state == Active {
 		n.Activated = now
 	}
-	n.wrapped = r.masters[0].wrap(secret, id, s.purpose, s.kind)
 	return n, nil
 }
 
 // insert writes a new key; when another process was first, nothing.
 func (r *Ring) insert(tx *sqldb.Tx, k newKey) error {
+	m, err := r.wrapping(tx)
+	if err != nil {
+		return err
+	}
 	n, err := tx.Exec(`INSERT INTO keys (id, purpose, kind, state, master, wrapped, created, activated)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
-		k.ID, k.Purpose, k.Kind, string(k.State), k.Master, k.wrapped, sqldb.Millis(k.Created), sqldb.Millis(k.Activated))
+		k.ID, k.Purpose, k.Kind, string(k.State), m.id, m.wrap(k.secret, k.ID, k.Purpose, k.Kind), sqldb.Millis(k.Created), sqldb.Millis(k.Activated))
 	if err != nil || n == 0 {
 		return err
 	}
@@ -270,10 +296,11 @@ func (r *Ring) Maintain(ctx context.Context) error {
 	}
 	now := r.now()
 	changed := false
+	var faults []error
 	for _, k := range r.loaded.Load().all {
 		var act func(*sqldb.Tx) error
 		switch {
-		case k.State == Next && !now.Before(k.Created.Add(r.Lead)):
+		case k.State == Next && k.opened() && !now.Before(k.Created.Add(r.Lead)):
 			act = func(tx *sqldb.Tx) error { return r.replace(tx, k.Info) }
 		case k.State == Retired && k.Purpose == purposeTokens && !now.Before(k.Retired.Add(r.Overlap)):
 			act = func(tx *sqldb.Tx) error { return r.withdraw(tx, k.Info) }
@@ -295,14 +322,14 @@ func (r *Ring) Maintain(ctx context.Context) error {
 			continue
 		}
 		if err := r.db.Write(ctx, act); err != nil && !errors.Is(err, errFirst) {
-			return fmt.Errorf("keys: %s key %s: %w", k.Kind, k.ID, err)
+			faults = append(faults, fmt.Errorf("keys: %s key %s: %w", k.Kind, k.ID, err))
 		}
 		changed = true
 	}
 	if changed {
-		return r.Refresh(ctx)
+		faults = append(faults, r.Refresh(ctx))
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 func (r *Ring) stillActive(tx *sqldb.Tx, id string) error {
@@ -324,52 +351,6 @@ func (r *Ring) withdraw(tx *sqldb.Tx, k Info) error {
 		return errFirst
 	}
 	return r.audit(tx, audit.KeyRetired, k)
-}
-
-// RewrapMaster seals every key under the current master key. When it has
-// returned, previous master keys are no longer needed.
-func (r *Ring) RewrapMaster(ctx context.Context) error {
-	current := r.masters[0]
-	err := r.db.Write(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Rows(`SELECT id, purpose, kind, master, wrapped FROM keys WHERE wrapped IS NOT NULL AND master <> $1 ORDER BY id`, current.id)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		var old []newKey
-		for rows.Next() {
-			var k newKey
-			if err := rows.Scan(&k.ID, &k.Purpose, &k.Kind, &k.Master, &k.wrapped); err != nil {
-				return err
-			}
-			old = append(old, k)
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		for _, k := range old {
-			m, ok := r.master(k.Master)
-			if !ok {
-				return fmt.Errorf("key %s is sealed under master key %s, which was not given", k.ID, k.Master)
-			}
-			secret, err := m.unwrap(k.wrapped, k.ID, k.Purpose, k.Kind)
-			if err != nil {
-				return fmt.Errorf("key %s cannot be opened: %w", k.ID, err)
-			}
-			if _, err := tx.Exec(`UPDATE keys SET wrapped = $1, master = $2 WHERE id = $3`,
-				current.wrap(secret, k.ID, k.Purpose, k.Kind), current.id, k.ID); err != nil {
-				return err
-			}
-		}
-		if len(old) == 0 {
-			return nil
-		}
-		return r.audit(tx, audit.KeyRotated, Info{ID: current.id, Purpose: "master", Kind: "wrap"})
-	})
-	if err != nil {
-		return fmt.Errorf("keys: rewrap: %w", err)
-	}
-	return r.Refresh(ctx)
 }
 
 // List tells of every key that there is or was, by purpose, oldest first.

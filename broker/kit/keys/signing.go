@@ -43,23 +43,48 @@ func (r *Ring) signer(s slot) (SigningKey, error) {
 	if err != nil {
 		return SigningKey{}, err
 	}
+	if !r.published(k) && s.purpose == purposeTokens {
+		// It went on in the place of one that cannot be opened here, for too long.
+		return SigningKey{}, r.errUnopened(k.Info)
+	}
 	return SigningKey{k.ID, k.Kind, k.signer}, nil
 }
 
-// Published are the keys that others may verify our tokens with: those not yet
-// used, the active ones, and retired ones until what they signed has expired.
-// Oldest first.
+// published says whether a key is one that others may verify our tokens with: one
+// not yet used, the active one, or a retired one until what it signed has expired.
+func (r *Ring) published(k *key) bool {
+	return k.Purpose == purposeTokens && k.signer != nil &&
+		!(k.State == Retired && !r.now().Before(k.Retired.Add(r.Overlap)))
+}
+
+// Published are the keys that others may verify our tokens with, oldest first.
 func (r *Ring) Published() []PublicKey {
-	now := r.now()
 	var list []PublicKey
 	for _, k := range r.loaded.Load().all {
-		if k.Purpose != purposeTokens || k.signer == nil ||
-			k.State == Retired && !now.Before(k.Retired.Add(r.Overlap)) {
-			continue
+		if r.published(k) {
+			list = append(list, PublicKey{k.ID, k.Kind, k.signer.Public()})
 		}
-		list = append(list, PublicKey{k.ID, k.Kind, k.signer.Public()})
 	}
 	return list
+}
+
+// Find gives the published key of a name, also one that another process has made
+// just now.
+func (r *Ring) Find(kid string) (PublicKey, bool) {
+	find := func() *key {
+		if k := r.loaded.Load().byID[kid]; k != nil && r.published(k) {
+			return k
+		}
+		return nil
+	}
+	k := find()
+	if k == nil && r.loaded.Load().byID[kid] == nil && len(kid) == thumbprintSize {
+		k, _ = r.look(find) // a database that does not answer is a key that is not there
+	}
+	if k == nil {
+		return PublicKey{}, false
+	}
+	return PublicKey{k.ID, k.Kind, k.signer.Public()}, true
 }
 
 // AuditKeys are the public keys, by kid, that have ever signed the audit's heads.
