@@ -1,6 +1,7 @@
 package sqldbtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,6 @@ type Server struct {
 	uid  int  // whom it runs as; -1: as we do
 	fast bool // nothing is flushed: it only survives kill -9 of itself
 	tell func(word string)
-	gone func() bool // it has ended by itself
 }
 
 // Start starts a server of the test's own. Its commits survive Kill.
@@ -101,7 +101,7 @@ while read -r word; do
 	stop) kill -INT $server; wait $server; exit 0;;
 	esac
 done
-kill -QUIT $server 2>/dev/null; wait $server; cd /; rm -rf "$DIR"/*`
+kill -QUIT $server 2>/dev/null; wait $server; cd /; rm -rf "$DIR"`
 
 func (s *Server) run() error {
 	args := []string{"-c", guard, "guard", filepath.Join(Programs(), "postgres"), "-D", filepath.Join(s.dir, "data"),
@@ -120,24 +120,9 @@ func (s *Server) run() error {
 	if err := c.Start(); err != nil {
 		return err
 	}
-	done := make(chan struct{})
-	go func() { c.Wait(); close(done) }()
-	s.gone = func() bool {
-		select {
-		case <-done:
-			return true
-		default:
-			return false
-		}
-	}
 	s.tell = func(word string) {
-		if word == "" {
-			in.Close()
-		} else {
-			io.WriteString(in, word+"\n")
-		}
-		<-done
-		in.Close()
+		io.WriteString(in, word+"\n")
+		c.Wait()
 	}
 	return s.answers()
 }
@@ -150,8 +135,10 @@ func (s *Server) answers() error {
 		if err == nil {
 			return nil
 		}
-		if time.Now().After(deadline) || s.gone() {
-			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+		log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+		// What is left of one that was killed goes by itself, and is in the way until then.
+		inTheWay := bytes.Contains(log, []byte("lock file")) || bytes.Contains(log, []byte("shared memory block"))
+		if inTheWay || time.Now().After(deadline) {
 			return errors.Join(err, fmt.Errorf("postgres does not answer: %s", strings.TrimSpace(string(log))))
 		}
 		time.Sleep(30 * time.Millisecond)
@@ -194,12 +181,11 @@ func (s *Server) end(word string) {
 func (s *Server) Again(t testing.TB) {
 	t.Helper()
 	var err error
-	// What is left of a killed one goes by itself, and is in the way until then.
 	for range 50 {
-		if s.tell, err = nil, s.run(); err == nil {
+		if err = s.run(); err == nil {
 			return
 		}
-		s.end("")
+		s.end("stop")
 		time.Sleep(100 * time.Millisecond)
 	}
 	t.Fatal(err)
