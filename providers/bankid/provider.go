@@ -2,7 +2,6 @@ package bankid
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -34,8 +34,10 @@ type Provider struct {
 	instance string
 	name     string
 	env      Environment
-	client   *client
+	client   atomic.Pointer[client] // with the certificate that is used now
+	conns    int
 	rp       RelyingParty
+	shown    string // the configured display name
 	approved bool
 	poll     time.Duration
 	clock    func() time.Time
@@ -66,20 +68,11 @@ func New(c Config) (*Provider, error) {
 	if err := c.Environment.Validate(); err != nil {
 		return nil, fmt.Errorf("bankid: %w", err)
 	}
-	if len(c.Certificate.Certificate) == 0 || c.Certificate.PrivateKey == nil {
-		return nil, errors.New("bankid: no relying-party certificate")
+	var err error
+	if p.rp, err = partyOf(c.Certificate, c.DisplayName); err != nil {
+		return nil, err
 	}
-	leaf, err := x509.ParseCertificate(c.Certificate.Certificate[0])
-	if err != nil {
-		return nil, fmt.Errorf("bankid: relying-party certificate: %w", err)
-	}
-	p.rp = relyingParty(leaf.Subject)
-	if c.DisplayName != "" {
-		p.rp.DisplayName = c.DisplayName
-	}
-	if p.rp.DisplayName == "" {
-		return nil, errors.New("bankid: the relying-party certificate has no name attribute: the display name must be configured")
-	}
+	p.shown = c.DisplayName
 	if p.poll <= 0 {
 		p.poll = 2 * time.Second
 	}
@@ -92,13 +85,14 @@ func New(c Config) (*Provider, error) {
 	if p.cache == nil {
 		p.cache = new(Cache)
 	}
-	maxConns := c.MaxConns
-	if maxConns <= 0 {
-		maxConns = 256
+	if p.conns = c.MaxConns; p.conns <= 0 {
+		p.conns = 256
 	}
-	if p.client, err = newClient(c.Environment, c.Certificate, maxConns); err != nil {
+	client, err := newClient(c.Environment, c.Certificate, p.conns)
+	if err != nil {
 		return nil, fmt.Errorf("bankid: %w", err)
 	}
+	p.client.Store(client)
 	return p, nil
 }
 
@@ -152,7 +146,7 @@ func (p *Provider) start(ctx context.Context, kind providers.Kind, r providers.R
 		return nil, nil, err
 	}
 	began := p.clock()
-	tokens, err := p.client.start(ctx, method, body)
+	tokens, err := p.client.Load().start(ctx, method, body)
 	var api *APIError
 	switch {
 	case err == nil:
@@ -338,7 +332,7 @@ func (p *Provider) Continue(ctx context.Context, sealed providers.State, event p
 	if s.Answer != nil {
 		return p.finish(ctx, s)
 	}
-	got, raw, err := p.client.collect(ctx, s.OrderRef)
+	got, raw, err := p.client.Load().collect(ctx, s.OrderRef)
 	if err != nil {
 		return p.notCollected(ctx, sealed, s, err)
 	}
@@ -477,7 +471,7 @@ func (p *Provider) Cancel(ctx context.Context, sealed providers.State) error {
 	if s.Over || s.Answer != nil {
 		return nil
 	}
-	err = p.client.cancel(ctx, s.OrderRef)
+	err = p.client.Load().cancel(ctx, s.OrderRef)
 	var api *APIError
 	switch {
 	case err == nil:
