@@ -130,6 +130,7 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 		return Answer{}, err
 	}
 	p.Count("login", outcome)
+	p.Finished(d.Identity.Provider, outcome, p.Now().Sub(l.Created))
 	return a, nil
 }
 
@@ -151,6 +152,7 @@ func (p *Provider) Refuse(ctx context.Context, l broker.Login, code, description
 		return Answer{}, err
 	}
 	p.Count("login", code)
+	p.Finished(l.Provider, code, p.Now().Sub(l.Created))
 	if l.Then != "" {
 		return Answer{URL: l.Then}, nil
 	}

@@ -48,7 +48,7 @@ type Box interface {
 }
 
 // Config is what a Provider needs. Lifetimes that are zero get the values in
-// parentheses; UserSignature, Levels, Count, Now and Log may be left out.
+// parentheses; UserSignature, Levels, Count, Finished, Now and Log may be left out.
 type Config struct {
 	// Issuer is our name and the prefix of all our addresses: no slash at the end.
 	Issuer  string
@@ -83,8 +83,12 @@ type Config struct {
 	// Count is told of every answer, for metrics: the endpoint and an outcome
 	// from a closed list.
 	Count func(endpoint, outcome string)
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Finished is told of every login that a person was asked for and that was
+	// answered: with which e-ID, if one was chosen, with the outcome that Count gets,
+	// and how long after it began.
+	Finished func(with providers.ID, outcome string, took time.Duration)
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Provider is the OpenID Provider. It keeps nothing in memory but what can be
@@ -134,6 +138,9 @@ func New(c Config) (*Provider, error) {
 	}
 	if c.Count == nil {
 		c.Count = func(string, string) {}
+	}
+	if c.Finished == nil {
+		c.Finished = func(providers.ID, string, time.Duration) {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -57,6 +57,7 @@ type Node struct {
 	room     *room     // of signing; nil: there is none
 	townhall *townhall // the portal; nil: there is none
 	release  func()    // of the node's id
+	ready    *readiness
 	main     *server
 	admin    *server
 	portal   *server // nil: there is none
@@ -134,6 +135,10 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	if err != nil {
 		return err
 	}
+	n.vault.Short = &countedShort{Short: n.vault.Short}
+	if err := n.watch(c, id); err != nil {
+		return err
+	}
 	n.room, err = openRoom(c, n.vault, id, eids, registry, deliver, func(ctx context.Context, b flow.Begin) error { return n.flow.Begin(ctx, b) })
 	if err != nil {
 		return err
@@ -154,7 +159,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 		homes[orders.Owner] = signweb.Home
 	}
 	n.flow, err = flow.New(flow.Config{
-		Orders: n.vault.Store, Leases: n.vault.Store, Box: box, Short: n.vault.Short, Owners: owners, Results: n.vault.Store,
+		Orders: startedOrders{n.vault.Store, counts.begun}, Leases: n.vault.Store, Box: box, Short: n.vault.Short, Owners: owners, Results: n.vault.Store,
 		Provider: eids.find, Node: id,
 		ReturnURL: func(id broker.OrderID, nonce string) string {
 			return s.Issuer + "/return/" + string(id) + "?n=" + nonce
@@ -178,7 +183,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 		Issuer: s.Issuer, Short: n.vault.Short, Records: n.vault.Store, Clients: registry,
 		Keys: tokenKeys{n.vault.Ring}, PersonIndex: persons, PersonDigest: named, Offers: eids.offers, Pages: pages,
 		Cookies: cookies, Box: logins, SessionLife: s.SessionLife, EvidenceLife: s.EvidenceLife,
-		Levels: eids.levels(), UserSignature: userSignature, Count: counts.answered, Now: c.Now, Log: c.Log,
+		Levels: eids.levels(), UserSignature: userSignature, Count: counts.answered, Finished: counts.finished, Now: c.Now, Log: c.Log,
 	})
 	if err != nil {
 		return err
@@ -242,7 +247,7 @@ func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, drawn *web.Pag
 
 	op.Routes(root)
 	root.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answerPlainly(w, http.StatusOK, "ok\n") })
-	root.HandleFunc("GET /readyz", n.serveReady)
+	root.Handle("GET /readyz", n.ready)
 	root.Handle("/", protection.Handler(pages))
 
 	served := func(h http.Handler) http.Handler {
@@ -278,25 +283,11 @@ func limits(c Config, addresses page.Addresses, refusePerson, refuseAPI http.Han
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handlers[limitOf(r)].ServeHTTP(w, r) })
 }
 
-// serveReady says whether to send people here.
-func (n *Node) serveReady(w http.ResponseWriter, r *http.Request) {
-	err := n.vault.check(r.Context())
-	if n.stopping.Load() {
-		err = errors.Join(err, errors.New("stopping"))
-	}
-	if err != nil {
-		n.log.WarnContext(r.Context(), "not ready", "error", err)
-		answerPlainly(w, http.StatusServiceUnavailable, "not ready\n")
-		return
-	}
-	answerPlainly(w, http.StatusOK, "ready\n")
-}
-
 func (n *Node) adminRoutes(registry *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answerPlainly(w, http.StatusOK, "ok\n") })
-	mux.HandleFunc("GET /readyz", n.serveReady)
+	mux.Handle("GET /readyz", n.ready)
 	return mux
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -83,6 +84,11 @@ func (n *Node) listen(ctx context.Context, c Config) error {
 			n.portal.listener = tls.NewListener(n.portal.listener, n.portal.http.TLSConfig)
 		}
 	}
+	for _, s := range []*server{n.main, n.portal} {
+		if s != nil {
+			s.http.Handler = n.parting(s.http.Handler)
+		}
+	}
 	if c.AdminListener == nil && c.Settings.AdminListen == "" {
 		n.admin = nil
 		return nil
@@ -121,9 +127,22 @@ func (n *Node) Close() error {
 	return errors.Join(errs...)
 }
 
-// Run serves until ctx ends or a part fails. Then browsers are let finish,
-// after them the calls to issuers, after them what keeps the rows; what is not
-// done in time is cut off: orders rest in the store and go on at the next start.
+// parting closes each connection with its next answer once the node drains, so
+// that who comes again comes to another node.
+func (n *Node) parting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.stopping.Load() {
+			w.Header().Set("Connection", "close") // HTTP/2 makes it GOAWAY
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Run serves until ctx ends or a part fails. When it is told to stop it says so
+// at /readyz and goes on as before, e-ID orders and all, until whoever sends
+// people here has seen it. Then browsers are let finish, after them the calls to
+// issuers, after them what keeps the rows; what is not done in time is cut off:
+// orders rest in the store and go on at another node, or at the next start.
 func (n *Node) Run(ctx context.Context) error {
 	asking, stopAsking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAsking()
@@ -156,6 +175,9 @@ func (n *Node) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	above := newSupervisor(os.Getenv, n.log)
+	group.Go(func() error { return above.watch(keeping) })
+	above.tell("READY=1")
 	n.log.Info("serving", "issuer", n.settings.Issuer, "address", n.Addr().String())
 	ended := make(chan error, 1)
 	go func() { ended <- group.Wait() }()
@@ -165,6 +187,8 @@ func (n *Node) Run(ctx context.Context) error {
 	case <-failing.Done():
 	}
 	n.stopping.Store(true)
+	above.tell("STOPPING=1")
+	n.drain(failing.Done())
 	n.shutdown()
 	stopAsking()
 	late := time.NewTimer(n.settling)
@@ -181,6 +205,21 @@ func (n *Node) Run(ctx context.Context) error {
 		n.log.Info("stopped")
 	}
 	return errors.Join(err, n.Close())
+}
+
+// drain waits until nobody is sent here any more, unless a part has failed: then
+// there is nothing to go on with.
+func (n *Node) drain(failed <-chan struct{}) {
+	if n.settings.Drain <= 0 {
+		return
+	}
+	n.log.Info("draining", "for", n.settings.Drain.String())
+	over := time.NewTimer(n.settings.Drain)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-failed:
+	}
 }
 
 // unlessTold makes being stopped in the middle of something no fault.

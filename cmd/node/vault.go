@@ -17,7 +17,6 @@ import (
 	"sigill/broker/kit/sqldb"
 	"sigill/broker/oidc"
 	"sigill/broker/store"
-	portalstore "sigill/portal/store"
 )
 
 // Vault is what an installation keeps, opened: its rows and its keys. The
@@ -118,29 +117,6 @@ func (v *Vault) runs() []func(context.Context) error {
 		runs = append(runs, v.hall.ring.Run, v.hall.sequencer.Run)
 	}
 	return runs
-}
-
-// check reports whether people should be sent here: the stores answer.
-func (v *Vault) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if _, err := v.Store.Order(ctx, "readyz"); !errors.Is(err, broker.ErrNotFound) {
-		return fmt.Errorf("store: %w", err)
-	}
-	if _, _, err := v.Short.Get(ctx, "readyz", "readyz"); !errors.Is(err, broker.ErrNotFound) {
-		return fmt.Errorf("short-lived store: %w", err)
-	}
-	if v.archive != nil {
-		if _, err := v.archive.store.Order(ctx, "readyz", "readyz"); !errors.Is(err, broker.ErrNotFound) {
-			return fmt.Errorf("signing's store: %w", err)
-		}
-	}
-	if v.hall != nil {
-		if _, err := portalstore.CaseOf(portalstore.Last(ctx, v.hall.db), "readyz"); !errors.Is(err, portalstore.ErrNone) {
-			return fmt.Errorf("the portal's store: %w", err)
-		}
-	}
-	return nil
 }
 
 // Outboxes are what is to be done for signing orders, and for drafts and cases,

@@ -1,0 +1,289 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sigill/broker"
+	"sigill/broker/kit/sqldb"
+	portalstore "sigill/portal/store"
+)
+
+const (
+	// answering is how long a part may take to answer before people are better off
+	// at another node.
+	answering = 2 * time.Second
+	// probing is how often the disk is written to.
+	probing = 10 * time.Second
+	// maxSkew is how far the clocks of this node and of the database's server may
+	// be apart. Leases last 20 s, and evidence is judged by the minute.
+	maxSkew = 5 * time.Second
+)
+
+// The parts that are looked at, by the name that metrics give them.
+const (
+	partBroker  = "broker"
+	partShort   = "short"
+	partSigning = "signing"
+	partPortal  = "portal"
+	partDisk    = "disk"
+	partClock   = "clock"
+)
+
+// probe asks one thing that people's requests need.
+type probe struct {
+	name  string
+	fault string // what is wrong when it fails, in words that anybody may read
+	ask   func(context.Context) error
+}
+
+// finding is what a probe came to.
+type finding struct {
+	probe
+	err  error
+	took time.Duration
+}
+
+// readiness says whether people should be sent here. Anybody may ask, as often
+// as they like: who comes while it looks waits for the same answer, and a part
+// that does not answer is not asked a second time meanwhile.
+type readiness struct {
+	probes  []probe
+	leaving func() bool
+	log     *slog.Logger
+
+	hanging []atomic.Bool // for each probe: it is being asked
+
+	mu    sync.Mutex
+	round *round // under way; nil: none
+	said  string // in the log
+}
+
+// round is one look at everything.
+type round struct {
+	over     chan struct{}
+	findings []finding
+}
+
+func newReadiness(probes []probe, leaving func() bool, log *slog.Logger) *readiness {
+	return &readiness{probes: probes, leaving: leaving, log: log, hanging: make([]atomic.Bool, len(probes))}
+}
+
+// look asks everything, and takes no longer than answering.
+func (r *readiness) look() []finding {
+	r.mu.Lock()
+	now := r.round
+	if now == nil {
+		now = &round{over: make(chan struct{})}
+		r.round = now
+		go func() {
+			now.findings = r.ask()
+			r.mu.Lock()
+			r.round = nil
+			r.mu.Unlock()
+			close(now.over)
+		}()
+	}
+	r.mu.Unlock()
+	<-now.over
+	return now.findings
+}
+
+var errSilent = fmt.Errorf("no answer within %s", answering)
+
+func (r *readiness) ask() []finding {
+	ctx, cancel := context.WithTimeout(context.Background(), answering)
+	defer cancel()
+	type numbered struct {
+		i int
+		finding
+	}
+	answers := make(chan numbered, len(r.probes))
+	findings, open := make([]finding, len(r.probes)), 0
+	for i, p := range r.probes {
+		findings[i] = finding{p, errSilent, answering}
+		if !r.hanging[i].CompareAndSwap(false, true) {
+			continue // it has not come back from the last time
+		}
+		open++
+		go func() {
+			began := time.Now()
+			err := p.ask(ctx)
+			r.hanging[i].Store(false)
+			answers <- numbered{i, finding{p, err, time.Since(began)}}
+		}()
+	}
+	for ; open > 0; open-- {
+		select {
+		case a := <-answers:
+			findings[a.i] = a.finding
+		case <-ctx.Done():
+			return findings
+		}
+	}
+	return findings
+}
+
+// why says in one line why nobody should be sent here; empty: there is no
+// reason. It holds no address and no word of a server's.
+func (r *readiness) why() string {
+	if r.leaving() {
+		return r.tell("draining: this node is about to stop", nil)
+	}
+	var faults []string
+	var errs []error
+	for _, f := range r.look() {
+		if f.err != nil {
+			faults = append(faults, f.fault)
+			errs = append(errs, fmt.Errorf("%s: %w", f.name, f.err))
+		}
+	}
+	return r.tell(strings.Join(faults, "; "), errors.Join(errs...))
+}
+
+// tell writes to the log what is new: balancers ask every second.
+func (r *readiness) tell(why string, err error) string {
+	r.mu.Lock()
+	news := why != r.said
+	r.said = why
+	r.mu.Unlock()
+	switch {
+	case news && why == "":
+		r.log.Info("ready again")
+	case news:
+		r.log.Warn("not ready", "why", why, "error", err)
+	}
+	return why
+}
+
+// ServeHTTP answers whoever decides where people are sent.
+func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	if why := r.why(); why != "" {
+		answerPlainly(w, http.StatusServiceUnavailable, "not ready: "+why+"\n")
+		return
+	}
+	answerPlainly(w, http.StatusOK, "ready\n")
+}
+
+// watch makes what looks after this node, and what it tells of itself.
+func (n *Node) watch(c Config, id string) error {
+	clock := &clock{db: n.vault.Store.DB(), now: c.Now}
+	probes := append(n.vault.probes(), newDisk(c.Settings.Data, id, c.Now).probe())
+	if clock.known() {
+		probes = append(probes, clock.probe())
+	}
+	n.ready = newReadiness(probes, n.stopping.Load, c.Log)
+	return c.Registry.Register(newNodeMetrics(n.ready, n.stopping.Load, n.vault, clock, c.Log))
+}
+
+// probes ask each store for what it does not have.
+func (v *Vault) probes() []probe {
+	expect := func(err, none error) error {
+		if errors.Is(err, none) {
+			return nil
+		}
+		return fmt.Errorf("asked for what there is not: %w", err)
+	}
+	all := []probe{
+		{partBroker, "the broker's database does not answer", func(ctx context.Context) error {
+			_, err := v.Store.Order(ctx, "readyz")
+			return expect(err, broker.ErrNotFound)
+		}},
+		{partShort, "the short-lived store does not answer", func(ctx context.Context) error {
+			_, _, err := v.Short.Get(ctx, "readyz", "readyz")
+			return expect(err, broker.ErrNotFound)
+		}},
+	}
+	if v.archive != nil {
+		all = append(all, probe{partSigning, "the signing room's database does not answer", func(ctx context.Context) error {
+			_, err := v.archive.store.Order(ctx, "readyz", "readyz")
+			return expect(err, broker.ErrNotFound)
+		}})
+	}
+	if v.hall != nil {
+		all = append(all, probe{partPortal, "the portal's database does not answer", func(ctx context.Context) error {
+			_, err := portalstore.CaseOf(portalstore.Last(ctx, v.hall.db), "readyz")
+			return expect(err, portalstore.ErrNone)
+		}})
+	}
+	return all
+}
+
+// disk tries whether the data folder can be written to, seldom.
+type disk struct {
+	file  string
+	write func(file string) error
+	now   func() time.Time
+
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+func newDisk(folder, node string, now func() time.Time) *disk {
+	return &disk{file: filepath.Join(folder, ".probe-"+node), write: writeProbe, now: now}
+}
+
+func (d *disk) probe() probe {
+	return probe{partDisk, "the data folder cannot be written to; its disk may be full", d.ask}
+}
+
+func (d *disk) ask(context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if now := d.now(); d.at.IsZero() || now.Sub(d.at) >= probing {
+		d.at, d.err = now, d.write(d.file)
+	}
+	return d.err
+}
+
+// writeProbe writes as much as a few transactions do, and removes it.
+func writeProbe(file string) error {
+	err := os.WriteFile(file, make([]byte, 256<<10), 0o600)
+	return errors.Join(err, os.RemoveAll(file))
+}
+
+// clock compares this node's clock with that of the database's server, by which
+// all nodes are compared with each other. SQLite has no other clock than ours.
+type clock struct {
+	db   *sqldb.DB
+	now  func() time.Time
+	skew atomic.Int64 // nanoseconds, as it was seen last
+}
+
+func (c *clock) known() bool { return c.db.Engine() == sqldb.PostgreSQL }
+
+func (c *clock) probe() probe {
+	return probe{partClock, "the clock differs from that of the database's server", c.ask}
+}
+
+func (c *clock) ask(ctx context.Context) error {
+	var theirs time.Time
+	began := c.now()
+	err := c.db.Row(ctx, `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`).Scan(sqldb.IntoTime(&theirs))
+	if err != nil {
+		return nil // whether it answers is another's question
+	}
+	skew, way := between(began, theirs, c.now())
+	c.skew.Store(int64(skew))
+	if skew.Abs() > maxSkew+way {
+		return fmt.Errorf("apart by %s", skew.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// between tells how far their clock is from ours, when it was read between two
+// readings of ours, and by how much that may be wrong.
+func between(began, theirs, ended time.Time) (skew, wrong time.Duration) {
+	wrong = ended.Sub(began) / 2
+	return theirs.Sub(began.Add(wrong)), wrong
+}
