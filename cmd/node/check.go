@@ -38,8 +38,8 @@ func Check(ctx context.Context, s config.Config) error {
 	}
 	if s.Signing != nil {
 		quiet := slog.New(slog.DiscardHandler)
-		_, mail := mailer(s, quiet, now)
-		_, texts := texter(s, quiet)
+		_, mail := mailer(s, nil, quiet, now)
+		_, texts := texter(s, nil, quiet)
 		faults = append(faults, checkReceipts(s, now()), mail, texts)
 	}
 	if s.Portal != nil {

@@ -46,6 +46,8 @@ type Config struct {
 	Registry                                *prometheus.Registry
 	Log                                     *slog.Logger
 	Now                                     func() time.Time
+
+	counts *metrics
 }
 
 // Node is one process of an installation. New binds its addresses, Run serves.
@@ -135,6 +137,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	if err != nil {
 		return err
 	}
+	c.counts = counts
 	n.vault.Short = &countedShort{Short: n.vault.Short}
 	if err := n.watch(c, id); err != nil {
 		return err

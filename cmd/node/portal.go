@@ -111,7 +111,7 @@ func (t *townhall) compose(ctx context.Context, c Config, id string, calls *http
 		return err
 	}
 	told, err := notices.New(notices.Config{
-		DB: t.db, Vault: t.vault, Mail: mail, SMS: sms, Tenant: t.catalogue.Tenant,
+		DB: t.db, Vault: t.vault, Mail: c.counts.counting("mail", mail), SMS: c.counts.counting("sms", sms), Tenant: t.catalogue.Tenant,
 		Profile: persons.ProfileOf, MayTell: persons.MayTell, Wake: func() { t.messages.Wake() }, Now: t.now, Log: t.log,
 	})
 	if err != nil {

@@ -74,11 +74,11 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 	if err != nil {
 		return r, err
 	}
-	mail, err := mailer(s, c.Log, c.Now)
+	mail, err := mailer(s, c.counts, c.Log, c.Now)
 	if err != nil {
 		return r, err
 	}
-	sms, err := texter(s, c.Log)
+	sms, err := texter(s, c.counts, c.Log)
 	if err != nil {
 		return r, err
 	}
@@ -187,11 +187,12 @@ func mailSender(s config.Config, log *slog.Logger, now func() time.Time) (notify
 }
 
 // mailer sends e-mail for orders; nil when there is no mail server.
-func mailer(s config.Config, log *slog.Logger, now func() time.Time) (func(context.Context, orders.Mail) error, error) {
+func mailer(s config.Config, counts *metrics, log *slog.Logger, now func() time.Time) (func(context.Context, orders.Mail) error, error) {
 	sender, err := mailSender(s, log, now)
 	if sender == nil || err != nil {
 		return nil, err
 	}
+	sender = counts.counting("mail", sender)
 	return func(ctx context.Context, m orders.Mail) error {
 		return final(sender.Send(ctx, notify.Message{
 			ID: m.ID, To: m.To, FromName: m.From, Lang: m.Lang, Subject: m.Message.Subject, Text: m.Message.Text, HTML: m.Message.HTML,
@@ -232,11 +233,12 @@ func smsSender(s config.Config, log *slog.Logger) (notify.Sender, error) {
 }
 
 // texter sends SMS for orders; nil when there is no gateway.
-func texter(s config.Config, log *slog.Logger) (func(context.Context, orders.SMS) error, error) {
+func texter(s config.Config, counts *metrics, log *slog.Logger) (func(context.Context, orders.SMS) error, error) {
 	sender, err := smsSender(s, log)
 	if sender == nil || err != nil {
 		return nil, err
 	}
+	sender = counts.counting("sms", sender)
 	return func(ctx context.Context, m orders.SMS) error {
 		return final(sender.Send(ctx, notify.Message{ID: m.ID, To: m.To, Text: m.Text}))
 	}, nil
