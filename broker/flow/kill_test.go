@@ -15,6 +15,7 @@ import (
 
 	"sigill/broker"
 	"sigill/broker/flow"
+	"sigill/broker/kit/sqldb"
 	"sigill/broker/store"
 	"sigill/broker/store/storetest"
 	"sigill/providers"
@@ -64,11 +65,11 @@ func (f ownerFunc) Settled(_ context.Context, s flow.Settled) error { return f(s
 
 // installation is a real store and an engine on it.
 func installation(dir string, owner flow.Owner) (*store.Store, *flow.Engine, func(), error) {
-	rows, err := store.Open(context.Background(), store.Config{Dir: dir})
+	rows, err := store.Open(context.Background(), store.Config{Place: sqldb.Place{Dir: dir}})
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	short, err := store.OpenShort(context.Background(), store.Config{Dir: dir})
+	short, err := store.OpenShort(context.Background(), store.Config{Place: sqldb.Place{Dir: dir}})
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"sigill/broker"
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/keys"
+	"sigill/broker/kit/sqldb"
 	"sigill/broker/store"
 	"sigill/providers"
 )
@@ -26,7 +27,7 @@ func BenchmarkDurableLogin(bm *testing.B) {
 	for _, client := range []string{"any", "sweden"} {
 		bm.Run(client, func(bm *testing.B) {
 			ck := &clock{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
-			at := store.Config{Dir: bm.TempDir(), Now: ck.Now}
+			at := store.Config{Place: sqldb.Place{Dir: bm.TempDir()}, Now: ck.Now}
 			db, err := store.Open(bm.Context(), at)
 			if err != nil {
 				bm.Fatal(err)
@@ -140,6 +141,11 @@ func (c *counted) FinishLogin(ctx context.Context, r broker.LoginRecord, events 
 func (c *counted) Record(ctx context.Context, events ...audit.Event) error {
 	c.durable.Add(1)
 	return c.records.Record(ctx, events...)
+}
+
+func (c *counted) Spend(ctx context.Context, marks []Mark, events ...audit.Event) error {
+	c.durable.Add(1)
+	return c.records.Spend(ctx, marks, events...)
 }
 
 func benchBox(bm *testing.B, db *store.Store) Box {

@@ -18,6 +18,7 @@ import (
 	"sigill/broker/flow"
 	"sigill/broker/kit/design"
 	"sigill/broker/kit/page"
+	"sigill/broker/kit/sqldb"
 	"sigill/broker/oidc"
 	"sigill/broker/store"
 	"sigill/broker/web"
@@ -80,10 +81,10 @@ func newVisit(t *testing.T) *visit {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	dir := t.TempDir()
-	rows, err := store.Open(t.Context(), store.Config{Dir: dir})
+	rows, err := store.Open(t.Context(), store.Config{Place: sqldb.Place{Dir: dir}})
 	check(err)
 	t.Cleanup(func() { rows.Close() })
-	short, err := store.OpenShort(t.Context(), store.Config{Dir: dir})
+	short, err := store.OpenShort(t.Context(), store.Config{Place: sqldb.Place{Dir: dir}})
 	check(err)
 	t.Cleanup(func() { short.Close() })
 	check(rows.AddClient(t.Context(), broker.Client{ID: "bygglov", Name: "Bygglov på nätet", Profile: broker.ProfileSweden, Scopes: []string{oidc.ScopeSigning}}))

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"path/filepath"
 	"time"
 
 	"sigill/broker"
@@ -21,7 +20,10 @@ var shortMigrations embed.FS
 // maxShort bounds a record. The largest are sessions with their evidence.
 const maxShort = 1 << 20
 
-// Short is the embedded short-lived store (broker.Short): a SQLite file whose
+// ShortTables is what the embedded short-lived store's database holds.
+func ShortTables() sqldb.Set { return sqldb.SetIn("short", shortMigrations, "shortmigrations") }
+
+// Short is the embedded short-lived store (broker.Short): a database whose
 // commits survive the end of the process, however sudden. Several processes may
 // share it.
 type Short struct {
@@ -30,17 +32,14 @@ type Short struct {
 	log *slog.Logger
 }
 
-// OpenShort opens short.db in the data folder.
+// OpenShort opens the short-lived database.
 func OpenShort(ctx context.Context, c Config) (*Short, error) {
-	c, err := c.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	db, err := sqldb.Open(ctx, filepath.Join(c.Dir, "short.db"), sqldb.CrashSafe)
+	c = c.withDefaults()
+	db, err := c.Place.Open(ctx, "short", sqldb.CrashSafe)
 	if err != nil {
 		return nil, fmt.Errorf("short store: %w", err)
 	}
-	if err := db.Migrate(ctx, c.Now(), sqldb.SetIn("short", shortMigrations, "shortmigrations")); err != nil {
+	if err := db.Migrate(ctx, c.Now(), ShortTables()); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("short store: %w", err)
 	}

@@ -1,8 +1,9 @@
 // Package store keeps the broker's rows.
 //
-// It owns two SQLite files in the data folder: broker.db for what must last
-// (e-ID orders, records of logins, subjects, registered clients, and the tables
-// of kit/keys and kit/audit), and short.db for what expires by itself. It owns
+// It owns two databases: broker for what must last (e-ID orders, records of
+// logins, subjects, registered clients, and the tables of kit/keys and
+// kit/audit), and short for what expires by itself, which may lie in Redis
+// instead. It owns
 // no rule about them beyond what one transaction must hold; sealing is the
 // caller's, so that no row here can be read without the room's keys. The one
 // exception are clients' secrets, which are sealed here in a box that the caller
@@ -17,10 +18,8 @@ package store
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -32,24 +31,26 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// Config is where the files are. Now and Log may be left out.
+// Tables is what the durable database holds.
+func Tables() []sqldb.Set {
+	return []sqldb.Set{audit.Tables(), keys.Tables(), sqldb.SetIn("broker", migrations, "migrations")}
+}
+
+// Config is where the databases are. Now and Log may be left out.
 type Config struct {
-	Dir string // must exist
+	sqldb.Place
 	Now func() time.Time
 	Log *slog.Logger
 }
 
-func (c Config) withDefaults() (Config, error) {
-	if c.Dir == "" {
-		return c, errors.New("store: no folder given")
-	}
+func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return c, nil
+	return c
 }
 
 // Store is the durable part.
@@ -64,17 +65,14 @@ type Store struct {
 	clients  map[string]decoded
 }
 
-// Open opens broker.db, making it or bringing its schema forward.
+// Open opens the durable database, making it or bringing its schema forward.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	c, err := c.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	db, err := sqldb.Open(ctx, filepath.Join(c.Dir, "broker.db"), sqldb.Durable)
+	c = c.withDefaults()
+	db, err := c.Place.Open(ctx, "broker", sqldb.Durable)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	if err := db.Migrate(ctx, c.Now(), audit.Tables(), keys.Tables(), sqldb.SetIn("broker", migrations, "migrations")); err != nil {
+	if err := db.Migrate(ctx, c.Now(), Tables()...); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("store: %w", err)
 	}

@@ -36,7 +36,7 @@ var ctx = context.Background()
 
 func open(t testing.TB, dir string, now func() time.Time) *Store {
 	t.Helper()
-	s, err := Open(ctx, Config{Dir: dir, Now: now})
+	s, err := Open(ctx, Config{Place: sqldb.Place{Dir: dir}, Now: now})
 	check(t, err)
 	t.Cleanup(func() { check(t, s.Close()) })
 	return s
@@ -44,7 +44,7 @@ func open(t testing.TB, dir string, now func() time.Time) *Store {
 
 func openShort(t testing.TB, dir string, now func() time.Time) *Short {
 	t.Helper()
-	s, err := OpenShort(ctx, Config{Dir: dir, Now: now})
+	s, err := OpenShort(ctx, Config{Place: sqldb.Place{Dir: dir}, Now: now})
 	check(t, err)
 	t.Cleanup(func() { check(t, s.Close()) })
 	return s
@@ -287,7 +287,7 @@ func TestOpenAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for range 6 {
 		group.Go(func() {
-			s, err := Open(ctx, Config{Dir: dir})
+			s, err := Open(ctx, Config{Place: sqldb.Place{Dir: dir}})
 			if err != nil {
 				t.Error(err)
 				return
@@ -329,7 +329,7 @@ func TestNoFolder(t *testing.T) {
 	if _, err := Open(ctx, Config{}); err == nil {
 		t.Error("opened in no folder")
 	}
-	if _, err := Open(ctx, Config{Dir: filepath.Join(t.TempDir(), "missing")}); err == nil {
+	if _, err := Open(ctx, Config{Place: sqldb.Place{Dir: filepath.Join(t.TempDir(), "missing")}}); err == nil {
 		t.Error("opened in a folder that is not there")
 	}
 	if _, err := OpenShort(ctx, Config{}); err == nil {
@@ -562,7 +562,7 @@ func TestRememberedSubjects(t *testing.T) {
 
 func TestKillDurable(t *testing.T) {
 	storetest.Kill(t, func(dir string, acked func(string)) error {
-		s, err := Open(ctx, Config{Dir: dir})
+		s, err := Open(ctx, Config{Place: sqldb.Place{Dir: dir}})
 		if err != nil {
 			return err
 		}
@@ -586,7 +586,7 @@ func TestKillDurable(t *testing.T) {
 			return nil
 		})
 	}, func(t *testing.T, dir string, acked []string) {
-		s, err := Open(ctx, Config{Dir: dir})
+		s, err := Open(ctx, Config{Place: sqldb.Place{Dir: dir}})
 		check(t, err)
 		defer s.Close()
 		count := map[string]int{}
@@ -632,7 +632,7 @@ func TestKillDurable(t *testing.T) {
 
 func TestKillShort(t *testing.T) {
 	storetest.Kill(t, func(dir string, acked func(string)) error {
-		s, err := OpenShort(ctx, Config{Dir: dir})
+		s, err := OpenShort(ctx, Config{Place: sqldb.Place{Dir: dir}})
 		if err != nil {
 			return err
 		}
@@ -650,7 +650,7 @@ func TestKillShort(t *testing.T) {
 			return nil
 		})
 	}, func(t *testing.T, dir string, acked []string) {
-		s, err := OpenShort(ctx, Config{Dir: dir})
+		s, err := OpenShort(ctx, Config{Place: sqldb.Place{Dir: dir}})
 		check(t, err)
 		defer s.Close()
 		taken := map[string]bool{}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"sigill/broker/kit/audit"
@@ -23,17 +21,12 @@ type hall struct {
 	sequencer *audit.Sequencer
 }
 
-// hallFile is the hall's database in the data folder.
-const hallFile = "portal.db"
+// hallName is the hall's database.
+const hallName = "portal"
 
-func hasHall(data string) bool {
-	_, err := os.Stat(filepath.Join(data, hallFile))
-	return err == nil
-}
-
-func openHall(ctx context.Context, data string, masters []keys.Master, now func() time.Time, log *slog.Logger) (h *hall, err error) {
+func openHall(ctx context.Context, at sqldb.Place, masters []keys.Master, now func() time.Time, log *slog.Logger) (h *hall, err error) {
 	h = &hall{}
-	if h.db, err = sqldb.Open(ctx, filepath.Join(data, hallFile), sqldb.Durable); err != nil {
+	if h.db, err = at.Open(ctx, hallName, sqldb.Durable); err != nil {
 		return nil, fmt.Errorf("portal: %w", err)
 	}
 	defer func() {

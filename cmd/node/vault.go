@@ -28,14 +28,21 @@ type Vault struct {
 	// Short hides what it keeps: neither keys nor values reach the disk readable.
 	Short broker.Short
 
-	short     *store.Short
+	short     shelf
 	sequencer *audit.Sequencer
 	archive   *archive // of the signing room; nil: there is none
 	hall      *hall    // of the portal; nil: there is none
 	now       func() time.Time
 }
 
-// OpenVault opens the data folder, making it at the first start.
+// shelf is a short-lived store and its upkeep: embedded, or Redis.
+type shelf interface {
+	broker.Short
+	Run(context.Context) error
+	Close() error
+}
+
+// OpenVault opens what an installation keeps, making it at the first start.
 func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *slog.Logger) (v *Vault, err error) {
 	masters, err := keys.LoadMasters(s.MasterKeyFiles()...)
 	if err != nil {
@@ -51,11 +58,15 @@ func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *
 			v = nil
 		}
 	}()
-	files := store.Config{Dir: s.Data, Now: now, Log: log}
-	if v.Store, err = store.Open(ctx, files); err != nil {
+	place, err := s.Place()
+	if err != nil {
 		return v, err
 	}
-	if v.short, err = store.OpenShort(ctx, files); err != nil {
+	at := store.Config{Place: place, Now: now, Log: log}
+	if v.Store, err = store.Open(ctx, at); err != nil {
+		return v, err
+	}
+	if v.short, err = openShelf(ctx, s.Store.Redis, at); err != nil {
 		return v, err
 	}
 	if v.Ring, err = keys.Open(ctx, v.Store.DB(), masters, now); err != nil {
@@ -68,13 +79,20 @@ func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *
 	}
 	v.Store.SealClients(secrets)
 	// What was kept stays kept, also where the room is configured away.
-	if s.Signing != nil || hasArchive(s.Data) {
-		if v.archive, err = openArchive(ctx, s.Data, masters, now, log); err != nil {
+	kept, err := place.Has(ctx, archiveName)
+	if err != nil {
+		return v, err
+	}
+	if s.Signing != nil || kept {
+		if v.archive, err = openArchive(ctx, place, masters, now, log); err != nil {
 			return v, err
 		}
 	}
-	if s.Portal != nil || hasHall(s.Data) {
-		if v.hall, err = openHall(ctx, s.Data, masters, now, log); err != nil {
+	if kept, err = place.Has(ctx, hallName); err != nil {
+		return v, err
+	}
+	if s.Portal != nil || kept {
+		if v.hall, err = openHall(ctx, place, masters, now, log); err != nil {
 			return v, err
 		}
 	}
@@ -89,7 +107,41 @@ func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *
 	return v, err
 }
 
-// Close gives the files back.
+func openShelf(ctx context.Context, r *config.Redis, at store.Config) (shelf, error) {
+	if r == nil {
+		short, err := store.OpenShort(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		return short, nil
+	}
+	c := store.RedisConfig{
+		Addresses: r.Addresses, SentinelMaster: r.SentinelMaster, Cluster: r.Cluster, Username: r.Username,
+		Database: r.Database, Prefix: r.Prefix, Now: at.Now, Log: at.Log,
+	}
+	var err error
+	if c.TLS, err = r.Encryption(); err != nil {
+		return nil, err
+	}
+	for _, secret := range []struct {
+		file string
+		into *string
+	}{{r.PasswordFile, &c.Password}, {r.SentinelPasswordFile, &c.SentinelPassword}} {
+		if secret.file == "" {
+			continue
+		}
+		if *secret.into, err = config.ReadSecret(secret.file); err != nil {
+			return nil, fmt.Errorf("store.redis: %w", err)
+		}
+	}
+	redis, err := store.OpenRedis(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return redis, nil
+}
+
+// Close gives the databases back.
 func (v *Vault) Close() error {
 	var errs []error
 	if v.hall != nil {

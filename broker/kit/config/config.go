@@ -45,6 +45,7 @@ type Config struct {
 	Data                  string // folder of everything that must last
 	MasterKeyFile         string
 	PreviousMasterKeyFile string // empty: that of MasterKeyFile with .previous
+	Store                 Store  // where rows are, when not in Data
 
 	SessionLife  time.Duration // single sign-on; default 60 min
 	EvidenceLife time.Duration // of finished logins; default 90 days
@@ -125,6 +126,8 @@ func read(root strict.Value) Config {
 	c.Data = m.Get("data").Required().Path()
 	c.MasterKeyFile = readSecretFile(m.Get("master_key_file").Required())
 	c.PreviousMasterKeyFile = readPassingFile(m.Get("previous_master_key_file"))
+
+	c.Store = readStore(m.Get("store"))
 
 	c.SessionLife = durationOr(m.Get("session_life"), time.Minute, time.Hour, time.Hour)
 	c.EvidenceLife = durationOr(m.Get("evidence_life"), 24*time.Hour, 3650*24*time.Hour, 90*24*time.Hour)

@@ -293,13 +293,15 @@ func TestExample(t *testing.T) {
 	}
 	for _, name := range []string{"bankid-test/tls-root.pem", "bankid-test/signature-root.pem", "logos/bygglov.svg",
 		"tls/seal.pem", "secrets/seal.key", "trust.yaml", "secrets/mail.pass", "secrets/sms.pass",
-		"secrets/register.token", "secrets/staff.secret", "tenants/x", "services/x"} {
+		"secrets/register.token", "secrets/staff.secret", "tenants/x", "services/x", "secrets/sentinel.password", "secrets/redis.password",
+		"secrets/redis-ca.pem", "secrets/redis-client.pem", "secrets/redis-client.key"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		write(t, dir, name, "x")
 	}
 	write(t, dir, "secrets/bygglov.webhook", webhookSecret)
+	write(t, dir, "secrets/postgres.dsn", "postgres://sigill:x@db.example.se/sigill?sslmode=verify-full")
 	c, _, err = config.Parse(filepath.Join(dir, "sigill.yaml"), []byte(strings.Join(lines, "\n")))
 	if err != nil {
 		t.Fatalf("with everything: %v\n%s", err, strings.Join(lines, "\n"))
@@ -309,6 +311,9 @@ func TestExample(t *testing.T) {
 	}
 	if s := c.Signing; s == nil || s.Mail == nil || s.SMS == nil || s.TrustFile == "" || len(c.Clients[0].WebhookSecret) != 32 || len(c.Clients[0].CallbackOrigins) != 1 {
 		t.Errorf("signing in the example with everything is read as %+v", s)
+	}
+	if s := c.Store; s.Postgres == nil || s.Postgres.Connections != 6 || s.Redis == nil || !s.Redis.TLS {
+		t.Errorf("the store in the example with everything is read as %+v", s)
 	}
 	if p := c.Portal; p == nil || p.Register == nil || p.Staff == nil || p.Tenants == "" {
 		t.Errorf("the portal in the example with everything is read as %+v", p)
