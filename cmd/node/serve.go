@@ -84,9 +84,13 @@ func (n *Node) listen(ctx context.Context, c Config) error {
 			n.portal.listener = tls.NewListener(n.portal.listener, n.portal.http.TLSConfig)
 		}
 	}
-	for _, s := range []*server{n.main, n.portal} {
+	requests, err := newRequestMetrics(c.Registry)
+	if err != nil {
+		return err
+	}
+	for name, s := range map[string]*server{"main": n.main, "portal": n.portal} {
 		if s != nil {
-			s.http.Handler = n.parting(s.http.Handler)
+			s.http.Handler = requests.count(name, n.parting(s.http.Handler))
 		}
 	}
 	if c.AdminListener == nil && c.Settings.AdminListen == "" {
