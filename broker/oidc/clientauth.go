@@ -33,25 +33,28 @@ func assertionAlgs() []string {
 var errNoClient = refuse(errInvalidClient, "client authentication failed")
 
 // authenticate proves which client sends a request, by the one method that it
-// is registered for. Another error than a protocolError is a fault of ours.
-func (p *Provider) authenticate(r *http.Request, q params) (broker.Client, error) {
+// is registered for. Another error than a protocolError is a fault of ours. The
+// marks are of a proof that may be used once: they belong to the act that it was
+// sent for.
+func (p *Provider) authenticate(r *http.Request, q params) (broker.Client, []broker.Mark, error) {
 	claimed, method, proof, err := credentials(r, q)
 	if err != nil {
-		return broker.Client{}, err
+		return broker.Client{}, nil, err
 	}
 	ctx := r.Context()
 	c, err := p.Clients.Client(ctx, claimed)
 	known := err == nil
 	if err != nil && !errors.Is(err, broker.ErrNotFound) {
-		return broker.Client{}, err
+		return broker.Client{}, nil, err
 	}
+	var marks []broker.Mark
 	reason := ""
 	switch {
 	case method == broker.PrivateKeyJWT:
 		// Also for an unknown client: its key set is empty.
-		reason, err = p.checkAssertion(ctx, c, claimed, proof)
+		marks, reason, err = p.checkAssertion(ctx, c, claimed, proof)
 		if err != nil {
-			return broker.Client{}, err
+			return broker.Client{}, nil, err
 		}
 		if c.AuthMethod != broker.PrivateKeyJWT {
 			reason = "method"
@@ -65,12 +68,16 @@ func (p *Provider) authenticate(r *http.Request, q params) (broker.Client, error
 		reason = "unknown"
 	}
 	if reason == "" {
-		return c, nil
+		return c, marks, nil
 	}
+	return broker.Client{}, nil, p.refuseClient(ctx, c, reason)
+}
+
+func (p *Provider) refuseClient(ctx context.Context, c broker.Client, reason string) error {
 	e := p.event(audit.ClientRefused, c.ID)
 	e.Reason = reason
 	p.note(ctx, e)
-	return broker.Client{}, errNoClient
+	return errNoClient
 }
 
 // credentials finds the one proof in a request: whose it claims to be, by which
@@ -125,7 +132,7 @@ func unverifiedIssuer(assertion string) string {
 
 // checkAssertion checks a client's JWT (RFC 7523, Core 9). The reason, empty
 // when all is well, is for the audit; the error is a fault of ours.
-func (p *Provider) checkAssertion(ctx context.Context, c broker.Client, claimed, assertion string) (reason string, err error) {
+func (p *Provider) checkAssertion(ctx context.Context, c broker.Client, claimed, assertion string) (marks []broker.Mark, reason string, err error) {
 	keys := clientKeys(c.JWKS)
 	claims, err := readJWT(assertion, assertionAlgs(), func(h header) (crypto.PublicKey, error) {
 		switch h.typ {
@@ -142,10 +149,10 @@ func (p *Provider) checkAssertion(ctx context.Context, c broker.Client, claimed,
 		return fitting[0].key, nil
 	})
 	if err != nil {
-		return "signature", nil
+		return nil, "signature", nil
 	}
 	if claims.text("iss") != claimed || claims.text("sub") != claimed || claimed != c.ID {
-		return "issuer", nil
+		return nil, "issuer", nil
 	}
 	audience := claims.texts("aud")
 	// All of them must be us: an assertion that is also meant for another server
@@ -153,13 +160,13 @@ func (p *Provider) checkAssertion(ctx context.Context, c broker.Client, claimed,
 	if len(audience) == 0 || slices.ContainsFunc(audience, func(a string) bool {
 		return a != p.Issuer && a != p.endpoint("token")
 	}) {
-		return "audience", nil
+		return nil, "audience", nil
 	}
 	now := p.Now()
 	exp, ok := claims.seconds("exp")
 	expires := time.Unix(exp, 0)
 	if !ok || now.After(expires.Add(clockBehind)) || expires.After(now.Add(maxAssertionLife+clockAhead)) {
-		return "expiry", nil
+		return nil, "expiry", nil
 	}
 	for _, name := range []string{"iat", "nbf"} {
 		if _, there := claims[name]; !there {
@@ -167,18 +174,19 @@ func (p *Provider) checkAssertion(ctx context.Context, c broker.Client, claimed,
 		}
 		t, ok := claims.seconds(name)
 		if !ok || time.Unix(t, 0).After(now.Add(clockAhead)) {
-			return "clock", nil
+			return nil, "clock", nil
 		}
 	}
 	jti := claims.text("jti")
 	if jti == "" || len(jti) > 512 {
-		return "jti", nil
+		return nil, "jti", nil
 	}
-	switch err := p.Short.Swap(ctx, kindAssertion, c.ID+"\x00"+jti, 0, []byte{1}, expires.Add(clockBehind+time.Second)); {
+	used, until := c.ID+"\x00"+jti, expires.Add(clockBehind+time.Second)
+	switch err := p.Short.Swap(ctx, kindAssertion, used, 0, []byte{1}, until); {
 	case errors.Is(err, broker.ErrConflict):
-		return "replay", nil
+		return nil, "replay", nil
 	case err != nil:
-		return "", err
+		return nil, "", err
 	}
-	return "", nil
+	return []broker.Mark{{Kind: spentAssertion, Digest: digest(used), Expires: until.Add(outlives)}}, "", nil
 }

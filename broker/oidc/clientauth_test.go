@@ -412,7 +412,7 @@ func FuzzClientAssertion(f *testing.F) {
 	c := b.clients["sweden"]
 	f.Fuzz(func(t *testing.T, s string) {
 		claimed := unverifiedIssuer(s)
-		reason, err := b.checkAssertion(t.Context(), c, claimed, s)
+		_, reason, err := b.checkAssertion(t.Context(), c, claimed, s)
 		if err != nil {
 			t.Fatal(err)
 		}

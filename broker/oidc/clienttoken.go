@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func clientScopes(c broker.Client) []string {
 }
 
 // clientToken gives a client an access token of its own (RFC 6749 section 4.4).
-func (p *Provider) clientToken(ctx context.Context, c broker.Client, q params) (*tokenResponse, error) {
+func (p *Provider) clientToken(ctx context.Context, c broker.Client, q params, marks []broker.Mark) (*tokenResponse, error) {
 	may := clientScopes(c)
 	if len(may) == 0 {
 		return nil, refuse(errUnauthorizedClient, "this client may not use client_credentials")
@@ -53,7 +54,11 @@ func (p *Provider) clientToken(ctx context.Context, c broker.Client, q params) (
 	}
 	e := p.event(audit.TokenIssued, c.ID)
 	e.Reason = grantClient
-	if err := p.Records.Record(ctx, e); err != nil {
+	err := p.Records.Spend(ctx, marks, e)
+	if errors.Is(err, broker.ErrConflict) {
+		return nil, p.refuseClient(ctx, c, "replay")
+	}
+	if err != nil {
 		return nil, err // nobody ever sees the token
 	}
 	return &tokenResponse{
@@ -76,6 +81,9 @@ func (p *Provider) Bearer(ctx context.Context, token string) (broker.Client, []s
 	}
 	if !secretIs(g.Secret, secret) {
 		return broker.Client{}, nil, broker.ErrNotFound
+	}
+	if err := p.lives(ctx, endedToken, id); err != nil {
+		return broker.Client{}, nil, err
 	}
 	c, err := p.Clients.Client(ctx, g.Client)
 	if err != nil {

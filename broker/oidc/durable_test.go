@@ -143,7 +143,7 @@ func (c *counted) Record(ctx context.Context, events ...audit.Event) error {
 	return c.records.Record(ctx, events...)
 }
 
-func (c *counted) Spend(ctx context.Context, marks []Mark, events ...audit.Event) error {
+func (c *counted) Spend(ctx context.Context, marks []broker.Mark, events ...audit.Event) error {
 	c.durable.Add(1)
 	return c.records.Spend(ctx, marks, events...)
 }

@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 
+	"sigill/broker"
 	"sigill/broker/kit/audit"
 	"sigill/providers"
 )
@@ -19,10 +20,10 @@ func (p *Provider) person(i providers.Identity) string {
 // note records an act that refuses something. It is refused all the same when
 // the record cannot be written; what grants something uses Records itself and
 // does not happen without its record.
-func (p *Provider) note(ctx context.Context, e audit.Event) {
+func (p *Provider) note(ctx context.Context, e audit.Event, marks ...broker.Mark) {
 	ctx, cancel := settled(ctx)
 	defer cancel()
-	if err := p.Records.Record(ctx, e); err != nil {
+	if err := p.Records.Spend(ctx, marks, e); err != nil {
 		p.Log.ErrorContext(ctx, "a refusal could not be recorded", "type", e.Type, "error", err)
 	}
 }

@@ -173,6 +173,7 @@ type memRecords struct {
 	subjects map[string]string
 	logins   map[string]broker.LoginRecord
 	orders   map[broker.OrderID]bool
+	spent    map[string]bool
 	events   []audit.Event
 	fail     error
 }
@@ -224,6 +225,33 @@ func (m *memRecords) Record(_ context.Context, events ...audit.Event) error {
 	}
 	m.events = append(m.events, events...)
 	return nil
+}
+
+func (m *memRecords) Spend(_ context.Context, marks []broker.Mark, events ...audit.Event) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	for _, mark := range marks {
+		if m.spent[mark.Kind+string(mark.Digest)] && !mark.Again {
+			return broker.ErrConflict
+		}
+	}
+	if m.spent == nil {
+		m.spent = map[string]bool{}
+	}
+	for _, mark := range marks {
+		m.spent[mark.Kind+string(mark.Digest)] = true
+	}
+	m.events = append(m.events, events...)
+	return nil
+}
+
+func (m *memRecords) Spent(_ context.Context, kind string, digest []byte) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.spent[kind+string(digest)], m.fail
 }
 
 // has reports whether an act was recorded, with the reason unless it is "*".

@@ -13,12 +13,12 @@ import (
 // revocation ends an access token at its client's wish (RFC 7009). A token that
 // is unknown, or somebody else's, is gone as far as the client may know.
 func (p *Provider) revocation(w http.ResponseWriter, r *http.Request) {
-	q, c, err := p.clientRequest(w, r)
+	q, c, marks, err := p.clientRequest(w, r)
 	if err == nil && q.get("token") == "" {
 		err = refuse(errInvalidRequest, "token is missing")
 	}
 	if err == nil {
-		err = p.revoke(r.Context(), c, q.get("token"))
+		err = p.revoke(r.Context(), c, q.get("token"), marks)
 	}
 	if err != nil {
 		p.jsonError(w, r, "revocation", err)
@@ -30,16 +30,17 @@ func (p *Provider) revocation(w http.ResponseWriter, r *http.Request) {
 }
 
 // revoke ends a token, whichever kind it is: the hint about that is not needed.
-func (p *Provider) revoke(ctx context.Context, c broker.Client, token string) error {
+// A request that ends nothing has no consequence, so its assertion is not marked.
+func (p *Provider) revoke(ctx context.Context, c broker.Client, token string, marks []broker.Mark) error {
 	id, secret, ok := split(token)
 	if !ok {
 		return nil
 	}
 	ctx, cancel := settled(ctx)
 	defer cancel()
-	err := p.revokeLogin(ctx, c, id, secret)
+	err := p.revokeLogin(ctx, c, id, secret, marks)
 	if errors.Is(err, broker.ErrNotFound) {
-		err = p.revokeOwn(ctx, c, id, secret)
+		err = p.revokeOwn(ctx, c, id, secret, marks)
 	}
 	if errors.Is(err, broker.ErrNotFound) {
 		return nil
@@ -50,7 +51,7 @@ func (p *Provider) revoke(ctx context.Context, c broker.Client, token string) er
 // revokeLogin ends a token that a login gave; broker.ErrNotFound when there is
 // none. An embedded client's counts as long as its session lives, though nothing
 // else can be done with it any more.
-func (p *Provider) revokeLogin(ctx context.Context, c broker.Client, id, secret string) error {
+func (p *Provider) revokeLogin(ctx context.Context, c broker.Client, id, secret string, marks []broker.Mark) error {
 	err := broker.ErrConflict // with an exchange or a logout at the same moment
 	for try := 0; errors.Is(err, broker.ErrConflict) && try < maxTries; try++ {
 		var rec record
@@ -66,7 +67,7 @@ func (p *Provider) revokeLogin(ctx context.Context, c broker.Client, id, secret 
 		if try == 0 {
 			e := p.event(audit.TokenRevoked, c.ID)
 			e.Provider, e.Person = g.Provider, g.Person
-			if err := p.Records.Record(ctx, e); err != nil {
+			if err := p.revoked(ctx, c, append(marks, p.tokenEnded(id, p.TokenLife)), e); err != nil {
 				return err
 			}
 		}
@@ -103,7 +104,7 @@ func (p *Provider) endMade(ctx context.Context, made, client string) (ended bool
 }
 
 // revokeOwn ends a token of the client's own (client credentials).
-func (p *Provider) revokeOwn(ctx context.Context, c broker.Client, id, secret string) error {
+func (p *Provider) revokeOwn(ctx context.Context, c broker.Client, id, secret string, marks []broker.Mark) error {
 	var g clientGrant
 	if _, err := p.get(ctx, kindClient, id, &g); err != nil {
 		return err
@@ -113,9 +114,19 @@ func (p *Provider) revokeOwn(ctx context.Context, c broker.Client, id, secret st
 	}
 	e := p.event(audit.TokenRevoked, c.ID)
 	e.Reason = grantClient
-	if err := p.Records.Record(ctx, e); err != nil {
+	if err := p.revoked(ctx, c, append(marks, p.tokenEnded(id, clientTokenLife)), e); err != nil {
 		return err
 	}
 	_, err := p.Short.Take(ctx, kindClient, id)
+	return err
+}
+
+// revoked makes the end of a token durable. The only mark that may be in the way
+// is that of the assertion.
+func (p *Provider) revoked(ctx context.Context, c broker.Client, marks []broker.Mark, e audit.Event) error {
+	err := p.Records.Spend(ctx, marks, e)
+	if errors.Is(err, broker.ErrConflict) {
+		return p.refuseClient(ctx, c, "replay")
+	}
 	return err
 }

@@ -48,13 +48,17 @@ func (p *Provider) EndSession(w http.ResponseWriter, r *http.Request) error {
 
 func (p *Provider) sessionOf(ctx context.Context, cookie string) (broker.Session, string, error) {
 	rec, id, _, err := p.sessionRecord(ctx, cookie)
+	if err == nil {
+		err = p.lives(ctx, endedSession, id)
+	}
 	if err != nil {
 		return broker.Session{}, "", err
 	}
 	return rec.Session.Session, id, nil
 }
 
-// sessionRecord finds the record that holds a cookie's session.
+// sessionRecord finds the record that holds a cookie's session, which may have
+// ended all the same.
 func (p *Provider) sessionRecord(ctx context.Context, cookie string) (rec record, id string, version int64, err error) {
 	id, secret, ok := split(cookie)
 	if !ok {
@@ -126,7 +130,7 @@ func (p *Provider) addEvidence(ctx context.Context, c broker.Client, made string
 // end ends a session, with the access token of the login that made it, and says
 // so in the audit. Ending twice is not an error.
 func (p *Provider) end(ctx context.Context, s broker.Session, id, client string) error {
-	if err := p.Records.Record(ctx, p.ended(s, client)); err != nil {
+	if err := p.Records.Spend(ctx, p.loginOver(id), p.ended(s, client)); err != nil {
 		return err
 	}
 	_, err := p.Short.Take(ctx, kindLogin, id)
@@ -158,7 +162,7 @@ func (p *Provider) forget(ctx context.Context, cookie string) {
 			break
 		}
 		if try == 0 {
-			if err = p.Records.Record(ctx, p.ended(rec.Session.Session, "")); err != nil {
+			if err = p.Records.Spend(ctx, []broker.Mark{p.sessionEnded(id)}, p.ended(rec.Session.Session, "")); err != nil {
 				break
 			}
 		}

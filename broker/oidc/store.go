@@ -9,6 +9,7 @@ import (
 
 // Records keeps what must outlast a login.
 type Records interface {
+	Marks
 	// Subject gives the stable random name of a person within a sector, making
 	// it at the first call. The person is known by keyed index only. Any
 	// number of simultaneous first calls get the same name.

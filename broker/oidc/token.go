@@ -38,29 +38,29 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 }
 
 // clientRequest reads what a client posts, and proves which client it is.
-func (p *Provider) clientRequest(w http.ResponseWriter, r *http.Request) (params, broker.Client, error) {
+func (p *Provider) clientRequest(w http.ResponseWriter, r *http.Request) (params, broker.Client, []broker.Mark, error) {
 	q, err := form(w, r)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return q, broker.Client{}, errTooLarge
+		return q, broker.Client{}, nil, errTooLarge
 	case err != nil:
-		return q, broker.Client{}, refuse(errInvalidRequest, "the body is not a form")
+		return q, broker.Client{}, nil, refuse(errInvalidRequest, "the body is not a form")
 	case len(q.repeated) > 0:
-		return q, broker.Client{}, refuse(errInvalidRequest, "a parameter was sent more than once")
+		return q, broker.Client{}, nil, refuse(errInvalidRequest, "a parameter was sent more than once")
 	}
-	c, err := p.authenticate(r, q)
-	return q, c, err
+	c, marks, err := p.authenticate(r, q)
+	return q, c, marks, err
 }
 
 func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (*tokenResponse, error) {
-	q, c, err := p.clientRequest(w, r)
+	q, c, marks, err := p.clientRequest(w, r)
 	if err != nil {
 		return nil, err
 	}
 	switch q.get("grant_type") {
 	case grantCode:
 	case grantClient:
-		return p.clientToken(r.Context(), c, q)
+		return p.clientToken(r.Context(), c, q, marks)
 	case "":
 		return nil, refuse(errInvalidRequest, "grant_type is missing")
 	default:
@@ -71,7 +71,7 @@ func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (*tokenRespo
 			return nil, refuse(errInvalidRequest, name+" is missing")
 		}
 	}
-	return p.redeem(r, c, q)
+	return p.redeem(r, c, q, marks)
 }
 
 var errNoCode = refuse(errInvalidGrant, "the code is unknown, expired, used, or was issued for something else")
@@ -82,13 +82,17 @@ var errNoCode = refuse(errInvalidGrant, "the code is unknown, expired, used, or 
 // used one, a step that only one of any number of callers does. Who loses a
 // race looks again: the code may be used by now, which makes this a replay, or
 // only the session beside it may have ended.
-func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenResponse, error) {
+//
+// That the login has given its token, and by which assertion, is also marked
+// where the token is recorded: then neither counts again, should the short-lived
+// store come back with what it held before.
+func (p *Provider) redeem(r *http.Request, c broker.Client, q params, marks []broker.Mark) (*tokenResponse, error) {
 	id, secret, ok := split(q.get("code"))
 	if !ok {
 		return nil, p.refuseCode(r, c, "unknown")
 	}
 	for range maxTries {
-		response, err := p.tryRedeem(r, c, q, id, secret)
+		response, err := p.tryRedeem(r, c, q, marks, id, secret)
 		if !errors.Is(err, broker.ErrConflict) {
 			return response, err
 		}
@@ -96,7 +100,7 @@ func (p *Provider) redeem(r *http.Request, c broker.Client, q params) (*tokenRes
 	return nil, p.refuseCode(r, c, "raced")
 }
 
-func (p *Provider) tryRedeem(r *http.Request, c broker.Client, q params, id, secret string) (*tokenResponse, error) {
+func (p *Provider) tryRedeem(r *http.Request, c broker.Client, q params, marks []broker.Mark, id, secret string) (*tokenResponse, error) {
 	ctx := r.Context()
 	var rec record
 	version, err := p.get(ctx, kindLogin, id, &rec)
@@ -140,8 +144,8 @@ func (p *Provider) tryRedeem(r *http.Request, c broker.Client, q params, id, sec
 	}
 	e := p.event(audit.TokenIssued, c.ID)
 	e.Provider, e.Person = g.Provider, g.Person
-	if err := p.Records.Record(ctx, e); err != nil {
-		return nil, err // nobody ever sees the token
+	if err := p.Records.Spend(ctx, append(marks, p.codeSpent(id)), e); err != nil {
+		return nil, err // nobody ever sees the token; a conflict is looked at again
 	}
 	return &tokenResponse{
 		AccessToken: access, TokenType: "Bearer", ExpiresIn: int(p.TokenLife.Seconds()), IDToken: idToken, Scope: g.Scope,
@@ -162,7 +166,7 @@ func (p *Provider) replayed(r *http.Request, c broker.Client, id string, version
 	}
 	e := p.event(audit.CodeReplayed, c.ID)
 	e.Person = rec.Grant.Person
-	p.note(ctx, e)
+	p.note(ctx, e, p.tokenEnded(id, p.TokenLife))
 	return errNoCode
 }
 

@@ -76,6 +76,9 @@ func (p *Provider) bearerOf(r *http.Request, token string) (grant, broker.Client
 		err = broker.ErrNotFound
 	}
 	if err == nil {
+		err = p.lives(r.Context(), endedToken, id)
+	}
+	if err == nil {
 		c, err = p.Clients.Client(r.Context(), g.Client)
 	}
 	if errors.Is(err, broker.ErrNotFound) {

@@ -23,7 +23,7 @@ func (s *Store) Run(ctx context.Context) error {
 	return sweeping(ctx, s.log, cleaning, s.Clean)
 }
 
-// Clean removes records of logins that have expired, and orders a day after
+// Clean removes records of logins and marks that have expired, and orders a day after
 // they began: those of logins, whatever came of them, and those that their owner
 // has taken over. A result that an owner has still to hear of stays. Nodes are
 // forgotten that have not been there for a day.
@@ -37,6 +37,10 @@ func (s *Store) Clean(ctx context.Context) error {
 		(SELECT id FROM orders WHERE created <= $1 AND (consumed IS NOT NULL OR owner = 'login')
 		ORDER BY created LIMIT $2)`, now.Add(-keepOrders).UnixMilli()); err != nil {
 		return fmt.Errorf("clean orders: %w", err)
+	}
+	if err := inBatches(ctx, s.db, `DELETE FROM spent WHERE (kind, digest) IN
+		(SELECT kind, digest FROM spent WHERE expires <= $1 ORDER BY expires LIMIT $2)`, now.UnixMilli()); err != nil {
+		return fmt.Errorf("clean spent: %w", err)
 	}
 	if err := inBatches(ctx, s.db, `DELETE FROM nodes WHERE node IN
 		(SELECT node FROM nodes WHERE until <= $1 LIMIT $2)`, now.Add(-keepOrders).UnixMilli()); err != nil {

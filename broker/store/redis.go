@@ -74,7 +74,7 @@ func (r *Redis) Put(ctx context.Context, kind, key string, value []byte, expires
 		return err
 	}
 	record, life := seal(value, expires), r.life(expires)
-	_, err = r.attempt(ctx, once, func() redis.Cmder {
+	_, err = r.attempt(ctx, onlyOnce, func() redis.Cmder {
 		return redis.NewStatusCmd(ctx, "set", name, record, "px", life)
 	})
 	return wrap("put", kind, err)
@@ -86,7 +86,7 @@ func (r *Redis) Get(ctx context.Context, kind, key string) ([]byte, int64, error
 	if err != nil {
 		return nil, 0, err
 	}
-	cmd, err := r.attempt(ctx, again, func() redis.Cmder { return redis.NewStringCmd(ctx, "get", name) })
+	cmd, err := r.attempt(ctx, repeatable, func() redis.Cmder { return redis.NewStringCmd(ctx, "get", name) })
 	if err != nil {
 		return nil, 0, wrap("get", kind, err)
 	}
@@ -101,7 +101,7 @@ func (r *Redis) Take(ctx context.Context, kind, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd, err := r.attempt(ctx, once, func() redis.Cmder { return redis.NewStringCmd(ctx, "getdel", name) })
+	cmd, err := r.attempt(ctx, onlyOnce, func() redis.Cmder { return redis.NewStringCmd(ctx, "getdel", name) })
 	if err != nil {
 		return nil, wrap("take", kind, err)
 	}
@@ -134,7 +134,7 @@ func (r *Redis) Swap(ctx context.Context, kind, key string, version int64, value
 	}
 	record, life, was := seal(value, expires), r.life(expires), fmt.Sprintf("%016x", uint64(version))
 	sent := 0
-	cmd, err := r.attempt(ctx, again, func() redis.Cmder {
+	cmd, err := r.attempt(ctx, repeatable, func() redis.Cmder {
 		sent++
 		return redis.NewIntCmd(ctx, "eval", swapping, 1, name, was, r.now().UnixMilli(), record, life)
 	})

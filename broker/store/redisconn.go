@@ -133,8 +133,8 @@ var (
 
 // How a command may be repeated when its answer was lost.
 const (
-	once  = false // doing it twice is not the same as once
-	again = true
+	onlyOnce   = false // doing it twice is not the same as once
+	repeatable = true
 )
 
 const (
@@ -154,7 +154,7 @@ const (
 // A command is sent again when it cannot have been carried out: there was no
 // connection, or the server says that it does not take commands now. When the
 // connection was lost on the way, it may have been: then only what may be done
-// twice (again) is repeated, the rest fails.
+// twice (repeatable) is sent again, the rest fails.
 func (r *Redis) attempt(ctx context.Context, repeat bool, build func() redis.Cmder) (redis.Cmder, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
