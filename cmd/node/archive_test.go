@@ -98,7 +98,8 @@ func TestRoomIsWatched(t *testing.T) {
 	for _, want := range []string{
 		`sigill_signing_orders{state="open"} 1`, `sigill_signing_orders{state="sealing"} 2`,
 		`sigill_outbox_pending{queue="seal"} 1`, `sigill_outbox_pending{queue="webhooks"} 0`, `sigill_outbox_pending{queue="messages"} 0`,
-		`sigill_outbox_oldest_seconds{queue="seal"} 360`, `sigill_outbox_oldest_seconds{queue="webhooks"} 0`, "sigill_seal_certificate_days_left ",
+		`sigill_outbox_oldest_seconds{queue="seal"} 360`, `sigill_outbox_oldest_seconds{queue="webhooks"} 0`, `sigill_certificate_days_left{what="seal"} `, `sigill_certificate_days_left{what="trust:seal"} `,
+		`sigill_keys_without_master{room="signing"} 0`,
 	} {
 		if !strings.Contains(text, "\n"+want) {
 			t.Errorf("metrics lack %s", want)

@@ -26,14 +26,14 @@ func Check(ctx context.Context, s config.Config) error {
 	if err != nil {
 		faults = append(faults, err)
 	}
-	for _, i := range eids.instances {
-		if i.ends.Before(now()) {
-			faults = append(faults, fmt.Errorf("provider %s: its certificate ended on %s", i.name, i.ends.Format(time.DateOnly)))
-		}
-	}
 	if s.TLS.CertificateFile != "" {
 		if _, err := tls.LoadX509KeyPair(s.TLS.CertificateFile, s.TLS.KeyFile); err != nil {
 			faults = append(faults, fmt.Errorf("tls: %w", err))
+		}
+	}
+	for _, e := range endings(s, eids, now()) {
+		if e.days(now()) < 0 && e.what != whatSeal { // checkReceipts says it of the seal
+			faults = append(faults, errors.New(e.warning(now())))
 		}
 	}
 	if s.Signing != nil {
@@ -49,6 +49,23 @@ func Check(ctx context.Context, s config.Config) error {
 		faults = append(faults, fmt.Errorf("logos: %w", err))
 	}
 	return errors.Join(faults...)
+}
+
+// Warnings tell what ends soon that the installation lives by. What cannot be
+// read, or has ended, is Check's.
+func Warnings(s config.Config, now time.Time) []string {
+	quiet := slog.New(slog.DiscardHandler)
+	eids, err := openProviders(s.Providers, workshop{s.Collect, func() time.Time { return now }, quiet})
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, e := range endings(s, eids, now) {
+		if warning := e.warning(now); warning != "" && e.days(now) >= 0 {
+			list = append(list, warning)
+		}
+	}
+	return list
 }
 
 // checkPortal reads tenants and e-services as the portal will, and the secrets

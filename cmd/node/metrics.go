@@ -38,7 +38,7 @@ func patience() []float64 {
 	return []float64{2, 4, 6, 8, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600}
 }
 
-func newMetrics(registry *prometheus.Registry, pending func() int, e *eids, now func() time.Time) (*metrics, error) {
+func newMetrics(registry *prometheus.Registry, pending func() int) (*metrics, error) {
 	m := &metrics{
 		started: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sigill_logins_started_total", Help: "Logins that people were asked for: requests that a session answered are not among them.",
@@ -75,12 +75,6 @@ func newMetrics(registry *prometheus.Registry, pending func() int, e *eids, now 
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sigill_orders_pending", Help: "e-ID orders that this node watches.",
 		}, func() float64 { return float64(pending()) }),
-	}
-	for _, i := range e.instances {
-		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "sigill_certificate_days_left", Help: "Days until the certificate of a provider ends.",
-			ConstLabels: prometheus.Labels{"instance": i.name},
-		}, func() float64 { return i.ends.Sub(now()).Hours() / 24 }))
 	}
 	for _, c := range all {
 		if err := registry.Register(c); err != nil {
@@ -170,9 +164,9 @@ func (m *metrics) answered(endpoint, outcome string) {
 // are read. Nobody may wait unseen: an order that everybody has signed is worth
 // nothing before it is sealed.
 type roomMetrics struct {
-	room                              *room
-	also                              map[string]*outbox.Queue // the portal's
-	orders, pending, oldest, daysLeft *prometheus.Desc
+	room                    *room
+	also                    map[string]*outbox.Queue // the portal's
+	orders, pending, oldest *prometheus.Desc
 }
 
 func newRoomMetrics(r *room, also map[string]*outbox.Queue) *roomMetrics {
@@ -184,13 +178,12 @@ func newRoomMetrics(r *room, also map[string]*outbox.Queue) *roomMetrics {
 			[]string{"queue"}, nil),
 		oldest: prometheus.NewDesc("sigill_outbox_oldest_seconds", "How long the oldest of it has been due; 0 when nothing is.",
 			[]string{"queue"}, nil),
-		daysLeft: prometheus.NewDesc("sigill_seal_certificate_days_left", "Days until the certificate of the seal ends.", nil, nil),
 	}
 }
 
 // Describe is of prometheus.Collector.
 func (m *roomMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.orders, m.pending, m.oldest, m.daysLeft} {
+	for _, d := range []*prometheus.Desc{m.orders, m.pending, m.oldest} {
 		to <- d
 	}
 }
@@ -203,7 +196,6 @@ func (m *roomMetrics) Collect(to chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-	gauge(m.daysLeft, m.room.sealEnds.Sub(m.room.now()).Hours()/24)
 	if open, err := m.room.store.Open(ctx); err != nil {
 		m.room.log.WarnContext(ctx, "orders not counted", "error", err)
 	} else {

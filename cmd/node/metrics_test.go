@@ -14,12 +14,10 @@ import (
 )
 
 // What is asked of the numbers: how many begin, how they end and where, how long
-// it takes, how many wait, and how long certificates last.
+// it takes, and how many wait.
 func TestMetrics(t *testing.T) {
-	now := time.Now()
 	registry := prometheus.NewRegistry()
-	e := &eids{instances: []instance{{name: "one", ends: now.Add(36 * time.Hour)}}}
-	m, err := newMetrics(registry, func() int { return 7 }, e, func() time.Time { return now })
+	m, err := newMetrics(registry, func() int { return 7 })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +41,6 @@ func TestMetrics(t *testing.T) {
 		`sigill_order_seconds_bucket{kind="auth",provider="mbankid",le="10"} 1`,
 		`sigill_order_seconds_count{kind="auth",provider="mbankid"} 1`, // only those that were completed
 		"sigill_orders_pending 7",
-		`sigill_certificate_days_left{instance="one"} 1.5`,
 	} {
 		if !strings.Contains(w.Body.String(), "\n"+want+"\n") {
 			t.Errorf("lacks %s", want)

@@ -52,17 +52,18 @@ type Config struct {
 
 // Node is one process of an installation. New binds its addresses, Run serves.
 type Node struct {
-	settings config.Config
-	log      *slog.Logger
-	vault    *Vault
-	flow     *flow.Engine
-	room     *room     // of signing; nil: there is none
-	townhall *townhall // the portal; nil: there is none
-	release  func()    // of the node's id
-	ready    *readiness
-	main     *server
-	admin    *server
-	portal   *server // nil: there is none
+	settings     config.Config
+	log          *slog.Logger
+	vault        *Vault
+	flow         *flow.Engine
+	room         *room     // of signing; nil: there is none
+	townhall     *townhall // the portal; nil: there is none
+	release      func()    // of the node's id
+	ready        *readiness
+	certificates *certificates
+	main         *server
+	admin        *server
+	portal       *server // nil: there is none
 
 	stopping        atomic.Bool
 	grace, settling time.Duration // see serve.go
@@ -90,6 +91,7 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 	if err != nil {
 		return n, err
 	}
+	n.certificates = newCertificates(c.Settings, eids, c.Now, c.Log)
 	if n.vault, err = OpenVault(ctx, c.Settings, c.Now, c.Log); err != nil {
 		return n, err
 	}
@@ -104,7 +106,10 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 	if err := n.compose(ctx, c, id, eids); err != nil {
 		return n, err
 	}
-	return n, n.listen(ctx, c)
+	if err := n.listen(ctx, c); err != nil {
+		return n, err
+	}
+	return n, errors.Join(c.Registry.Register(newCertificateMetrics(n.certificates)), c.Registry.Register(newKeyMetrics(n.vault)))
 }
 
 // compose gives each room what it needs.
@@ -133,7 +138,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	if err != nil {
 		return err
 	}
-	counts, err := newMetrics(c.Registry, n.pending, eids, c.Now)
+	counts, err := newMetrics(c.Registry, n.pending)
 	if err != nil {
 		return err
 	}
@@ -145,6 +150,10 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	n.room, err = openRoom(c, n.vault, id, eids, registry, deliver, func(ctx context.Context, b flow.Begin) error { return n.flow.Begin(ctx, b) })
 	if err != nil {
 		return err
+	}
+	if n.room != nil {
+		n.certificates.own = append(n.certificates.own, n.room.seal.renewal)
+		n.certificates.fixed = append(n.certificates.fixed, trustEndings(n.room.believed, c.Now())...)
 	}
 	if n.townhall, err = openTownhall(ctx, c, n.vault, id, eids, n.room); err != nil {
 		return err

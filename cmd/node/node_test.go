@@ -198,7 +198,7 @@ func TestNode(t *testing.T) {
 		t.Errorf("metrics for everybody: %d", status)
 	}
 	_, text, _ := send(t, client, "GET", "http://"+n.AdminAddr().String()+"/metrics", "")
-	for _, want := range []string{"sigill_oidc_answers_total{", "sigill_orders_pending 0", `sigill_certificate_days_left{instance="two"} 1.9`, "\nsigill_logins_started_total 1\n"} {
+	for _, want := range []string{"sigill_oidc_answers_total{", "sigill_orders_pending 0", `sigill_certificate_days_left{what="rp:two"} 1.9`, "\nsigill_logins_started_total 1\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("metrics lack %s", want)
 		}
@@ -258,38 +258,6 @@ func TestTLS(t *testing.T) {
 	}
 	if _, err := tls.Dial("tcp", n.Addr().String(), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 is spoken")
-	}
-}
-
-func TestCertificateIsRenewed(t *testing.T) {
-	dir := t.TempDir()
-	var files config.TLS
-	files.CertificateFile, files.KeyFile = pair(t, dir, "tls", 1, time.Now().Add(time.Hour))
-	c, err := newCertificate(files, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial := func() string {
-		pair, err := c.get(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return pair.Leaf.SerialNumber.String()
-	}
-	pair(t, dir, "tls", 2, time.Now().Add(time.Hour))
-	if serial() != "1" {
-		t.Error("the files are read for every connection")
-	}
-	c.checked.Add(-61)
-	if serial() != "2" {
-		t.Error("a renewed certificate is not used")
-	}
-	if err := os.WriteFile(files.CertificateFile, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c.checked.Add(-61)
-	if serial() != "2" {
-		t.Error("a broken file took the certificate away")
 	}
 }
 

@@ -20,8 +20,8 @@ import (
 )
 
 // A factory makes the e-IDs of one configured instance, one for each id that it
-// offers, and says when its certificate ends.
-type factory func(config.Provider, workshop) (map[providers.ID]providers.Provider, time.Time, error)
+// offers, and what follows the files of its certificate.
+type factory func(config.Provider, workshop) (map[providers.ID]providers.Provider, *renewal, error)
 
 // workshop is what factories share.
 type workshop struct {
@@ -39,10 +39,10 @@ func factories() map[string]factory {
 type eids struct{ instances []instance }
 
 type instance struct {
-	name   string
-	offers []providers.ID
-	eids   map[providers.ID]providers.Provider
-	ends   time.Time // of its certificate
+	name        string
+	offers      []providers.ID
+	eids        map[providers.ID]providers.Provider
+	certificate *renewal
 }
 
 // openProviders makes all instances, and reports what is wrong with any.
@@ -56,12 +56,12 @@ func openProviders(list []config.Provider, w workshop) (*eids, error) {
 			faults = append(faults, fmt.Errorf("provider %s: there is no kind %q", c.Name, c.Kind))
 			continue
 		}
-		made, ends, err := open(c, w)
+		made, certificate, err := open(c, w)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("provider %s: %w", c.Name, err))
 			continue
 		}
-		e.instances = append(e.instances, instance{c.Name, c.Offers, made, ends})
+		e.instances = append(e.instances, instance{c.Name, c.Offers, made, certificate})
 	}
 	return e, errors.Join(faults...)
 }
@@ -115,37 +115,49 @@ func (e *eids) levels() []providers.Level {
 	return list
 }
 
-func openBankID(c config.Provider, w workshop) (map[providers.ID]providers.Provider, time.Time, error) {
+func openBankID(c config.Provider, w workshop) (map[providers.ID]providers.Provider, *renewal, error) {
 	env, err := bankIDEnvironment(c)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, nil, err
 	}
-	cert, err := bankIDCertificate(c.BankID)
+	certificate := newRenewal("rp:"+c.Name, w.now, w.log, c.BankID.CertificateFile, c.BankID.KeyFile, c.BankID.PKCS12File, c.BankID.PassphraseFile)
+	cert, leaf, err := bankIDCertificate(c.BankID)
 	if err != nil {
-		return nil, time.Time{}, err
-	}
-	leaf := cert.Leaf
-	if leaf == nil {
-		if leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
-			return nil, time.Time{}, fmt.Errorf("certificate: %w", err)
-		}
-	}
-	if now := w.now(); now.After(leaf.NotAfter) {
-		w.log.Error("the certificate of a provider has expired", "provider", c.Name, "since", leaf.NotAfter)
+		return nil, nil, err
 	}
 	made := map[providers.ID]providers.Provider{}
 	cache := &bankid.Cache{}
+	var all []*bankid.Provider
 	for _, id := range c.Offers {
 		p, err := bankid.New(bankid.Config{
 			ID: id, Instance: c.Name, Environment: env, Certificate: cert, DisplayName: c.DisplayName,
 			Approved: c.Approved, PollInterval: w.collect, Clock: w.now, Log: w.log, Cache: cache,
 		})
 		if err != nil {
-			return nil, time.Time{}, err
+			return nil, nil, err
 		}
-		made[id] = p
+		made[id], all = p, append(all, p)
 	}
-	return made, leaf.NotAfter, nil
+	certificate.begin(leaf, func() (*x509.Certificate, func(), error) {
+		cert, leaf, err := bankIDCertificate(c.BankID)
+		if err != nil {
+			return nil, nil, err
+		}
+		var uses []func()
+		for _, p := range all {
+			use, err := p.Renew(cert)
+			if err != nil {
+				return nil, nil, err
+			}
+			uses = append(uses, use)
+		}
+		return leaf, func() {
+			for _, use := range uses {
+				use()
+			}
+		}, nil
+	})
+	return made, certificate, nil
 }
 
 func bankIDEnvironment(c config.Provider) (bankid.Environment, error) {
@@ -168,7 +180,7 @@ func bankIDEnvironment(c config.Provider) (bankid.Environment, error) {
 	}, nil
 }
 
-func bankIDCertificate(c config.BankID) (tls.Certificate, error) {
+func bankIDCertificate(c config.BankID) (cert tls.Certificate, leaf *x509.Certificate, err error) {
 	read := func(file string) []byte {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -177,9 +189,19 @@ func bankIDCertificate(c config.BankID) (tls.Certificate, error) {
 		return data
 	}
 	if c.PKCS12File != "" {
-		return bankid.LoadPKCS12(read(c.PKCS12File), strings.TrimRight(string(read(c.PassphraseFile)), "\r\n"))
+		cert, err = bankid.LoadPKCS12(read(c.PKCS12File), strings.TrimRight(string(read(c.PassphraseFile)), "\r\n"))
+	} else {
+		cert, err = bankid.LoadPEM(read(c.CertificateFile), read(c.KeyFile))
 	}
-	return bankid.LoadPEM(read(c.CertificateFile), read(c.KeyFile))
+	if err != nil {
+		return cert, nil, err
+	}
+	if leaf = cert.Leaf; leaf == nil {
+		if leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
+			return cert, nil, fmt.Errorf("certificate: %w", err)
+		}
+	}
+	return cert, leaf, nil
 }
 
 // readCertificates reads one or more certificates in PEM, and nothing else.

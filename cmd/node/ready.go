@@ -177,7 +177,7 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // watch makes what looks after this node, and what it tells of itself.
 func (n *Node) watch(c Config, id string) error {
 	clock := &clock{db: n.vault.Store.DB(), now: c.Now}
-	probes := append(n.vault.probes(), newDisk(c.Settings.Data, id, c.Now).probe())
+	probes := append(n.vault.probes(), n.vault.keysProbe(), newDisk(c.Settings.Data, id, c.Now).probe())
 	if clock.known() {
 		probes = append(probes, clock.probe())
 	}

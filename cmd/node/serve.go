@@ -10,13 +10,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"sigill/broker/flow"
-	"sigill/broker/kit/config"
 )
 
 // grace is how long browsers may take for what they have begun when the node is
@@ -68,10 +66,11 @@ func (n *Node) listen(ctx context.Context, c Config) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	if t := c.Settings.TLS; t.CertificateFile != "" {
-		cert, err := newCertificate(t, c.Log)
+		cert, err := newCertificate(t, c.Now, c.Log)
 		if err != nil {
 			return err
 		}
+		n.certificates.own = append(n.certificates.own, cert.renewal)
 		n.main.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get, NextProtos: []string{"h2", "http/1.1"}}
 		n.main.listener = tls.NewListener(n.main.listener, n.main.http.TLSConfig)
 	}
@@ -153,7 +152,7 @@ func (n *Node) Run(ctx context.Context) error {
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopKeeping()
 	group, failing := errgroup.WithContext(keeping)
-	works, keeps := []func(context.Context) error{n.flow.Run}, n.vault.runs()
+	works, keeps := []func(context.Context) error{n.flow.Run}, append(n.vault.runs(), n.certificates.Run)
 	if n.room != nil {
 		works = append(works, n.room.works()...)
 	}
@@ -256,36 +255,4 @@ func (n *Node) shutdown() {
 			n.log.Warn("requests were cut off", "error", errors.Join(err, s.http.Close()))
 		}
 	}
-}
-
-// certificate is the server's own, read anew when its file changes, so that it
-// can be renewed without a restart.
-type certificate struct {
-	files   config.TLS
-	log     *slog.Logger
-	current atomic.Pointer[tls.Certificate]
-	checked atomic.Int64
-}
-
-func newCertificate(files config.TLS, log *slog.Logger) (*certificate, error) {
-	c := &certificate{files: files, log: log}
-	pair, err := tls.LoadX509KeyPair(files.CertificateFile, files.KeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
-	}
-	c.current.Store(&pair)
-	c.checked.Store(time.Now().Unix())
-	return c, nil
-}
-
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	now, last := time.Now().Unix(), c.checked.Load()
-	if now-last > 60 && c.checked.CompareAndSwap(last, now) {
-		if pair, err := tls.LoadX509KeyPair(c.files.CertificateFile, c.files.KeyFile); err != nil {
-			c.log.Error("the certificate cannot be read; the one from before is still used", "error", err)
-		} else {
-			c.current.Store(&pair)
-		}
-	}
-	return c.current.Load(), nil
 }

@@ -28,6 +28,7 @@ import (
 	"sigill/signing/evidence"
 	"sigill/signing/orders"
 	"sigill/signing/receipt"
+	"sigill/signing/trust"
 	"sigill/signing/verify"
 	signweb "sigill/signing/web"
 	"sigill/signing/web/check"
@@ -41,7 +42,8 @@ type room struct {
 	queues    queues
 	verifier  *verify.Verifier
 	published []byte // the trust file
-	sealEnds  time.Time
+	believed  trust.Trust
+	seal      *seal
 	settings  config.Config
 	now       func() time.Time
 	log       *slog.Logger
@@ -54,7 +56,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 	if s.Signing == nil {
 		return nil, nil
 	}
-	sealer, chain, err := loadSeal(s.Signing.Seal)
+	seal, chain, err := openSeal(s.Signing.Seal, c.Now, c.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +67,12 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 	if err != nil {
 		return nil, err
 	}
+	seal.follow(chain[0], believed)
 	receipts, err := receipt.New()
 	if err != nil {
 		return nil, err
 	}
-	r = &room{published: published, sealEnds: chain[0].NotAfter, settings: s, now: c.Now, log: c.Log, verifier: verify.New(believed, receipts), archive: v.archive}
+	r = &room{published: published, believed: believed, seal: seal, settings: s, now: c.Now, log: c.Log, verifier: verify.New(believed, receipts), archive: v.archive}
 	named, err := r.ring.Digest("audit person")
 	if err != nil {
 		return r, err
@@ -84,7 +87,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 	}
 	r.service, err = orders.New(orders.Config{
 		Issuer: s.Issuer, Store: r.store, Audit: r.store, Keys: r.ring, Short: v.Short, Clients: clients,
-		Receipts: receipts, Sealer: sealer, Proofs: evidence.New(believed),
+		Receipts: receipts, Sealer: seal, Proofs: evidence.New(believed),
 		Offers: eids.offers, Provider: eids.find, Begin: begin, Verify: r.releasable,
 		VerifyURL: s.Issuer + check.Path, TrustSHA256: sum,
 		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },

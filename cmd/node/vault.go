@@ -104,6 +104,7 @@ func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *
 	v.sequencer, err = audit.NewSequencer(audit.Sequencer{
 		DB: v.Store.DB(), Signer: v.Ring.AuditSigner, Now: now, Log: log,
 	})
+	v.followMasters(s.MasterKeyFiles())
 	return v, err
 }
 
