@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/outbox"
 	"sigill/broker/kit/sqldb"
+	"sigill/broker/kit/sqldb/sqldbtest"
 	"sigill/signing"
 	"sigill/signing/orders"
 	"sigill/signing/store/storetest"
@@ -32,47 +32,9 @@ func check(t testing.TB, err error) {
 	}
 }
 
-func open(t testing.TB, file string) *Store {
+func open(t testing.TB, p sqldb.Place) *Store {
 	t.Helper()
-	db, err := sqldb.Open(ctx, file, sqldb.CrashSafe)
-	check(t, err)
-	t.Cleanup(func() { check(t, db.Close()) })
-	check(t, db.Migrate(ctx, time.Now(), Tables()...))
-	return New(db)
-}
-
-func exec(t testing.TB, s *Store, query string) {
-	t.Helper()
-	check(t, s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(query)
-		return err
-	}))
-}
-
-func query(t testing.TB, s *Store, query string) (out []string) {
-	t.Helper()
-	rows, err := s.db.Rows(ctx, query)
-	check(t, err)
-	defer rows.Close()
-	columns, err := rows.Columns()
-	check(t, err)
-	for rows.Next() {
-		values, into := make([]any, len(columns)), make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		check(t, rows.Scan(into...))
-		row := ""
-		for i, v := range values {
-			if b, ok := v.([]byte); ok {
-				v = string(b)
-			}
-			row += fmt.Sprintf(" %s=%q", columns[i], fmt.Sprint(v))
-		}
-		out = append(out, row)
-	}
-	check(t, rows.Err())
-	return out
+	return New(sqldbtest.Open(t, p, "signing", Tables()...))
 }
 
 // tables that acts upon orders write to.
@@ -100,61 +62,39 @@ func subject(t *testing.T, s *Store, store storetest.Store) storetest.Subject {
 			check(t, err)
 			return list
 		},
-		Dump: func(t *testing.T) map[string]int {
-			dump := map[string]int{}
-			for _, table := range tables {
-				for _, row := range query(t, s, `SELECT * FROM `+table) {
-					dump[table+" "+row]++
-				}
-			}
-			return dump
-		},
+		Dump: func(t *testing.T) map[string]int { return sqldbtest.Dump(t, s.db, tables...) },
 	}
 	for _, table := range tables {
 		for _, op := range []string{"INSERT", "UPDATE", "DELETE"} {
 			sub.Faults = append(sub.Faults, storetest.Fault{
-				Name: op + " " + table,
-				Break: func(t *testing.T) {
-					exec(t, s, `CREATE TRIGGER fault BEFORE `+op+` ON `+table+` BEGIN SELECT RAISE(ABORT, 'it was to fail'); END`)
-				},
-				Mend: func(t *testing.T) { exec(t, s, `DROP TRIGGER fault`) },
+				Name:  op + " " + table,
+				Break: func(t *testing.T) { sqldbtest.Break(t, s.db, op, table) },
+				Mend:  func(t *testing.T) { sqldbtest.Mend(t, s.db) },
 			})
 		}
 	}
 	return sub
 }
 
-// fresh gives files of empty databases. Their tables are made once.
-func fresh(t *testing.T) func(*testing.T) (file string) {
-	template := filepath.Join(t.TempDir(), "signing.db")
-	db, err := sqldb.Open(ctx, template, sqldb.CrashSafe)
-	check(t, err)
-	check(t, db.Migrate(ctx, time.Now(), Tables()...))
-	check(t, db.Close())
-	empty, err := os.ReadFile(template)
-	check(t, err)
-	return func(t *testing.T) string {
-		file := filepath.Join(t.TempDir(), "signing.db")
-		check(t, os.WriteFile(file, empty, 0o600))
-		return file
-	}
-}
-
 func TestOrders(t *testing.T) {
-	file := fresh(t)
-	storetest.Orders(t, func(t *testing.T) storetest.Subject {
-		s := open(t, file(t))
-		return subject(t, s, s)
+	sqldbtest.Fresh(t, "signing", Tables(), func(t *testing.T, fresh func(testing.TB) sqldb.Place) {
+		storetest.Orders(t, func(t *testing.T) storetest.Subject {
+			s := open(t, fresh(t))
+			return subject(t, s, s)
+		})
 	})
 }
 
-// Several processes on one file.
-func TestTwoOnOneFile(t *testing.T) {
-	file := fresh(t)
-	storetest.Together(t, func(t *testing.T) storetest.Subject {
-		file := file(t)
-		a, b := open(t, file), open(t, file)
-		return subject(t, a, &inTurn{stores: []*Store{a, b}})
+// Several processes over one database.
+func TestTwoOverOne(t *testing.T) {
+	sqldbtest.Fresh(t, "signing", Tables(), func(t *testing.T, fresh func(testing.TB) sqldb.Place) {
+		storetest.Together(t, func(t *testing.T) storetest.Subject {
+			p := fresh(t)
+			a, b := open(t, p), open(t, p)
+			began := time.Now()
+			t.Cleanup(func() { t.Log(time.Since(began).Round(time.Millisecond), a.db.Stats(), b.db.Stats()) })
+			return subject(t, a, &inTurn{stores: []*Store{a, b}})
+		})
 	})
 }
 
@@ -227,8 +167,9 @@ func (s *inTurn) Purge(ctx context.Context, now time.Time) error { return s.next
 // Nothing that lives in the files holds what was erased. Nothing here is sealed,
 // so that it could be found.
 func TestErasedOnDisk(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "signing.db")
-	s := open(t, file)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "signing.db")
+	s := open(t, sqldb.Place{Dir: dir})
 	now := time.Now()
 	secrets := []string{"planted head", "planted key", "planted body", "planted part", "planted person", "planted hash",
 		"planted request", "planted attempt", "planted payload", "planted withdrawn"}
@@ -286,7 +227,7 @@ func TestErasedOnDisk(t *testing.T) {
 
 // Lists are read from an index, in its order, however many orders there are.
 func TestPlans(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "signing.db"))
+	s := open(t, sqldb.Place{Dir: t.TempDir()})
 	for name, c := range map[string]struct {
 		query string
 		args  []any
