@@ -1,7 +1,10 @@
 package broker
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/json"
+	"time"
 
 	"sigill/providers"
 )
@@ -36,9 +39,14 @@ type Client struct {
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
 	AuthMethod             AuthMethod
-	SecretHash             []byte          // SHA-256 of the secret, which is random
-	JWKS                   json.RawMessage // public keys for private_key_jwt
-	Scopes                 []string        // what it may ask for, besides openid
+	SecretHash             []byte // SHA-256 of the secret, which is random
+	// PreviousSecretHash is that of the secret before, which works beside it while
+	// the client changes over: until PreviousSecretUntil, or without a limit where
+	// that is zero. A release that knows no second secret refuses a row with one.
+	PreviousSecretHash  []byte          `json:",omitempty"`
+	PreviousSecretUntil time.Time       `json:",omitzero"`
+	JWKS                json.RawMessage // public keys for private_key_jwt
+	Scopes              []string        // what it may ask for, besides openid
 	// CallbackOrigins are the origins, as browsers write them, that addresses in
 	// its signing orders may lie at.
 	CallbackOrigins []string `json:",omitempty"`
@@ -73,6 +81,35 @@ type Client struct {
 	// MinAge refuses younger people; zero: no limit.
 	MinAge int
 	Theme  Theme
+}
+
+// SecretIs compares with the client's secrets, in a time that does not tell which
+// of them is right. The secrets are random, so a plain digest is as good as a slow
+// one.
+func (c Client) SecretIs(secret string, now time.Time) bool {
+	sum := sha256.Sum256([]byte(secret))
+	current := subtle.ConstantTimeCompare(c.SecretHash, sum[:])
+	previous := subtle.ConstantTimeCompare(c.PreviousSecretHash, sum[:])
+	if c.PreviousSecretEnded(now) {
+		previous = 0
+	}
+	return current|previous == 1
+}
+
+// PreviousSecretEnded says whether the secret before is not valid any more.
+func (c Client) PreviousSecretEnded(now time.Time) bool {
+	return len(c.PreviousSecretHash) == 0 || !c.PreviousSecretUntil.IsZero() && !now.Before(c.PreviousSecretUntil)
+}
+
+// RenewSecret gives the client a new secret, beside which the one it has works
+// until then. The zero time: it does not work any more.
+func (c *Client) RenewSecret(secret string, until time.Time) {
+	c.PreviousSecretHash, c.PreviousSecretUntil = c.SecretHash, until
+	if until.IsZero() {
+		c.PreviousSecretHash = nil
+	}
+	sum := sha256.Sum256([]byte(secret))
+	c.SecretHash = sum[:]
 }
 
 // Theme is the look of a client on our pages.

@@ -59,7 +59,7 @@ func (p *Provider) authenticate(r *http.Request, q params) (broker.Client, []bro
 		if c.AuthMethod != broker.PrivateKeyJWT {
 			reason = "method"
 		}
-	case !secretIs(c.SecretHash, proof): // random secrets: a plain digest is as good as a slow one
+	case !c.SecretIs(proof, p.Now()):
 		reason = "secret"
 	case c.AuthMethod != method && c.AuthMethod != broker.SecretAny:
 		reason = "method"

@@ -90,6 +90,36 @@ func (s *Store) putClients(ctx context.Context, onConflict string, list []broker
 	})
 }
 
+// ChangeClient changes one, in one step with what it is read from;
+// broker.ErrNotFound when there is none. An error of change leaves it as it was.
+// change may be called several times.
+func (s *Store) ChangeClient(ctx context.Context, id string, change func(*broker.Client) error, events ...audit.Event) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		var body string
+		err := tx.Row(`SELECT body FROM clients WHERE id = $1`, id).Scan(&body)
+		if errors.Is(err, sql.ErrNoRows) {
+			return broker.ErrNotFound
+		}
+		if err != nil {
+			return fmt.Errorf("change client: %w", err)
+		}
+		c, err := s.decodeClient(id, body)
+		if err != nil {
+			return err
+		}
+		if err := change(&c); err != nil {
+			return err
+		}
+		if body, err = s.encodeClient(c); err != nil {
+			return fmt.Errorf("change client: %w", err)
+		}
+		if _, err := tx.Exec(`UPDATE clients SET body = $1 WHERE id = $2`, body, id); err != nil {
+			return fmt.Errorf("change client: %w", err)
+		}
+		return audit.Insert(tx, events...)
+	})
+}
+
 // RemoveClient forgets one; broker.ErrNotFound when there is none.
 func (s *Store) RemoveClient(ctx context.Context, id string, events ...audit.Event) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {

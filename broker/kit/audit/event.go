@@ -36,6 +36,7 @@ const (
 	KeyRetired      Type = "key.retired"
 	ClientAdded     Type = "client.added"
 	ClientRemoved   Type = "client.removed"
+	ClientSecret    Type = "client.secret" // a new one, or the one before was retired
 )
 
 // Acts upon signing orders. Order names the signing order, Login the e-ID order

@@ -248,23 +248,22 @@ func readWebhookSecret(v strict.Value) []byte {
 
 func readCredentials(v strict.Value, m *strict.Map, c *broker.Client, rules ClientRules) {
 	inline, file, set := m.Get("secret"), m.Get("secret_file"), m.Get("jwks")
-	secret := inline.Text()
+	secret, at := inline.Text(), inline
 	if file.Present() {
-		secret = readSecret(file)
+		secret, at = readSecret(file), file
 	}
 	if inline.Present() && !rules.Loopback {
 		inline.Warn("stands in the file itself; a secret_file can be kept from readers")
 	}
-	if secret != "" {
-		if len(secret) < minSecret && !rules.Loopback {
-			at := inline
-			if file.Present() {
-				at = file
-			}
-			at.Fault("is too short: make at least %d random letters and digits", minSecret)
+	c.SecretHash = digestOf(at, secret, rules)
+	if previous := m.Get("previous_secret_file"); previous.Present() {
+		c.PreviousSecretHash = digestOf(previous, readSecret(previous), rules)
+		switch {
+		case !file.Present():
+			previous.Fault("is only for clients with a secret_file")
+		case c.PreviousSecretHash != nil && bytes.Equal(c.PreviousSecretHash, c.SecretHash):
+			previous.Fault("holds the same secret as secret_file")
 		}
-		sum := sha256.Sum256([]byte(secret))
-		c.SecretHash = sum[:]
 	}
 	c.JWKS = readJWKS(set)
 
@@ -292,6 +291,18 @@ func readCredentials(v strict.Value, m *strict.Map, c *broker.Client, rules Clie
 	case c.AuthMethod != broker.PrivateKeyJWT && set.Present():
 		method.Fault("needs a secret, not jwks")
 	}
+}
+
+// digestOf is what is kept of a client's secret; nil where there is none.
+func digestOf(at strict.Value, secret string, rules ClientRules) []byte {
+	if secret == "" {
+		return nil
+	}
+	if len(secret) < minSecret && !rules.Loopback {
+		at.Fault("is too short: make at least %d random letters and digits", minSecret)
+	}
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
 }
 
 // readSecret reads the first line of a file that only the owner should read.
