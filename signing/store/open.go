@@ -7,9 +7,11 @@ import (
 	"sigill/signing"
 )
 
+const openQuery = `SELECT state, count(*) FROM orders WHERE ended IS NULL GROUP BY state`
+
 // Open counts the orders that are not over, by their state.
 func (s *Store) Open(ctx context.Context) (map[signing.State]int, error) {
-	rows, err := s.db.Rows(ctx, `SELECT state, count(*) FROM orders WHERE ended IS NULL GROUP BY state`)
+	rows, err := s.db.Rows(ctx, openQuery)
 	if err != nil {
 		return nil, fmt.Errorf("count orders: %w", err)
 	}

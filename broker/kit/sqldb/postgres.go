@@ -64,6 +64,12 @@ func Connect(ctx context.Context, s Server, d Durability) (*DB, error) {
 	base.RuntimeParams["application_name"] = "sigill " + s.Schema
 	base.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint(holding.Milliseconds())
 	base.RuntimeParams["timezone"] = "UTC"
+	// There is an index for whatever is looked for. A plan for values that are not
+	// known yet would rather read the whole table where it expects to find
+	// something soon, and there is nothing; and a transaction that does so meets
+	// every writer of it.
+	base.RuntimeParams["enable_seqscan"] = "off"
+	base.RuntimeParams["jit"] = "off" // where there is no other way than the whole table, that looks worth compiling
 	if _, said := base.RuntimeParams["synchronous_commit"]; !said || d == CrashSafe {
 		base.RuntimeParams["synchronous_commit"] = map[Durability]string{Durable: "on", CrashSafe: "off"}[d]
 	}
@@ -80,8 +86,6 @@ func Connect(ctx context.Context, s Server, d Durability) (*DB, error) {
 	}
 	writing, reading := base.Copy(), base.Copy()
 	writing.RuntimeParams["default_transaction_isolation"] = "serializable"
-	// Reading a small table as a whole would make it meet every writer of it.
-	writing.RuntimeParams["enable_seqscan"] = "off"
 	reading.RuntimeParams["default_transaction_read_only"] = "on"
 
 	n := s.Connections

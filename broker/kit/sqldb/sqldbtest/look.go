@@ -123,8 +123,7 @@ func Plan(t testing.TB, db *sqldb.DB, query string) string {
 	}
 	if err := db.Write(context.Background(), func(tx *sqldb.Tx) error {
 		lines = nil
-		// As readers are asked.
-		for _, s := range []string{`SET LOCAL enable_seqscan = on`, `SET LOCAL plan_cache_mode = force_generic_plan`, `PREPARE asked AS ` + query} {
+		for _, s := range []string{`SET LOCAL plan_cache_mode = force_generic_plan`, `PREPARE asked AS ` + query} {
 			if _, err := tx.Exec(s); err != nil {
 				return err
 			}
