@@ -137,12 +137,11 @@ func restartable(o broker.Order, l Limits) bool {
 
 func (e *Engine) notePresence(ctx context.Context, o broker.Order) {
 	now := e.Now()
-	watched, tell := e.schedule.mark(o.ID, now, e.Limits.Present/2)
-	if watched && !tell {
+	if !e.schedule.mark(o.ID, now, e.Limits.Present/2) {
 		return
 	}
 	last := binary.BigEndian.AppendUint64(nil, uint64(now.UnixMilli()))
-	if err := e.Short.Put(ctx, presence, string(o.ID), last, now.Add(max(e.Limits.Present, e.Limits.Gone))); err != nil && ctx.Err() == nil {
+	if err := e.Short.Put(ctx, presence, string(o.ID), last, now.Add(e.Limits.Present+e.Limits.Gone)); err != nil && ctx.Err() == nil {
 		e.Log.WarnContext(ctx, "presence not noted", "order", o.ID, "error", err)
 	}
 }
@@ -241,14 +240,18 @@ func (e *Engine) Restart(ctx context.Context, id broker.OrderID, browser string)
 	if o.Phase != broker.Pending {
 		events = append(events, e.event(o, r, audit.OrderFailed))
 	}
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	e.lease(&o) // whoever had it before, whoever watches it now
 	if err := e.store(ctx, &o, r, events...); err != nil {
+		if !errors.Is(err, broker.ErrConflict) {
+			e.unsure.Store(true)
+		}
 		e.cancelAtIssuer(o, r)
 		return err
 	}
-	if o.Phase == broker.Pending {
-		// The lease may be another node's or have ended; whoever holds it when
-		// it is next claimed watches. Here and now that is us.
-		e.schedule.add(o, r, now, now.Add(wait))
+	if o.Phase == broker.Pending && !e.draining {
+		e.schedule.add(o, r, now, e.Now().Add(wait))
 	}
 	return nil
 }

@@ -39,6 +39,8 @@ func (s Settled) LogValue() slog.Value {
 const (
 	// handful is how many results are looked up at a time.
 	handful = 100
+	// couriers is how many results an owner is brought at a time.
+	couriers = 64
 	// maxPause is the longest that an owner that gave an error is left in peace.
 	maxPause = time.Minute
 )
@@ -132,7 +134,7 @@ func (d *desk) swept() {
 func (e *Engine) deliver(ctx context.Context, d *desk) {
 	var group sync.WaitGroup
 	defer group.Wait()
-	slots := make(chan struct{}, e.Limits.Workers)
+	slots := make(chan struct{}, min(e.Limits.Workers, couriers))
 	hand := func(id broker.OrderID) bool {
 		if !d.take(id, e.Now()) {
 			return true
@@ -157,7 +159,7 @@ func (e *Engine) deliver(ctx context.Context, d *desk) {
 	defer tick.Stop()
 	for {
 		if err := e.sweep(ctx, d, hand); err != nil && ctx.Err() == nil {
-			e.Log.ErrorContext(ctx, "results of e-ID orders not looked up", "owner", d.name, "error", err)
+			e.complain(ctx, slog.LevelError, "sweep "+d.name, "results of e-ID orders not looked up", "owner", d.name, "error", err)
 		}
 	fresh:
 		for {

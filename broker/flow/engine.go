@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sigill/broker"
@@ -45,7 +46,9 @@ type Limits struct {
 	Call     time.Duration // one call to an issuer; default 15 s
 	Retry    time.Duration // pause after a call that failed; default 2 s
 	Sweep    time.Duration // how often results are looked for that no owner has taken over; default 2 s
-	Workers  int           // calls to issuers at a time; default 64
+	Look     time.Duration // how often orders of silent nodes are looked for; default 1 s
+	Check    time.Duration // how often what is watched is compared with what is leased; default 1 min
+	Workers  int           // calls to issuers at a time; default 256
 }
 
 // Outcome is an order that ended, for metrics. It names no person.
@@ -72,16 +75,20 @@ type Config struct {
 	Results Results
 	// Provider finds the e-ID that an order was started with.
 	Provider func(id providers.ID, instance string) (providers.Provider, bool)
-	// Node is this process's name among those that share the store; see NodeID.
-	Node string
+	// Node is this process's name among those that share the store, and Boot its
+	// name for this run; see Join. Without Boot nobody notices another process of
+	// the same Node.
+	Node, Boot string
 	// ReturnURL is the one-time address that the app sends the person back to.
 	ReturnURL func(id broker.OrderID, nonce string) string
 	// PersonDigest names a person in the audit.
 	PersonDigest func(personnummer.Number) string
 	Log          *slog.Logger
-	Now          func() time.Time
-	Observe      func(Outcome)
-	Limits       Limits
+	// Now is the clock that all nodes go by; see kit/clock. Where it is a
+	// machine's own, leases are as good as the machines' clocks agree.
+	Now     func() time.Time
+	Observe func(Outcome)
+	Limits  Limits
 }
 
 // Engine runs e-ID orders. Its methods may be called from many goroutines and,
@@ -91,9 +98,15 @@ type Engine struct {
 	schedule *schedule
 	desks    map[string]*desk // one for each of Owners
 	calls    sync.WaitGroup
-	// claiming keeps an order from ending between the moment when claim has
-	// read it as pending and the moment when it is watched.
-	claiming sync.RWMutex
+	trouble  complaints
+	// renewed is until when this node has last prolonged its leases; unsure is set
+	// when the store may hold leases of ours that we do not know of.
+	renewed atomic.Int64
+	unsure  atomic.Bool
+	// gate keeps an order from being begun with a lease of ours while the leases
+	// are given up for good.
+	gate     sync.RWMutex
+	draining bool
 }
 
 // New checks the configuration and starts nothing.
@@ -134,11 +147,13 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Call, 15*time.Second)
 	set(&l.Retry, 2*time.Second)
 	set(&l.Sweep, 2*time.Second)
+	set(&l.Look, time.Second)
+	set(&l.Check, time.Minute)
 	if l.Restarts <= 0 {
 		l.Restarts = 10
 	}
 	if l.Workers <= 0 {
-		l.Workers = 64
+		l.Workers = 256
 	}
 	return l
 }
@@ -186,7 +201,6 @@ func (e *Engine) Begin(ctx context.Context, b Begin) error {
 		Provider: b.Provider, Instance: b.Instance, Mode: b.Request.Mode, Kind: b.Kind, Locked: b.Locked,
 		Phase: broker.Pending, Browser: digest(b.Browser),
 		Created: now, Changed: now, Deadline: now.Add(e.Limits.Life),
-		Node: e.Node, LeaseUntil: now.Add(e.Limits.Lease),
 	}
 	r := record{Request: b.Request}
 	if len(r.Request.Binding) == 0 {
@@ -200,19 +214,52 @@ func (e *Engine) Begin(ctx context.Context, b Begin) error {
 	if o.Phase != broker.Pending {
 		events = append(events, e.event(o, r, audit.OrderFailed))
 	}
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	e.lease(&o)
 	if err := e.seal(&o, r); err != nil {
 		return err
 	}
-	if err := e.Orders.CreateOrder(ctx, o, events...); err != nil {
+	if err := e.create(ctx, o, events...); err != nil {
 		e.cancelAtIssuer(o, r)
 		return fmt.Errorf("store order: %w", err)
 	}
-	if o.Phase == broker.Pending {
-		e.schedule.add(o, r, now, now.Add(wait))
-	} else {
+	switch {
+	case o.Phase != broker.Pending:
 		e.ended(o)
+	case !e.draining:
+		e.schedule.add(o, r, now, e.Now().Add(wait))
 	}
 	return nil
+}
+
+// lease gives an order that is about to be stored to this node or, when that is
+// about to stop, to whoever looks first. The gate is held from here until the
+// order is watched.
+func (e *Engine) lease(o *broker.Order) {
+	o.Node, o.LeaseUntil, o.ForeignUntil = e.Node, e.Now().Add(e.Limits.Lease), time.Time{}
+	if e.draining {
+		o.Node, o.LeaseUntil = "", time.Time{}
+	}
+}
+
+// create stores a new order. When that failed, whether it did is looked up.
+func (e *Engine) create(ctx context.Context, o broker.Order, events ...audit.Event) error {
+	err := e.Orders.CreateOrder(ctx, o, events...)
+	if err == nil || errors.Is(err, broker.ErrConflict) {
+		return err
+	}
+	look, done := context.WithTimeout(context.WithoutCancel(ctx), e.Limits.Call)
+	defer done()
+	stored, missing := e.Orders.Order(look, o.ID)
+	switch {
+	case missing == nil && bytes.Equal(stored.Sealed, o.Sealed):
+		return nil
+	case missing == nil || errors.Is(missing, broker.ErrNotFound):
+		return err
+	}
+	e.unsure.Store(true)
+	return err
 }
 
 // mayCount refuses orders whose result would reach an owner by rules that do not
@@ -292,20 +339,29 @@ func fail(o *broker.Order, r *record, f providers.Failed) {
 }
 
 // store writes o and r, on top of whatever version o has. It reports
-// broker.ErrConflict untouched, so that callers can look again.
+// broker.ErrConflict untouched, so that callers can look again. After any other
+// error it looks whether the order was written nevertheless; where that cannot be
+// seen, writing it again is a conflict, and no harm.
 func (e *Engine) store(ctx context.Context, o *broker.Order, r record, events ...audit.Event) error {
 	o.Changed = e.Now()
 	if err := e.seal(o, r); err != nil {
 		return err
 	}
-	e.claiming.RLock()
-	defer e.claiming.RUnlock()
-	if err := e.Orders.UpdateOrder(ctx, *o, events...); err != nil {
+	err := e.Orders.UpdateOrder(ctx, *o, events...)
+	if err != nil && !errors.Is(err, broker.ErrConflict) && !errors.Is(err, broker.ErrNotFound) {
+		if stored, missing := e.Orders.Order(ctx, o.ID); missing == nil && stored.Version != o.Version {
+			err = broker.ErrConflict
+			if stored.Version == o.Version+1 && bytes.Equal(stored.Sealed, o.Sealed) {
+				err = nil
+			}
+		}
+	}
+	if err != nil {
 		return err
 	}
 	o.Version++
 	if o.Phase != broker.Pending {
-		e.schedule.drop(o.ID)
+		e.schedule.end(o.ID)
 	}
 	if slices.ContainsFunc(events, func(v audit.Event) bool { return v.Type == audit.OrderCompleted || v.Type == audit.OrderFailed }) {
 		e.ended(*o)
@@ -340,7 +396,7 @@ func (e *Engine) change(ctx context.Context, id broker.OrderID, edit func(*broke
 			continue
 		}
 		if err == nil {
-			e.schedule.refresh(o, r)
+			e.refresh(o, r)
 		}
 		return o, r, err
 	}

@@ -539,7 +539,7 @@ func TestRestartedNode(t *testing.T) {
 	t.Run("after it was fetched and lost", func(t *testing.T) {
 		tell(t, func(s *story) {
 			s.begin(providers.ModeOther)
-			s.stop()
+			die(s.e, s.stop)
 			s.p.set("approved")
 			s.p.orders["ref-1"].delivered = true // to a process that died before it stored
 			s.e = newEngine(s.t, s.rows, s.p, "node-a")
@@ -578,7 +578,7 @@ func TestOtherNode(t *testing.T) {
 		s.begin(providers.ModeOther)
 		s.p.set("picked")
 		s.wait(3*time.Second, true)
-		s.stop()
+		die(s.e, s.stop)
 		s.e = newEngine(s.t, s.rows, s.p, "node-b")
 		s.stop = run(s.t, s.e)
 		s.wait(5*time.Second, true)

@@ -28,6 +28,7 @@ type rows struct {
 	short  map[string]shortRow
 	full   bool // the disk is full: nothing can be written
 	deaf   bool // it cannot be written that something was taken over
+	boots  map[string]string
 	writes int
 }
 
@@ -37,7 +38,7 @@ type shortRow struct {
 }
 
 func newRows() *rows {
-	return &rows{orders: map[broker.OrderID]broker.Order{}, short: map[string]shortRow{}}
+	return &rows{orders: map[broker.OrderID]broker.Order{}, short: map[string]shortRow{}, boots: map[string]string{}}
 }
 
 var errFull = errors.New("disk full")
@@ -84,7 +85,9 @@ func (m *rows) UpdateOrder(ctx context.Context, o broker.Order, events ...audit.
 		return broker.ErrConflict
 	}
 	o.Version++
-	o.Node, o.LeaseUntil, o.ForeignUntil = was.Node, was.LeaseUntil, was.ForeignUntil
+	if was.Phase == broker.Pending || o.Phase != broker.Pending {
+		o.Node, o.LeaseUntil, o.ForeignUntil = was.Node, was.LeaseUntil, was.ForeignUntil
+	}
 	m.orders[o.ID] = o
 	m.events = append(m.events, events...)
 	m.writes++
@@ -109,15 +112,52 @@ func (m *rows) ClaimOrders(_ context.Context, node string, own bool, now, until 
 	return out, nil
 }
 
-func (m *rows) RenewLeases(_ context.Context, node string, until time.Time) error {
+func (m *rows) HeldOrders(_ context.Context, node string) ([]broker.OrderID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var list []broker.OrderID
 	for id, o := range m.orders {
 		if o.Phase == broker.Pending && o.Node == node {
+			list = append(list, id)
+		}
+	}
+	return list, nil
+}
+
+func (m *rows) RenewLeases(_ context.Context, node, boot string, until time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := m.boots[node]; last != "" && boot != "" && last != boot {
+		return broker.ErrConflict
+	}
+	for id, o := range m.orders {
+		if o.Phase == broker.Pending && o.Node == node && until.After(o.LeaseUntil) {
 			o.LeaseUntil = until
 			m.orders[id] = o
 		}
 	}
+	return nil
+}
+
+func (m *rows) ReleaseLeases(_ context.Context, node string, now time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, o := range m.orders {
+		if o.Phase == broker.Pending && o.Node == node && o.LeaseUntil.After(now) {
+			o.LeaseUntil = now
+			m.orders[id] = o
+		}
+	}
+	return nil
+}
+
+func (m *rows) EnterNode(_ context.Context, node, boot string, former []string, _ time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := m.boots[node]; last != "" && last != boot && !slices.Contains(former, last) {
+		return broker.ErrConflict
+	}
+	m.boots[node] = boot
 	return nil
 }
 
@@ -386,8 +426,9 @@ func newEngine(t *testing.T, m *rows, p *issuer, node string) *Engine {
 
 func newOwnedEngine(t *testing.T, m *rows, p *issuer, node string, owners map[string]Owner) *Engine {
 	t.Helper()
+	l := &link{rows: m}
 	e, err := New(Config{
-		Orders: m, Leases: m, Results: m, Owners: owners, Box: plainBox{}, Short: m, Node: node,
+		Orders: l, Leases: l, Results: l, Owners: owners, Box: plainBox{}, Short: m, Node: node,
 		Provider: func(id providers.ID, _ string) (providers.Provider, bool) {
 			return p, id == providers.MBankID || id == providers.BankID
 		},

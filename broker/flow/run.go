@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -16,32 +17,63 @@ import (
 )
 
 // Run watches this node's orders until ctx ends: it takes its own back after a
-// restart, takes over those of nodes that fell silent, and asks the issuers.
-// Calls under way are waited for.
+// restart, takes over those of nodes that fell silent, and asks the issuers. In
+// the end calls under way are waited for, what came of them is stored, and the
+// leases are given up, so that other nodes go on at once.
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.calls.Wait()
-	if err := e.claim(ctx, true); err != nil {
-		if ctx.Err() != nil {
+	for {
+		err := e.claim(ctx, true)
+		if err == nil {
+			break
+		}
+		if ctx.Err() == nil {
+			e.complain(ctx, slog.LevelError, "claim", "this node's orders not taken back; trying on", "error", err)
+		}
+		if !rest(ctx, e.Limits.Retry) {
 			return nil
 		}
+	}
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var asking, finding, delivering sync.WaitGroup
+	defer delivering.Wait()
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopKeeping()
+	var kept sync.WaitGroup
+	kept.Go(func() { e.renewLeases(keeping, stop) }) // also while the last answers come
+	finding.Go(func() { e.findOrders(working) })
+	for _, d := range e.desks {
+		delivering.Go(func() { e.deliver(working, d) })
+	}
+	e.watch(working, &asking)
+
+	e.gate.Lock()
+	e.draining = true
+	e.gate.Unlock()
+	asking.Wait()
+	finding.Wait()
+	stopKeeping()
+	kept.Wait()
+	if err := context.Cause(working); errors.Is(err, errName) {
+		e.bringHome(context.WithoutCancel(ctx)) // the leases are another's
 		return err
 	}
-	var group sync.WaitGroup
-	defer group.Wait()
-	group.Go(func() { e.keepLeases(ctx) })
-	for _, d := range e.desks {
-		group.Go(func() { e.deliver(ctx, d) })
-	}
+	e.drain(context.WithoutCancel(ctx))
+	return nil
+}
 
+// watch asks about each order when it is due, until ctx ends.
+func (e *Engine) watch(ctx context.Context, asking *sync.WaitGroup) {
 	slots := make(chan struct{}, e.Limits.Workers)
 	for {
-		o, r, wait, ok := e.schedule.next(e.Now())
+		w, wait, ok := e.schedule.next(e.Now())
 		if !ok {
 			timer := time.NewTimer(wait)
 			select {
 			case <-ctx.Done():
 				timer.Stop()
-				return nil
+				return
 			case <-e.schedule.wake:
 			case <-timer.C:
 			}
@@ -50,15 +82,39 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			e.schedule.again(w.order.ID, e.Now())
+			return
 		case slots <- struct{}{}:
 		}
-		group.Go(func() {
+		asking.Go(func() {
 			defer func() { <-slots }()
-			if next, watch := e.ask(ctx, o, r); watch {
-				e.schedule.again(o.ID, e.Now().Add(jitter(next)))
+			if next, watch := e.ask(ctx, w); watch {
+				e.schedule.again(w.order.ID, e.Now().Add(jitter(next)))
 			}
 		})
+	}
+}
+
+// each does something for all of a list, a few at a time.
+func (e *Engine) each(list []broker.OrderID, do func(broker.OrderID)) {
+	slots := make(chan struct{}, e.Limits.Workers)
+	var group sync.WaitGroup
+	for _, id := range list {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			do(id)
+		})
+	}
+	group.Wait()
+}
+
+// refresh takes over what is stored now, and with it whether the order is still
+// this node's.
+func (e *Engine) refresh(o broker.Order, r record) {
+	e.schedule.refresh(o, r)
+	if o.Phase == broker.Pending && o.Node != e.Node {
+		e.schedule.drop(o.ID)
 	}
 }
 
@@ -71,79 +127,38 @@ func jitter(d time.Duration) time.Duration {
 	return d + time.Duration(rand.Int64N(int64(d)/10+1))
 }
 
-func (e *Engine) keepLeases(ctx context.Context) {
-	tick := time.NewTicker(e.Limits.Lease / 4)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if e.schedule.len() > 0 {
-			if err := e.Leases.RenewLeases(ctx, e.Node, e.Now().Add(e.Limits.Lease)); err != nil && ctx.Err() == nil {
-				e.Log.Error("leases not renewed", "error", err)
-			}
-		}
-		if err := e.claim(ctx, false); err != nil && ctx.Err() == nil {
-			e.Log.Error("orders of silent nodes not claimed", "error", err)
-		}
-	}
-}
-
-// claim takes over what nobody watches. An order that cannot be opened is left:
-// without its record there is nothing to ask with, and it ends by its deadline.
-func (e *Engine) claim(ctx context.Context, own bool) error {
-	const batch = 200
-	for {
-		fresh, found, err := e.claimSome(ctx, own, batch)
-		if err != nil || fresh == 0 || found < batch {
-			return err
-		}
-	}
-}
-
-func (e *Engine) claimSome(ctx context.Context, own bool, limit int) (fresh, found int, err error) {
-	e.claiming.Lock()
-	defer e.claiming.Unlock()
-	now := e.Now()
-	orders, err := e.Leases.ClaimOrders(ctx, e.Node, own, now, now.Add(e.Limits.Lease), limit)
-	if err != nil {
-		return 0, 0, fmt.Errorf("claim orders: %w", err)
-	}
-	for _, o := range orders {
-		r, err := e.open(o)
-		if err != nil {
-			e.Log.Error("order cannot be read", "order", o.ID, "error", err)
-			continue
-		}
-		if e.schedule.add(o, r, now, now) {
-			fresh++
-		}
-	}
-	return fresh, len(orders), nil
-}
-
 // ask asks the issuer about one order and stores what has changed. It reports
 // when to ask again, and whether at all.
 //
 // Being told to stop does not interrupt it: the issuer may have given its only
 // answer already, and what it gave must be stored.
-func (e *Engine) ask(ctx context.Context, o broker.Order, r record) (time.Duration, bool) {
+func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 	ctx = context.WithoutCancel(ctx)
 	now := e.Now()
+	o, r := w.order, w.r
 	p, ok := e.Provider(o.Provider, o.Instance)
+	if w.said != nil {
+		// Nothing is asked: the answer is here, and goes to the store, whoever
+		// has the order by now.
+		switch s := w.said.step.(type) {
+		case providers.Done:
+			return e.complete(ctx, o, r, s)
+		case providers.Failed:
+			return e.failed(ctx, p, o, r, s)
+		}
+		r.State, r.Answered, o.PickedUp = w.said.state, true, true
+	}
 	switch {
+	case w.said == nil && !e.holds(o):
+		return e.Limits.Retry, true
 	case !ok:
 		// Configured away while the order was under way.
-		e.Log.Error("e-ID of a pending order is not configured", "order", o.ID, "provider", o.Provider, "instance", o.Instance)
-		return e.end(ctx, o, r, providers.Failed{Reason: providers.Unknown, Text: textUnknown})
+		e.Log.ErrorContext(ctx, "e-ID of a pending order is not configured", "order", o.ID, "provider", o.Provider, "instance", o.Instance)
+		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.Unknown, Text: textUnknown})
 	case !r.Answered && !now.Before(o.Deadline):
-		e.cancelAtIssuer(o, r)
-		return e.end(ctx, o, r, providers.Failed{Reason: providers.TimedOut, Text: textTimedOut})
-	case !o.PickedUp && !r.Answered && !e.present(ctx, o, e.Limits.Gone):
-		e.cancelAtIssuer(o, r)
-		return e.end(ctx, o, r, providers.Failed{Reason: providers.Cancelled, Hint: "browserGone", Text: textCancelled})
+		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.TimedOut, Text: textTimedOut})
+	case !o.PickedUp && !r.Answered && e.gone(ctx, o):
+		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.Cancelled, Hint: "browserGone", Text: textCancelled})
 	}
 
 	for {
@@ -152,7 +167,8 @@ func (e *Engine) ask(ctx context.Context, o broker.Order, r record) (time.Durati
 		done()
 		var down *providers.Unavailable
 		if errors.As(err, &down) {
-			e.Log.InfoContext(ctx, "issuer did not answer; asking again", "order", o.ID, "provider", o.Provider, "error", err)
+			e.complain(ctx, slog.LevelWarn, "issuer "+string(o.Provider)+"/"+o.Instance, "issuer did not answer; asking again",
+				"order", o.ID, "provider", o.Provider, "instance", o.Instance, "error", err)
 			return e.Limits.Retry, true
 		}
 		if err != nil {
@@ -163,11 +179,12 @@ func (e *Engine) ask(ctx context.Context, o broker.Order, r record) (time.Durati
 		switch s := step.(type) {
 		case providers.Wait:
 			answered := s.Next <= 0
-			if !bytes.Equal(state, r.State) || s.PickedUp != o.PickedUp || answered != r.Answered {
+			if w.ahead || !bytes.Equal(state, r.State) || s.PickedUp != o.PickedUp || answered != r.Answered {
 				r.State, r.Answered, o.PickedUp = state, answered, s.PickedUp || answered
 				if err := e.store(ctx, &o, r); err != nil {
-					return e.afterConflict(ctx, o, r, err)
+					return e.notStored(ctx, o, r, err)
 				}
+				w.ahead = false
 				e.schedule.refresh(o, r)
 			}
 			if answered {
@@ -193,36 +210,51 @@ func (e *Engine) ask(ctx context.Context, o broker.Order, r record) (time.Durati
 	}
 }
 
-// afterConflict decides what to do when a change could not be stored: look at
-// what is there now. An answer that the issuer gives only once is kept by
-// trying again on top of it.
-func (e *Engine) afterConflict(ctx context.Context, o broker.Order, r record, cause error) (time.Duration, bool) {
+// keep holds on to what could not be stored: the disk is full or the database
+// away. It is tried again, and the issuer is not asked again for what it has said.
+func (e *Engine) keep(ctx context.Context, o broker.Order, r record, last *said, cause error) (time.Duration, bool) {
+	e.complain(ctx, slog.LevelError, "store", "e-ID order not stored; trying on", "order", o.ID, "error", cause)
+	e.schedule.keep(o, r, last, e.Now())
+	return e.Limits.Retry, true
+}
+
+// notStored decides what to do when a step of an order could not be stored. After
+// a conflict it looks at what is there now; an answer that the issuer gives only
+// once goes on top of it.
+func (e *Engine) notStored(ctx context.Context, o broker.Order, r record, cause error) (time.Duration, bool) {
+	var last *said
+	if r.Answered {
+		last = &said{restarts: o.Restarts, state: r.State}
+	}
+	if errors.Is(cause, broker.ErrNotFound) {
+		e.schedule.end(o.ID)
+		return 0, false
+	}
 	if !errors.Is(cause, broker.ErrConflict) {
-		// The disk is full or the database away. The answer, if it was one, is
-		// still in memory: keep it there and try again soon.
-		e.Log.ErrorContext(ctx, "e-ID order not stored; trying again", "order", o.ID, "error", cause)
-		e.schedule.refresh(o, r)
-		return e.Limits.Retry, true
+		return e.keep(ctx, o, r, last, cause)
 	}
 	current, now, err := e.change(ctx, o.ID, func(c *broker.Order, cr *record) ([]audit.Event, bool, error) {
-		if c.Phase != broker.Pending {
-			return nil, false, nil
-		}
-		if cr.Answered {
+		if c.Phase != broker.Pending || cr.Answered {
 			return nil, false, nil
 		}
 		cr.State, cr.Answered, c.PickedUp = r.State, r.Answered, c.PickedUp || o.PickedUp
 		return nil, true, nil
 	})
-	if err != nil || current.Phase != broker.Pending {
-		if err != nil {
-			e.Log.ErrorContext(ctx, "e-ID order not stored", "order", o.ID, "error", err)
-			return e.Limits.Retry, true
-		}
-		e.schedule.drop(o.ID)
+	switch {
+	case errors.Is(err, broker.ErrNotFound):
+		e.schedule.end(o.ID)
+		return 0, false
+	case err != nil:
+		return e.keep(ctx, o, r, last, err)
+	case current.Phase != broker.Pending:
+		e.schedule.end(o.ID)
 		return 0, false
 	}
-	e.schedule.refresh(current, now)
+	if last != nil && current.Node != e.Node {
+		// Stored, and another node's to go on with; but it is quickest here.
+		return e.ask(ctx, watched{order: current, r: now, said: &said{restarts: current.Restarts, state: now.State}})
+	}
+	e.refresh(current, now)
 	if now.Answered {
 		return 0, true
 	}
@@ -231,7 +263,7 @@ func (e *Engine) afterConflict(ctx context.Context, o broker.Order, r record, ca
 
 // complete takes in a verified proof: first wins, whoever holds the lease.
 func (e *Engine) complete(ctx context.Context, o broker.Order, r record, d providers.Done) (time.Duration, bool) {
-	finish := func(o *broker.Order, r *record) ([]audit.Event, bool, error) {
+	edit := func(o *broker.Order, r *record) ([]audit.Event, bool, error) {
 		if o.Phase != broker.Pending {
 			return nil, false, nil
 		}
@@ -240,44 +272,66 @@ func (e *Engine) complete(ctx context.Context, o broker.Order, r record, d provi
 		r.Identity, r.Media, r.Evidence = &d.Identity, d.Evidence.MediaType, d.Evidence.Bytes
 		return []audit.Event{e.event(*o, *r, audit.OrderCompleted)}, true, nil
 	}
-	return e.finally(ctx, o, r, finish)
-}
-
-// end takes in that there will be no proof.
-func (e *Engine) end(ctx context.Context, o broker.Order, r record, f providers.Failed) (time.Duration, bool) {
-	return e.finally(ctx, o, r, func(o *broker.Order, r *record) ([]audit.Event, bool, error) {
-		if o.Phase != broker.Pending {
-			return nil, false, nil
-		}
-		fail(o, r, f)
-		events := []audit.Event{e.event(*o, *r, audit.OrderFailed)}
-		if f.Reason == providers.EvidenceRefused {
-			events = append(events, e.event(*o, *r, audit.EvidenceRefused))
-		}
-		return events, true, nil
-	})
-}
-
-// finally applies a last change to what we know of the order and, only if
-// somebody else was first, to what is stored.
-func (e *Engine) finally(ctx context.Context, o broker.Order, r record, edit func(*broker.Order, *record) ([]audit.Event, bool, error)) (time.Duration, bool) {
-	events, changed, _ := edit(&o, &r)
-	if !changed {
-		e.schedule.drop(o.ID)
-		return 0, false
-	}
+	was, wr := o, r
+	events, _, _ := edit(&o, &r)
 	err := e.store(ctx, &o, r, events...)
 	if errors.Is(err, broker.ErrConflict) {
 		_, _, err = e.change(ctx, o.ID, edit)
 	}
-	if err == nil || errors.Is(err, broker.ErrNotFound) {
-		e.schedule.drop(o.ID)
-		return 0, false
+	if err != nil && !errors.Is(err, broker.ErrNotFound) {
+		return e.keep(ctx, was, wr, &said{restarts: was.Restarts, step: d}, err)
 	}
-	// Not stored: the raw answer stands stored since before, so the next turn
-	// comes to the same end.
-	e.Log.ErrorContext(ctx, "end of an e-ID order not stored; trying again", "order", o.ID, "error", err)
-	return e.Limits.Retry, true
+	e.schedule.end(o.ID)
+	return 0, false
+}
+
+// end takes in that there will be no proof, as the issuer said or as its answer
+// shows.
+func (e *Engine) end(ctx context.Context, o broker.Order, r record, f providers.Failed) (time.Duration, bool) {
+	last := &said{restarts: o.Restarts, step: f}
+	if f.Reason == providers.ResultLost {
+		last = nil // it says that again
+	}
+	err := e.close(ctx, o, r, f)
+	switch {
+	case err == nil:
+		return 0, false
+	case errors.Is(err, broker.ErrConflict):
+		if last != nil {
+			e.schedule.keep(o, r, last, e.Now())
+		}
+		return e.reread(ctx, o, 0)
+	}
+	return e.keep(ctx, o, r, last, err)
+}
+
+// giveUp ends an order for a reason of our own: the issuer is told once that is
+// stored. If it cannot be, the reason may have gone by the next turn.
+func (e *Engine) giveUp(ctx context.Context, o broker.Order, r record, f providers.Failed) (time.Duration, bool) {
+	err := e.close(ctx, o, r, f)
+	switch {
+	case err == nil:
+		e.cancelAtIssuer(o, r)
+		return 0, false
+	case errors.Is(err, broker.ErrConflict):
+		return e.reread(ctx, o, e.Limits.Retry)
+	}
+	return e.keep(ctx, o, r, nil, err)
+}
+
+// close stores the end of an order on top of what we know of it.
+func (e *Engine) close(ctx context.Context, o broker.Order, r record, f providers.Failed) error {
+	fail(&o, &r, f)
+	events := []audit.Event{e.event(o, r, audit.OrderFailed)}
+	if f.Reason == providers.EvidenceRefused {
+		events = append(events, e.event(o, r, audit.EvidenceRefused))
+	}
+	err := e.store(ctx, &o, r, events...)
+	if err == nil || errors.Is(err, broker.ErrNotFound) {
+		e.schedule.end(o.ID)
+		return nil
+	}
+	return err
 }
 
 // failed handles an order that the issuer ended, of which two are not the end:
@@ -286,28 +340,27 @@ func (e *Engine) finally(ctx context.Context, o broker.Order, r record, edit fun
 func (e *Engine) failed(ctx context.Context, p providers.Provider, o broker.Order, r record, f providers.Failed) (time.Duration, bool) {
 	now := e.Now()
 	switch {
-	case f.Reason == providers.StartFailed && o.Mode == providers.ModeOther &&
+	case f.Reason == providers.StartFailed && o.Mode == providers.ModeOther && p != nil && e.holds(o) &&
 		now.Before(o.Created.Add(e.Limits.Renewal)) && e.present(ctx, o, e.Limits.Present):
+		was, wr := o, r
 		wait, err := e.start(ctx, p, &o, &r)
 		if err != nil {
 			e.Log.ErrorContext(ctx, "e-ID order not restarted", "order", o.ID, "error", err)
-			return e.end(ctx, o, r, f)
+			return e.end(ctx, was, wr, f)
 		}
 		if o.Phase != broker.Pending {
-			again := *r.Failed
-			o.Phase, o.Reason = broker.Pending, ""
-			return e.end(ctx, o, r, again)
+			return e.end(ctx, was, wr, *r.Failed)
 		}
 		o.Restarts++
 		o.PickedUp = false
 		if err := e.store(ctx, &o, r, e.event(o, r, audit.OrderRestarted)); err != nil {
 			e.cancelAtIssuer(o, r)
-			if errors.Is(err, broker.ErrConflict) {
+			if errors.Is(err, broker.ErrConflict) || errors.Is(err, broker.ErrNotFound) {
 				// Cancelled or ended meanwhile; look again at the next turn.
-				return e.reread(ctx, o.ID)
+				e.schedule.keep(was, wr, &said{restarts: was.Restarts, step: f}, now)
+				return e.reread(ctx, was, e.Limits.Retry)
 			}
-			e.Log.ErrorContext(ctx, "restart of an e-ID order not stored", "order", o.ID, "error", err)
-			return e.Limits.Retry, true
+			return e.keep(ctx, was, wr, &said{restarts: was.Restarts, step: f}, err)
 		}
 		e.schedule.refresh(o, r)
 		return wait, true
@@ -316,11 +369,15 @@ func (e *Engine) failed(ctx context.Context, p providers.Provider, o broker.Orde
 		// "No such order" never overrides a verified answer, and another node
 		// may hold the answer and be about to store it.
 		stored, err := e.Orders.Order(ctx, o.ID)
-		if err != nil || stored.Phase != broker.Pending || stored.Node != e.Node {
-			e.schedule.drop(o.ID)
+		switch {
+		case errors.Is(err, broker.ErrNotFound) || err == nil && stored.Phase != broker.Pending:
+			e.schedule.end(o.ID)
 			return 0, false
-		}
-		if !stored.ForeignUntil.IsZero() && now.Before(stored.ForeignUntil.Add(e.Limits.Foreign)) {
+		case err != nil || !e.holds(o):
+			return e.Limits.Retry, true
+		case stored.Node != e.Node || stored.Version != o.Version:
+			return e.reread(ctx, o, e.Limits.Retry)
+		case !stored.ForeignUntil.IsZero() && now.Before(stored.ForeignUntil.Add(e.Limits.Foreign)):
 			return e.Limits.Retry, true
 		}
 		if f.Text == (providers.Text{}) {
@@ -331,14 +388,17 @@ func (e *Engine) failed(ctx context.Context, p providers.Provider, o broker.Orde
 }
 
 // reread takes over what is stored now.
-func (e *Engine) reread(ctx context.Context, id broker.OrderID) (time.Duration, bool) {
-	o, r, err := e.load(ctx, id)
-	if err != nil || o.Phase != broker.Pending {
-		e.schedule.drop(id)
+func (e *Engine) reread(ctx context.Context, was broker.Order, wait time.Duration) (time.Duration, bool) {
+	o, r, err := e.load(ctx, was.ID)
+	switch {
+	case errors.Is(err, broker.ErrNotFound) || err == nil && o.Phase != broker.Pending:
+		e.schedule.end(was.ID)
 		return 0, false
+	case err != nil:
+		return e.Limits.Retry, true
 	}
-	e.schedule.refresh(o, r)
-	return e.Limits.Retry, true
+	e.refresh(o, r)
+	return wait, true
 }
 
 // present reports whether the browser asked within the time given, here or at
@@ -348,12 +408,42 @@ func (e *Engine) present(ctx context.Context, o broker.Order, within time.Durati
 	if now.Sub(e.schedule.seen(o.ID)) < within || now.Sub(o.Created) < within {
 		return true
 	}
-	last, _, err := e.Short.Get(ctx, presence, string(o.ID))
-	if errors.Is(err, broker.ErrNotFound) {
+	last, found := e.lastSeen(ctx, o)
+	return !found || now.Sub(last) < within
+}
+
+// gone reports whether nobody has waited for an order for too long. A trace that
+// is missing or old is no reason alone, since the short-lived store may have lost
+// it: a browser that is there leaves another well within the time.
+func (e *Engine) gone(ctx context.Context, o broker.Order) bool {
+	now := e.Now()
+	seen := o.Created
+	if t := e.schedule.seen(o.ID); t.After(seen) {
+		seen = t
+	}
+	early := e.Limits.Gone - e.Limits.Present
+	if now.Sub(seen) < early {
 		return false
 	}
-	if err != nil || len(last) != 8 {
-		return true // not knowing is no reason to end an order
+	last, found := e.lastSeen(ctx, o)
+	if last.After(seen) {
+		seen = last
 	}
-	return now.Sub(time.UnixMilli(int64(binary.BigEndian.Uint64(last)))) < within
+	absent := e.schedule.missing(o.ID, !found || now.Sub(seen) < early, now)
+	return found && now.Sub(seen) >= e.Limits.Gone && now.Sub(absent) >= e.Limits.Present
+}
+
+// lastSeen is when the browser last asked at any node; zero: nobody knows of it.
+// It is not found when that cannot be told, which is no reason to end an order.
+func (e *Engine) lastSeen(ctx context.Context, o broker.Order) (last time.Time, found bool) {
+	ctx, done := context.WithTimeout(ctx, e.Limits.Call)
+	defer done()
+	b, _, err := e.Short.Get(ctx, presence, string(o.ID))
+	switch {
+	case errors.Is(err, broker.ErrNotFound):
+		return time.Time{}, true
+	case err != nil || len(b) != 8:
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(b))), true
 }

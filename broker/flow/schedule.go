@@ -1,11 +1,13 @@
 package flow
 
 import (
+	"bytes"
 	"container/heap"
 	"sync"
 	"time"
 
 	"sigill/broker"
+	"sigill/providers"
 )
 
 // schedule is when which of this node's orders is to be asked about next: one
@@ -16,50 +18,155 @@ type schedule struct {
 	all  map[broker.OrderID]*entry
 	due  dueHeap
 	wake chan struct{} // something earlier than before has come
+	// ended are orders that ended while somebody looks at the store for orders
+	// to watch: he may have read them as pending. nil while nobody looks.
+	ended map[broker.OrderID]struct{}
+	looks int
+
+	// Orders that are watched elsewhere and whose browser was here since turned:
+	// the other nodes have been told.
+	told   map[broker.OrderID]struct{}
+	turned time.Time
 }
 
-// entry is one watched order with what is known about it, so that a poll
-// without change reads nothing and writes nothing.
-type entry struct {
-	order broker.Order
+// watched is what is known about an order, so that a poll without change reads
+// nothing and writes nothing.
+type watched struct {
+	order broker.Order // without what is sealed
 	r     record
-	seen  time.Time // the browser's last request, or when we took the order over
-	told  time.Time // when other nodes were last told of seen
-	at    time.Time
-	index int // in the heap, -1 when out
+	// said is what the issuer said for good and the store has not taken yet. It
+	// is said once, so it stays until it is stored or of no use.
+	said *said
+	// ahead: the rest is newer than what is stored.
+	ahead bool
+}
+
+// said is an issuer's last word on an order.
+type said struct {
+	restarts int             // the order's, when it was said: a restarted one is another
+	state    providers.State // with the raw answer; or
+	step     providers.Step  // what came of it: Done, or Failed
+}
+
+// entry is a watched order's place.
+type entry struct {
+	watched
+	seen   time.Time // the browser's last request, or when we took the order over
+	told   time.Time // when other nodes were last told of seen
+	absent time.Time // since when no trace of the browser was found anywhere
+	at     time.Time
+	index  int // in the heap, -1 when out
 }
 
 func newSchedule() *schedule {
 	return &schedule{all: map[broker.OrderID]*entry{}, wake: make(chan struct{}, 1)}
 }
 
-// add watches an order from now on; false when it was watched already.
+// slim leaves out what is never read while an order is pending, and what lies in
+// memory beside what is: ten thousand orders are watched at a time.
+func slim(o broker.Order, r record) (broker.Order, record) {
+	o.Sealed = nil
+	r.State = bytes.Clone(r.State)
+	return o, r
+}
+
+// add watches an order from now on; false when it was watched already, or has
+// ended since somebody began to look for it.
 func (s *schedule) add(o broker.Order, r record, seen, at time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.all[o.ID]; ok {
 		return false
 	}
-	n := &entry{order: o, r: r, seen: seen, told: seen, at: at}
-	s.all[o.ID] = n
-	heap.Push(&s.due, n)
-	s.signal()
+	if _, ok := s.ended[o.ID]; ok {
+		return false
+	}
+	o, r = slim(o, r)
+	s.put(&entry{watched: watched{order: o, r: r}, seen: seen, told: seen, at: at})
 	return true
 }
 
-// refresh takes over a newer version of a watched order; a pending order that
-// is not watched stays so.
+func (s *schedule) put(n *entry) {
+	s.all[n.order.ID] = n
+	heap.Push(&s.due, n)
+	s.signal()
+}
+
+// refresh takes over a newer version of a watched order as it is stored; a
+// pending order that is not watched stays so.
 func (s *schedule) refresh(o broker.Order, r record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n, ok := s.all[o.ID]; ok && n.order.Version <= o.Version {
-		n.order, n.r = o, r
+		n.order, n.r = slim(o, r)
+		n.ahead = false
+		if n.said != nil && n.said.restarts != o.Restarts {
+			n.said = nil
+		}
 	}
 }
 
+// keep holds on to what could not be stored, on top of the version that o has.
+// What the issuer has said for good is watched until it is stored, whoever
+// watches the order meanwhile.
+func (s *schedule) keep(o broker.Order, r record, last *said, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok := s.all[o.ID]
+	switch {
+	case !ok && last == nil:
+		return
+	case !ok:
+		o, r = slim(o, r)
+		s.put(&entry{watched: watched{order: o, r: r}, seen: at, told: at, at: at})
+		n = s.all[o.ID]
+	case n.order.Version <= o.Version:
+		n.order, n.r = slim(o, r)
+		n.ahead = true
+	}
+	if last != nil && last.restarts == n.order.Restarts {
+		n.said = last
+	}
+}
+
+// look lets somebody read the store for orders to watch; what ends until the
+// returned function is called is not watched by mistake.
+func (s *schedule) look() (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.looks++; s.ended == nil {
+		s.ended = map[broker.OrderID]struct{}{}
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.looks--; s.looks == 0 {
+			s.ended = nil
+		}
+	}
+}
+
+// end stops watching an order that is over.
+func (s *schedule) end(id broker.OrderID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended != nil {
+		s.ended[id] = struct{}{}
+	}
+	s.remove(id)
+}
+
+// drop stops watching an order, unless the issuer's last word on it is here and
+// nowhere else.
 func (s *schedule) drop(id broker.OrderID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n, ok := s.all[id]; ok && n.said == nil {
+		s.remove(id)
+	}
+}
+
+func (s *schedule) remove(id broker.OrderID) {
 	if n, ok := s.all[id]; ok {
 		if n.index >= 0 {
 			heap.Remove(&s.due, n.index)
@@ -78,22 +185,58 @@ func (s *schedule) get(id broker.OrderID) (broker.Order, record, bool) {
 	return broker.Order{}, record{}, false
 }
 
+// ids names all watched orders.
+func (s *schedule) ids() []broker.OrderID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]broker.OrderID, 0, len(s.all))
+	for id := range s.all {
+		list = append(list, id)
+	}
+	return list
+}
+
+// unstored names the orders whose issuer's last word is not stored.
+func (s *schedule) unstored() []broker.OrderID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []broker.OrderID
+	for id, n := range s.all {
+		if n.said != nil {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
 // next takes out the order that is due, or says how long to wait for one.
-func (s *schedule) next(now time.Time) (broker.Order, record, time.Duration, bool) {
+func (s *schedule) next(now time.Time) (watched, time.Duration, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.due) == 0 {
-		return broker.Order{}, record{}, time.Hour, false
+		return watched{}, time.Hour, false
 	}
 	n := s.due[0]
 	if wait := n.at.Sub(now); wait > 0 {
-		return broker.Order{}, record{}, wait, false
+		return watched{}, wait, false
 	}
 	heap.Pop(&s.due)
-	return n.order, n.r, 0, true
+	return n.watched, 0, true
 }
 
-// again puts an order back that next took out, unless it was dropped meanwhile.
+// take takes out one order, if it is not taken.
+func (s *schedule) take(id broker.OrderID) (watched, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok := s.all[id]
+	if !ok || n.index < 0 {
+		return watched{}, false
+	}
+	heap.Remove(&s.due, n.index)
+	return n.watched, true
+}
+
+// again puts an order back that was taken out, unless it was dropped meanwhile.
 func (s *schedule) again(id broker.OrderID, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,21 +247,28 @@ func (s *schedule) again(id broker.OrderID, at time.Time) {
 	}
 }
 
-// mark notes that the browser is there. It reports whether the order is watched
-// here and whether it is time to tell the other nodes.
-func (s *schedule) mark(id broker.OrderID, now time.Time, every time.Duration) (watched, tell bool) {
+// mark notes that the browser is there. It reports whether it is time to tell the
+// other nodes.
+func (s *schedule) mark(id broker.OrderID, now time.Time, every time.Duration) (tell bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, ok := s.all[id]
 	if !ok {
-		return false, false
+		// Watched elsewhere. All such are forgotten together: what is told twice
+		// does no harm, and nothing has to be cleared away.
+		if d := now.Sub(s.turned); d >= every || d < 0 || s.told == nil {
+			s.told, s.turned = map[broker.OrderID]struct{}{}, now
+		}
+		_, ok := s.told[id]
+		s.told[id] = struct{}{}
+		return !ok
 	}
 	n.seen = now
 	if now.Sub(n.told) >= every {
 		n.told = now
-		return true, true
+		return true
 	}
-	return true, false
+	return false
 }
 
 func (s *schedule) seen(id broker.OrderID) time.Time {
@@ -128,6 +278,31 @@ func (s *schedule) seen(id broker.OrderID) time.Time {
 		return n.seen
 	}
 	return time.Time{}
+}
+
+// missing notes whether a trace of the browser was found, and reports since when
+// there was none.
+func (s *schedule) missing(id broker.OrderID, found bool, now time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok := s.all[id]
+	switch {
+	case !ok:
+		return now
+	case found:
+		n.absent = time.Time{}
+	case n.absent.IsZero():
+		n.absent = now
+	}
+	return n.absent
+}
+
+// clear stops watching everything.
+func (s *schedule) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.all)
+	s.due = nil
 }
 
 func (s *schedule) len() int {

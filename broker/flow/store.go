@@ -16,11 +16,14 @@ type Orders interface {
 	// Order reads one; broker.ErrNotFound when there is none.
 	Order(ctx context.Context, id broker.OrderID) (broker.Order, error)
 	// UpdateOrder writes o if the stored version is still o.Version and stores
-	// o.Version+1; else broker.ErrConflict. The lease columns are not touched.
+	// o.Version+1; else broker.ErrConflict. The lease columns are not touched,
+	// but when an order that was over is pending again: its lease is then what o
+	// says.
 	UpdateOrder(ctx context.Context, o broker.Order, events ...audit.Event) error
 }
 
-// Leases says which node watches which pending order.
+// Leases says which node watches which pending order. All times are of the one
+// clock that the nodes share; see Config.Now.
 type Leases interface {
 	// ClaimOrders takes up to limit pending orders whose lease has ended by now
 	// (with own also those that are node's already: after a restart a node
@@ -28,8 +31,23 @@ type Leases interface {
 	// Taking over another node's order sets ForeignUntil to the end of that
 	// lease. Version does not change.
 	ClaimOrders(ctx context.Context, node string, own bool, now, until time.Time, limit int) ([]broker.Order, error)
+	// HeldOrders names the pending orders whose last lease is node's.
+	HeldOrders(ctx context.Context, node string) ([]broker.OrderID, error)
 	// RenewLeases prolongs all of node's pending orders in one statement.
-	RenewLeases(ctx context.Context, node string, until time.Time) error
+	// broker.ErrConflict when another process than boot goes by the name node;
+	// an empty boot does not ask.
+	RenewLeases(ctx context.Context, node, boot string, until time.Time) error
+	// ReleaseLeases ends the leases of all of node's pending orders now, in one
+	// transaction: whoever looks next may claim them.
+	ReleaseLeases(ctx context.Context, node string, now time.Time) error
+}
+
+// Nodes keeps which process goes by which name; see Join.
+type Nodes interface {
+	// EnterNode notes that the process boot goes by the name node from now on.
+	// broker.ErrConflict when the name is that of another process, which is none
+	// of former.
+	EnterNode(ctx context.Context, node, boot string, former []string, now time.Time) error
 }
 
 // Box seals what an order must not show on disk. The context binds the sealed

@@ -170,7 +170,7 @@ func BenchmarkLeases(b *testing.B) {
 	}
 	for b.Loop() {
 		now = now.Add(time.Second)
-		check(b, s.RenewLeases(ctx, "one", now.Add(20*time.Second)))
+		check(b, s.RenewLeases(ctx, "one", "", now.Add(20*time.Second)))
 		list, err := s.ClaimOrders(ctx, "two", false, now, now.Add(20*time.Second), 200)
 		check(b, err)
 		if len(list) > 0 {

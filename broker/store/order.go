@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -15,10 +16,12 @@ import (
 
 // The end of a lease is what the order's own row says or what its node has last
 // said for all its orders, whichever is later.
-const orderColumns = `id, owner, ref, client, provider, instance, mode, kind, locked, phase, reason,
-	browser, nonce, returned, picked_up, restarts, created, changed, deadline, consumed,
-	node, lease_until, foreign_until, version, sealed,
-	COALESCE((SELECT until FROM nodes WHERE nodes.node = orders.node), 0)`
+const (
+	orderColumns = plainOrder + `, COALESCE((SELECT until FROM nodes WHERE nodes.node = orders.node), 0)`
+	plainOrder   = `id, owner, ref, client, provider, instance, mode, kind, locked, phase, reason,
+		browser, nonce, returned, picked_up, restarts, created, changed, deadline, consumed,
+		node, lease_until, foreign_until, version, sealed`
+)
 
 // CreateOrder writes a new order; see flow.Orders.
 func (s *Store) CreateOrder(ctx context.Context, o broker.Order, events ...audit.Event) error {
@@ -62,17 +65,24 @@ func (s *Store) Order(ctx context.Context, id broker.OrderID) (broker.Order, err
 	return o, nil
 }
 
+// beginsAgain is an order that was over and is pending after the update.
+const beginsAgain = `phase <> 'pending' AND $1 = 'pending'`
+
 // UpdateOrder writes what can change in an order's life, if its version is
 // still the stored one; see flow.Orders. Who asked for what, from which browser
-// and when, never changes.
+// and when, never changes. Whose the lease is changes with an order that begins
+// again, and else by claims alone, which leave the version as it is.
 func (s *Store) UpdateOrder(ctx context.Context, o broker.Order, events ...audit.Event) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		n, err := tx.Exec(`UPDATE orders SET phase = $1, reason = $2, nonce = $3, returned = $4, picked_up = $5, restarts = $6,
-				changed = $7, deadline = $8, consumed = $9, sealed = $10, version = version + 1
+				changed = $7, deadline = $8, consumed = $9, sealed = $10, version = version + 1,
+				node = CASE WHEN `+beginsAgain+` THEN $13 ELSE node END,
+				lease_until = CASE WHEN `+beginsAgain+` THEN $14 ELSE lease_until END,
+				foreign_until = CASE WHEN `+beginsAgain+` THEN $15 ELSE foreign_until END
 			WHERE id = $11 AND version = $12`,
 			string(o.Phase), string(o.Reason), o.Nonce, sqldb.Millis(o.Returned), o.PickedUp, o.Restarts,
 			o.Changed.UnixMilli(), sqldb.Millis(o.Deadline), sqldb.Millis(o.Consumed), o.Sealed,
-			string(o.ID), o.Version)
+			string(o.ID), o.Version, o.Node, leaseMillis(o.LeaseUntil), sqldb.Millis(o.ForeignUntil))
 		if err != nil {
 			return fmt.Errorf("update order: %w", err)
 		}
@@ -90,32 +100,90 @@ func (s *Store) UpdateOrder(ctx context.Context, o broker.Order, events ...audit
 	})
 }
 
-// ClaimOrders leases orders that nobody watches to a node; see flow.Leases.
+// silentNodes names those whose pending orders anybody may claim. It steps from
+// one holder to the next along the index orders_held, so that ten thousand orders
+// of nodes that are alive cost as much as one.
+const silentNodes = `WITH RECURSIVE held (node) AS (
+		SELECT (SELECT min(o.node) FROM orders o WHERE o.phase = 'pending')
+		UNION ALL
+		SELECT (SELECT min(o.node) FROM orders o WHERE o.phase = 'pending' AND o.node > held.node) FROM held WHERE held.node IS NOT NULL)
+	SELECT held.node FROM held WHERE held.node IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.node = held.node AND nodes.until > $1)
+		AND EXISTS (SELECT 1 FROM orders o WHERE o.phase = 'pending' AND o.node = held.node AND o.lease_until <= $1)`
+
+// ClaimOrders leases orders that nobody watches to a node; see flow.Leases. Most
+// of the time there is nothing to take, and finding that out does not write, nor
+// wait for those who do.
 func (s *Store) ClaimOrders(ctx context.Context, node string, own bool, now, until time.Time, limit int) ([]broker.Order, error) {
-	// Most of the time there is nothing to take, and finding that out must not
-	// write, nor wait for those who do.
-	free := `phase = 'pending' AND lease_until <= $1
-		AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.node = orders.node AND nodes.until > $1)`
-	args := []any{now.UnixMilli()}
-	if own {
-		free = `phase = 'pending' AND (node = $2 OR lease_until <= $1
-			AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.node = orders.node AND nodes.until > $1))`
-		args = append(args, node)
+	var claimed []broker.Order
+	from := func(holder string, mine bool) error {
+		list, err := s.claimFrom(ctx, holder, mine, node, now, until, limit-len(claimed))
+		claimed = append(claimed, list...)
+		return err
 	}
-	var some bool
-	if err := s.db.Row(ctx, `SELECT EXISTS (SELECT 1 FROM orders WHERE `+free+`)`, args...).Scan(&some); err != nil {
+	silent, err := s.silent(ctx, now)
+	if err != nil {
 		return nil, fmt.Errorf("claim orders: %w", err)
 	}
-	if !some {
-		return nil, nil
+	if own {
+		if err := from(node, true); err != nil {
+			return nil, fmt.Errorf("claim orders: %w", err)
+		}
 	}
+	for _, holder := range silent {
+		if len(claimed) >= limit {
+			break
+		}
+		if err := from(holder, false); err != nil {
+			// What was claimed is claimed.
+			if len(claimed) == 0 {
+				return nil, fmt.Errorf("claim orders: %w", err)
+			}
+			s.log.ErrorContext(ctx, "orders of a silent node not claimed", "node", holder, "error", err)
+			break
+		}
+	}
+	return claimed, nil
+}
 
+func (s *Store) silent(ctx context.Context, now time.Time) ([]string, error) {
+	rows, err := s.db.Rows(ctx, silentNodes, now.UnixMilli())
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []string
+	for rows.Next() {
+		var node string
+		if err := rows.Scan(&node); err != nil {
+			return nil, err
+		}
+		list = append(list, node)
+	}
+	return list, rows.Err()
+}
+
+// claimFrom leases orders of one holder to node: those whose lease has ended, or
+// all of them when they are mine.
+func (s *Store) claimFrom(ctx context.Context, holder string, mine bool, node string, now, until time.Time, limit int) ([]broker.Order, error) {
 	var claimed []broker.Order
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		claimed = nil
-		n := len(args)
-		rows, err := tx.Rows(fmt.Sprintf(`SELECT %s FROM orders WHERE %s ORDER BY lease_until LIMIT $%d`, orderColumns, free, n+1),
-			append(slices.Clone(args), limit)...)
+		var said int64 // until when the holder has prolonged them all
+		err := tx.Row(`SELECT until FROM nodes WHERE node = $1`, holder).Scan(&said)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		latest := now.UnixMilli()
+		if mine {
+			latest = math.MaxInt64
+		} else if said > latest {
+			return nil // it has spoken meanwhile
+		}
+		rows, err := tx.Rows(`UPDATE orders SET lease_until = $1, node = $2,
+				foreign_until = CASE WHEN node = $2 THEN foreign_until WHEN lease_until >= $3 THEN NULLIF(lease_until, 0) ELSE $3 END
+			WHERE id IN (SELECT id FROM orders WHERE phase = 'pending' AND node = $4 AND lease_until <= $5 ORDER BY lease_until LIMIT $6)
+			RETURNING `+plainOrder+`, 0`, until.UnixMilli(), node, said, holder, latest, limit)
 		if err != nil {
 			return err
 		}
@@ -127,37 +195,88 @@ func (s *Store) ClaimOrders(ctx context.Context, node string, own bool, now, unt
 			}
 			claimed = append(claimed, o)
 		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		for i := range claimed {
-			o := &claimed[i]
-			if o.Node != node {
-				o.ForeignUntil = o.LeaseUntil
-			}
-			o.Node, o.LeaseUntil = node, fromMillis(until.UnixMilli())
-			if _, err := tx.Exec(`UPDATE orders SET node = $1, lease_until = $2, foreign_until = $3 WHERE id = $4`,
-				node, until.UnixMilli(), sqldb.Millis(o.ForeignUntil), string(o.ID)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return rows.Err()
 	})
 	if err != nil {
-		return nil, fmt.Errorf("claim orders: %w", err)
+		return nil, err
 	}
 	return claimed, nil
 }
 
+// HeldOrders names a node's pending orders; see flow.Leases.
+func (s *Store) HeldOrders(ctx context.Context, node string) ([]broker.OrderID, error) {
+	rows, err := s.db.Rows(ctx, `SELECT id FROM orders WHERE phase = 'pending' AND node = $1`, node)
+	if err != nil {
+		return nil, fmt.Errorf("held orders: %w", err)
+	}
+	defer rows.Close()
+	var list []broker.OrderID
+	for rows.Next() {
+		var id broker.OrderID
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("held orders: %w", err)
+		}
+		list = append(list, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("held orders: %w", err)
+	}
+	return list, nil
+}
+
 // RenewLeases prolongs the leases of all of a node's orders; see flow.Leases.
-func (s *Store) RenewLeases(ctx context.Context, node string, until time.Time) error {
+func (s *Store) RenewLeases(ctx context.Context, node, boot string, until time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(`INSERT INTO nodes (node, until) VALUES ($1, $2)
-			ON CONFLICT (node) DO UPDATE SET until = excluded.until WHERE nodes.until < excluded.until`, node, until.UnixMilli())
+		n, err := tx.Exec(`INSERT INTO nodes (node, until, boot) VALUES ($1, $2, $3)
+			ON CONFLICT (node) DO UPDATE SET
+				until = CASE WHEN nodes.until < excluded.until THEN excluded.until ELSE nodes.until END,
+				boot = CASE WHEN excluded.boot = '' THEN nodes.boot ELSE excluded.boot END
+			WHERE excluded.boot = '' OR nodes.boot = '' OR nodes.boot = excluded.boot`, node, until.UnixMilli(), boot)
+		if err == nil && n == 0 {
+			return broker.ErrConflict
+		}
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("renew leases: %w", err)
+	}
+	return nil
+}
+
+// ReleaseLeases gives up the leases of all of a node's orders; see flow.Leases.
+func (s *Store) ReleaseLeases(ctx context.Context, node string, now time.Time) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(`UPDATE orders SET lease_until = $1 WHERE phase = 'pending' AND node = $2 AND lease_until > $1`,
+			now.UnixMilli(), node); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE nodes SET until = $1 WHERE node = $2 AND until > $1`, now.UnixMilli(), node)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("release leases: %w", err)
+	}
+	return nil
+}
+
+// EnterNode notes which process goes by a name; see flow.Nodes.
+func (s *Store) EnterNode(ctx context.Context, node, boot string, former []string, now time.Time) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		var last string
+		err := tx.Row(`SELECT boot FROM nodes WHERE node = $1`, node).Scan(&last)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if last != "" && last != boot && !slices.Contains(former, last) {
+			return broker.ErrConflict
+		}
+		// It leases nothing by this.
+		_, err = tx.Exec(`INSERT INTO nodes (node, until, boot) VALUES ($1, $2, $3)
+			ON CONFLICT (node) DO UPDATE SET boot = excluded.boot`, node, now.UnixMilli(), boot)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("enter node: %w", err)
 	}
 	return nil
 }

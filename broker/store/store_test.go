@@ -459,8 +459,8 @@ func TestClean(t *testing.T) {
 	}
 	const orders, logins = `SELECT id FROM orders WHERE length(id) > 3 ORDER BY id`, `SELECT login FROM logins ORDER BY login`
 
-	check(t, s.RenewLeases(ctx, "gone", begun))
-	check(t, s.RenewLeases(ctx, "there", begun.Add(time.Minute)))
+	check(t, s.RenewLeases(ctx, "gone", "", begun))
+	check(t, s.RenewLeases(ctx, "there", "", begun.Add(time.Minute)))
 
 	before := left(orders)
 	c.Advance(keepOrders - time.Millisecond)

@@ -242,7 +242,7 @@ func Orders(t *testing.T, open func(*testing.T, *Clock) (OrderStore, Events)) {
 		for _, o := range []broker.Order{mine, too, theirs, ended} {
 			check(t, s.CreateOrder(ctx, o))
 		}
-		check(t, s.RenewLeases(ctx, "one", now.Add(time.Minute)))
+		check(t, s.RenewLeases(ctx, "one", "", now.Add(time.Minute)))
 		mine.LeaseUntil, too.LeaseUntil = now.Add(time.Minute), now.Add(time.Minute)
 		same(t, s, mine)
 		same(t, s, too)
@@ -259,24 +259,24 @@ func Orders(t *testing.T, open func(*testing.T, *Clock) (OrderStore, Events)) {
 			t.Errorf("the lease that was taken over ended at %v, want %v", got[0].ForeignUntil, now.Add(time.Minute))
 		}
 		// Node one comes back: its old orders are not its own any more.
-		check(t, s.RenewLeases(ctx, "one", now.Add(2*time.Hour)))
+		check(t, s.RenewLeases(ctx, "one", "", now.Add(2*time.Hour)))
 		if got := claim(t, s, "four", false, now.Add(time.Hour), now.Add(3*time.Hour), 10); len(got) != 3 {
 			t.Errorf("claimed %v, want all three", ids(got))
 		}
 	})
 	t.Run("a lease taken after a renewal counts from then", func(t *testing.T) {
 		s, _, now := begin(t)
-		check(t, s.RenewLeases(ctx, "one", now.Add(time.Second)))
+		check(t, s.RenewLeases(ctx, "one", "", now.Add(time.Second)))
 		o := anOrder("a", now)
 		check(t, s.CreateOrder(ctx, o))
 		same(t, s, o)
 		if got := claim(t, s, "two", false, now.Add(10*time.Second), now.Add(time.Minute), 10); len(got) != 0 {
 			t.Errorf("claimed %v while its lease ran", ids(got))
 		}
-		check(t, s.RenewLeases(ctx, "one", now.Add(30*time.Second)))
+		check(t, s.RenewLeases(ctx, "one", "", now.Add(30*time.Second)))
 		o.LeaseUntil = now.Add(30 * time.Second)
 		same(t, s, o)
-		check(t, s.RenewLeases(ctx, "one", now.Add(25*time.Second))) // that came late cuts nothing short
+		check(t, s.RenewLeases(ctx, "one", "", now.Add(25*time.Second))) // that came late cuts nothing short
 		same(t, s, o)
 	})
 
