@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"sigill/broker/kit/config"
@@ -32,7 +33,10 @@ func (e ending) days(now time.Time) int {
 
 // warning is empty when there is none.
 func (e ending) warning(now time.Time) string {
-	days, on := e.days(now), e.until.Format(time.DateOnly)
+	days, on, what := e.days(now), e.until.Format(time.DateOnly), e.what
+	if name, ok := strings.CutPrefix(what, whatRP); ok {
+		what = "provider " + name
+	}
 	order, again := "order a new one", "order a new one now"
 	if !e.own {
 		order, again = "ask for its successor", "put its successor into the trust beside it"
@@ -41,13 +45,13 @@ func (e ending) warning(now time.Time) string {
 	case days > early:
 		return ""
 	case days < 0:
-		return fmt.Sprintf("the certificate of %s ended on %s", e.what, on)
+		return fmt.Sprintf("the certificate of %s ended on %s", what, on)
 	case days <= last:
-		return fmt.Sprintf("the certificate of %s ends in %s, on %s: replace it at once", e.what, plural(days, "day"), on)
+		return fmt.Sprintf("the certificate of %s ends in %s, on %s: replace it at once", what, plural(days, "day"), on)
 	case days <= soon:
-		return fmt.Sprintf("the certificate of %s ends in %s, on %s: %s", e.what, plural(days, "day"), on, again)
+		return fmt.Sprintf("the certificate of %s ends in %s, on %s: %s", what, plural(days, "day"), on, again)
 	}
-	return fmt.Sprintf("the certificate of %s ends in %s, on %s: %s", e.what, plural(days, "day"), on, order)
+	return fmt.Sprintf("the certificate of %s ends in %s, on %s: %s", what, plural(days, "day"), on, order)
 }
 
 func plural(n int, what string) string {
@@ -57,11 +61,12 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// The certificates of ours of which there is one.
+// The certificates of ours, as metrics name them.
 const (
 	whatTLS   = "tls"
 	whatSeal  = "seal"
 	whatRedis = "redis"
+	whatRP    = "rp:" // and the instance's name
 )
 
 // endings are those of all that the settings name and that can be read.

@@ -25,6 +25,21 @@ func (v *Vault) keysProbe() probe {
 	}}
 }
 
+// tokenKeyAge is when a key that signs tokens should have a successor. Nothing
+// happens then: people decide.
+const tokenKeyAge = 365 * 24 * time.Hour
+
+// OldTokenKeys names the algorithms whose key has been used for more than a year.
+func OldTokenKeys(v *Vault, now time.Time) []string {
+	var list []string
+	for _, k := range v.Ring.List() {
+		if k.State == keys.Active && (k.Kind == keys.RS256 || k.Kind == keys.ES256) && now.Sub(k.Activated) > tokenKeyAge {
+			list = append(list, k.Kind)
+		}
+	}
+	return list
+}
+
 // followMasters has the files of the master keys read anew while a node runs.
 func (v *Vault) followMasters(files []string) {
 	for _, ring := range v.Rings() {

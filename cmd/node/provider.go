@@ -120,7 +120,7 @@ func openBankID(c config.Provider, w workshop) (map[providers.ID]providers.Provi
 	if err != nil {
 		return nil, nil, err
 	}
-	certificate := newRenewal("rp:"+c.Name, w.now, w.log, c.BankID.CertificateFile, c.BankID.KeyFile, c.BankID.PKCS12File, c.BankID.PassphraseFile)
+	certificate := newRenewal(whatRP+c.Name, w.now, w.log, c.BankID.CertificateFile, c.BankID.KeyFile, c.BankID.PKCS12File, c.BankID.PassphraseFile)
 	cert, leaf, err := bankIDCertificate(c.BankID)
 	if err != nil {
 		return nil, nil, err

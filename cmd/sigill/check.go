@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"sigill/broker/kit/config"
 	"sigill/broker/kit/config/strict"
@@ -25,6 +26,9 @@ func check(ctx context.Context, c *call) error {
 	settings, err := c.load()
 	if err != nil {
 		return err
+	}
+	for _, w := range node.Warnings(settings, time.Now()) {
+		fmt.Fprintln(c.err, "warning:", w)
 	}
 	if err := node.Check(ctx, settings); err != nil {
 		return err

@@ -61,11 +61,12 @@ func commands() []command {
 		{"serve", "", "run until told to stop", serve},
 		{"check", "", "report everything that is wrong with the configuration (--example prints one)", check},
 		{"keys list", "", "show the keys and since when they are used", keysList},
-		{"keys rotate", "ALG", "bring in a new signing key for RS256 or ES256", keysRotate},
+		{"keys rotate", "[--now] ALG", "bring in a new signing key for RS256 or ES256", keysRotate},
 		{"keys new-master", "FILE", "make a master key in a new file", keysNewMaster},
-		{"keys rewrap", "", "put all keys under the current master key; first restart every node with the new configuration", keysRewrap},
+		{"keys rewrap", "", "put all keys under the current master key, once every node has its file", keysRewrap},
 		{"client add", "[--replace] FILE", "add the clients of a YAML file, all or none; prints a secret once where none is given", clientAdd},
 		{"client list", "", "show the clients, configured and added", clientList},
+		{"client secret", "[--overlap 7d | --retire] ID", "give a client that was added a new secret beside the one it has, or retire the one before", clientSecret},
 		{"client remove", "ID", "remove a client that was added", clientRemove},
 		{"outbox list", "[--all]", "show what signing orders still want done, and what went wrong", outboxList},
 		{"outbox retry", "ID", "try an entry of the outbox anew, at once", outboxRetry},
@@ -150,6 +151,8 @@ func (c command) help() string {
 	switch c.name {
 	case "audit verify":
 		return auditHelp
+	case "client secret":
+		return secretHelp
 	case "outbox list", "outbox retry":
 		return outboxHelp
 	case "keys rewrap":

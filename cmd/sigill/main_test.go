@@ -34,12 +34,14 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
-			return relyingParty(e.WorkDir, time.Now().Add(time.Hour))
+			return relyingParty(e.WorkDir, time.Now().Add(2000*time.Hour))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			// expired replaces the certificate by one that has ended.
-			"expired": func(ts *testscript.TestScript, _ bool, _ []string) {
-				ts.Check(relyingParty(ts.MkAbs("."), time.Now().Add(-time.Hour)))
+			// ends replaces the certificate by one that ends so long from now.
+			"ends": func(ts *testscript.TestScript, _ bool, args []string) {
+				left, err := time.ParseDuration(args[0])
+				ts.Check(err)
+				ts.Check(relyingParty(ts.MkAbs("."), time.Now().Add(left)))
 			},
 			// audited prints client and reason of the acts of a type.
 			"audited": func(ts *testscript.TestScript, _ bool, args []string) {
