@@ -16,16 +16,19 @@ import (
 
 // limiter bounds how often one address may ask, by the generic cell rate
 // algorithm: all that it remembers of an address is when its bucket would be
-// empty again. It counts on this node alone: it protects the node, and what
-// must be counted exactly (codes, tries) is counted where it is stored.
+// empty again. It counts on this node alone unless it is shared; what must be
+// counted exactly (codes, tries) is counted where it is stored.
 type limiter struct {
 	every time.Duration // one request's share of the time
 	burst time.Duration // how far ahead of its shares an address may be
 	now   func() time.Time
 
-	mu    sync.Mutex
-	empty map[netip.Prefix]time.Time
-	swept time.Time
+	mu     sync.Mutex
+	empty  map[netip.Prefix]time.Time
+	swept  time.Time
+	stocks map[netip.Prefix]stock
+
+	shared *shared // nil: this node counts alone
 }
 
 // newLimiter gives nil, which limits nothing, for the zero rate.
@@ -54,6 +57,11 @@ func (l *limiter) allow(address string) (wait time.Duration, ok bool) {
 		for k, t := range l.empty {
 			if !t.After(now) {
 				delete(l.empty, k)
+			}
+		}
+		for k, s := range l.stocks {
+			if !s.until.After(now) {
+				delete(l.stocks, k)
 			}
 		}
 		l.swept = now
@@ -136,7 +144,7 @@ func limit(l *limiter, addresses page.Addresses, refuse http.HandlerFunc, next h
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		wait, ok := l.allow(addresses.Of(r))
+		wait, ok := l.admit(r.Context(), addresses.Of(r))
 		if ok {
 			next.ServeHTTP(w, r)
 			return

@@ -269,14 +269,14 @@ func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, drawn *web.Pag
 		// The portal asks for many, and is limited itself.
 		n.townhall.broker.serve(served(root))
 	}
-	return served(limits(c, addresses, site.TooMany(), refuseAPI, counts, root)), nil
+	return served(limits(c, n.vault.Short, addresses, site.TooMany(), refuseAPI, counts, root)), nil
 }
 
 // limits puts the limits of each address before next. Who starts an order has to
 // keep two.
-func limits(c Config, addresses page.Addresses, refusePerson, refuseAPI http.HandlerFunc, counts *metrics, next http.Handler) http.Handler {
+func limits(c Config, short broker.Short, addresses page.Addresses, refusePerson, refuseAPI http.HandlerFunc, counts *metrics, next http.Handler) http.Handler {
 	by := func(name string, rate config.Rate, refuse http.HandlerFunc, next http.Handler) http.Handler {
-		return limit(newLimiter(rate, c.Now), addresses, func(w http.ResponseWriter, r *http.Request) {
+		return limit(c.limiter(name, rate, short), addresses, func(w http.ResponseWriter, r *http.Request) {
 			counts.refused.WithLabelValues(name).Inc()
 			refuse(w, r)
 		}, next)

@@ -64,6 +64,7 @@ type townhall struct {
 	settings  config.Config
 	eids      *eids
 	due       time.Duration
+	limiter   *limiter
 	now       func() time.Time
 	log       *slog.Logger
 }
@@ -74,7 +75,8 @@ func openTownhall(ctx context.Context, c Config, v *Vault, id string, e *eids, r
 	if s.Portal == nil {
 		return nil, nil
 	}
-	t = &townhall{hall: v.hall, settings: s, eids: e, now: c.Now, log: c.Log, due: cmp.Or(c.Due, time.Minute)}
+	t = &townhall{hall: v.hall, settings: s, eids: e, now: c.Now, log: c.Log, due: cmp.Or(c.Due, time.Minute),
+		limiter: c.limiter("portal", s.LoginsBy, v.Short)}
 	t.vault = portal.NewVault(t.ring)
 	t.broker = newInside(s.Issuer, http.DefaultTransport)
 	calls := &http.Client{Transport: t.broker, Timeout: 30 * time.Second,
@@ -183,7 +185,7 @@ func (t *townhall) compose(ctx context.Context, c Config, id string, calls *http
 	}
 	handler := site.Handler()
 	t.site = handler
-	guarded := limit(newLimiter(s.LoginsBy, t.now), page.Addresses{Trusted: s.TrustedProxies}, refusePlainly, handler)
+	guarded := limit(t.limiter, page.Addresses{Trusted: s.TrustedProxies}, refusePlainly, handler)
 	t.handler = page.WithRequestID(accessLog(t.log, page.Headers(s.Secure(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if writes(r) {
 			guarded.ServeHTTP(w, r)
