@@ -295,6 +295,15 @@ func (m *memKeys) Signer(alg string) (SigningKey, error) {
 	return SigningKey{}, errors.New("no such key")
 }
 
+func (m *memKeys) Find(kid string) (PublicKey, bool) {
+	all := m.Published()
+	i := slices.IndexFunc(all, func(k PublicKey) bool { return k.KID == kid })
+	if i < 0 {
+		return PublicKey{}, false
+	}
+	return all[i], true
+}
+
 func (m *memKeys) Published() []PublicKey {
 	var out []PublicKey
 	for _, k := range m.keys {

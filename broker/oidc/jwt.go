@@ -82,10 +82,8 @@ func (p *Provider) readHint(compact string) (hint, error) {
 		if head.typ != "JWT" {
 			return nil, errJWT
 		}
-		for _, k := range p.Keys.Published() {
-			if k.KID == head.kid && k.Alg == head.alg {
-				return k.Key, nil
-			}
+		if k, ok := p.Keys.Find(head.kid); ok && k.Alg == head.alg {
+			return k.Key, nil
 		}
 		return nil, errJWT
 	})

@@ -26,6 +26,9 @@ type Keys interface {
 	// Published are the keys that others may verify with: next, active, and
 	// retired ones until all they signed has expired.
 	Published() []PublicKey
+	// Find gives the published key of a name, also one that another node has
+	// brought in just now.
+	Find(kid string) (PublicKey, bool)
 }
 
 // SigningKey signs tokens. The key may live in hardware.

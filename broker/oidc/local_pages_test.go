@@ -60,6 +60,7 @@ type noKeys struct{}
 
 func (noKeys) Signer(string) (oidc.SigningKey, error) { return oidc.SigningKey{}, io.EOF }
 func (noKeys) Published() []oidc.PublicKey            { return nil }
+func (noKeys) Find(string) (oidc.PublicKey, bool)     { return oidc.PublicKey{}, false }
 
 // visit is a browser before an installation whose signing room needs to know who
 // it is.

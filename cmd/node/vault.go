@@ -275,6 +275,11 @@ func (k tokenKeys) Signer(alg string) (oidc.SigningKey, error) {
 	return oidc.SigningKey(s), err
 }
 
+func (k tokenKeys) Find(kid string) (oidc.PublicKey, bool) {
+	p, ok := k.ring.Find(kid)
+	return oidc.PublicKey(p), ok
+}
+
 func (k tokenKeys) Published() []oidc.PublicKey {
 	published := k.ring.Published()
 	list := make([]oidc.PublicKey, len(published))
