@@ -14,6 +14,7 @@ import (
 
 	"sigill/broker/kit/outbox"
 	"sigill/broker/kit/sqldb"
+	"sigill/broker/kit/sqldb/sqldbtest"
 	"sigill/portal"
 )
 
@@ -26,79 +27,101 @@ func check(t testing.TB, err error) {
 	}
 }
 
-func open(t testing.TB, file string) *sqldb.DB {
+func open(t testing.TB, dir string) *sqldb.DB {
 	t.Helper()
-	db, err := sqldb.Open(ctx, file, sqldb.CrashSafe)
-	check(t, err)
-	t.Cleanup(func() { check(t, db.Close()) })
-	check(t, db.Migrate(ctx, time.Now(), Tables()...))
-	return db
+	return sqldbtest.Open(t, sqldb.Place{Dir: dir}, "portal", Tables()...)
+}
+
+// fill makes PostgreSQL know of more than a few rows: it reads small tables as a
+// whole.
+var fill = []string{
+	`INSERT INTO drafts (id, tenant, service, version, owner, anonymous, state, revision, written, order_id, attempt, returned, created, changed, expires, looked, sealkey)
+		SELECT 'd' || n, 't' || n % 3, 's', 'v', 'p' || n % 1000, n % 50 = 0, CASE WHEN n % 20 = 0 THEN 'waiting' WHEN n % 100 = 1 THEN 'sending' ELSE 'open' END,
+			1, 1, CASE WHEN n % 20 = 0 THEN 'o' || n ELSE '' END, CASE WHEN n % 20 = 0 THEN 'a' || n ELSE '' END, '', n, n, n, n, 'key'
+		FROM generate_series(1, 10000) AS n`,
+	`INSERT INTO draft_bodies (draft, sealed) SELECT id, 'body' FROM drafts`,
+	`INSERT INTO draft_asides (draft, base, saved, sealed) SELECT id, 1, 1, 'body' FROM drafts WHERE anonymous`,
+	`INSERT INTO draft_files (draft, id, size, created, sealed) SELECT id, 'f', 1, 1, 'body' FROM drafts`,
+	`INSERT INTO draft_asked (draft, person, order_id, tenant, sealed) SELECT id, owner, order_id, tenant, 'title' FROM drafts WHERE state = 'waiting'`,
+	`INSERT INTO cases (id, number, tenant, service, version, officers, state, arrived, changed, closed, erase, order_id, anonymous)
+		SELECT 'c' || n, 'n' || n, 't' || n % 3, 's', 'v', 'g' || n % 4, CASE WHEN n % 10 = 0 THEN 'arrived' ELSE 'closed' END, n, n,
+			CASE WHEN n % 10 <> 0 THEN n END, CASE WHEN n % 10 <> 0 THEN n END, 'o' || n, FALSE
+		FROM generate_series(1, 20000) AS n`,
+	`INSERT INTO case_bodies (case_id, sealed) SELECT id, 'body' FROM cases`,
+	`INSERT INTO case_people (case_id, person, owner, tenant, over, changed) SELECT id, 'p' || changed % 1000, TRUE, tenant, state = 'closed', changed FROM cases`,
+	`INSERT INTO case_messages (id, case_id, n, at, author, body) SELECT 'm' || id, id, 1, changed, 'officer', 'body' FROM cases`,
+	`INSERT INTO profiles (grp, person, seen, body) SELECT 'g', 'p' || n, n, 'body' FROM generate_series(1, 5000) AS n`,
+	`INSERT INTO sessions (id, kind, tenant, grp, body, created, seen, expires) SELECT 's' || n, 'citizen', 't', 'g', 'body', n, n, n FROM generate_series(1, 5000) AS n`,
+	`ANALYZE drafts, draft_bodies, draft_asides, draft_files, draft_asked, cases, case_bodies, case_people, case_messages, profiles, sessions`,
 }
 
 // Lists are read from an index, in its order, however many rows there are.
 func TestPlans(t *testing.T) {
-	db := open(t, filepath.Join(t.TempDir(), "portal.db"))
 	type query struct {
-		query string
-		args  []any
-		want  []string
-		sorts bool // some rows, at most as many as a page has of each source
+		query            string
+		sqlite, postgres []string
+		sorts            bool // some rows, at most as many as a page has of each source
 	}
-	paged := func(q string, args []any) query { return query{query: q, args: args, sorts: true} }
-	mine := paged(casesOfQuery([]portal.PersonKey{"a", "b"}, []portal.TenantID{"s", "t"}, false, Page{}))
-	mine.want = []string{"SEARCH case_people USING COVERING INDEX case_people_newest (person=? AND tenant=? AND over=? AND (changed,case_id)<(?,?))",
-		"SEARCH c USING INDEX", "case_messages_unread"}
-	officers := paged(casesForQuery("t", []string{"g", "h"}, portal.CaseStates(), Page{}))
-	officers.want = []string{"SEARCH cases USING COVERING INDEX cases_officers (tenant=? AND officers=? AND state=? AND (changed,id)<(?,?))", "SEARCH c USING INDEX"}
-	for name, c := range map[string]query{
-		"draft":      {query: draftQuery + `WHERE d.id = $1`, args: []any{"a"}, want: []string{"SEARCH d USING INDEX"}},
-		"by order":   {query: draftQuery + draftByOrder, args: []any{"a"}, want: []string{"drafts_order"}},
-		"attempt":    {query: draftQuery + draftByAttempt, args: []any{"a"}, want: []string{"drafts_attempt"}},
-		"owned":      {query: fmt.Sprintf(draftsOwnedQuery, "($1, $2)", "($3, $4)"), args: []any{"a", "b", "c", "d"}, want: []string{"drafts_owner (owner=? AND tenant=?)"}, sorts: true},
-		"waiting":    {query: draftsWaitingQuery, args: []any{1, 1}, want: []string{"drafts_waiting (looked<?)"}},
-		"sending":    {query: draftsSendingQuery, args: []any{1, 1}, want: []string{"drafts_sending (looked<?)"}},
-		"expired":    {query: draftsExpiredQuery, args: []any{1, 1}, want: []string{"drafts_expires (expires<?)"}},
-		"anonymous":  {query: anonymousQuery, want: []string{"drafts_anonymous (anonymous=?)"}},
-		"their size": {query: anonymousSizeQuery, want: []string{"drafts_anonymous (anonymous=?)", "SEARCH b USING", "SEARCH a USING", "SEARCH f USING"}},
-		"asked":      {query: askedQuery([]portal.PersonKey{"a"}, []portal.TenantID{"t"}), args: []any{"a", "t"}, want: []string{"draft_asked_person"}, sorts: true},
-		"mine":       mine,
-		"officers'":  officers,
-		"erase":      {query: casesToEraseQuery, args: []any{1, 1}, want: []string{"cases_erase (erase<?)"}},
-		"order":      {query: caseQuery + caseByOrder, args: []any{"a"}, want: []string{"cases_order"}},
-		"sessions":   {query: sessionsEndedQuery, args: []any{1, 1, 1}, want: []string{"sessions_seen", "sessions_expires"}},
-		"forget":     {query: forgetQuery, args: []any{1}, want: []string{"profiles_seen", "drafts_owner", "case_people_newest"}},
-	} {
-		rows, err := db.Rows(ctx, `EXPLAIN QUERY PLAN `+c.query, c.args...)
-		check(t, err)
-		var plan []string
-		for rows.Next() {
-			var id, parent, unused int
-			var detail string
-			check(t, rows.Scan(&id, &parent, &unused, &detail))
-			plan = append(plan, detail)
-		}
-		rows.Close()
-		whole := strings.Join(plan, "\n")
-		for _, want := range c.want {
-			if !strings.Contains(whole, want) {
-				t.Errorf("%s: no %q in\n%s", name, want, whole)
+	first := func(q string, _ []any) string { return q }
+	queries := map[string]query{
+		"draft":    {query: draftQuery + `WHERE d.id = $1`, sqlite: []string{"SEARCH d USING INDEX"}, postgres: []string{"drafts_pkey", "draft_bodies_pkey", "draft_outgoing_pkey"}},
+		"by order": {query: draftQuery + draftByOrder, sqlite: []string{"drafts_order"}, postgres: []string{"drafts_order"}},
+		"attempt":  {query: draftQuery + draftByAttempt, sqlite: []string{"drafts_attempt"}, postgres: []string{"drafts_attempt"}},
+		"owned": {query: fmt.Sprintf(draftsOwnedQuery, "($1, $2)", "($3, $4)"), sorts: true,
+			sqlite: []string{"drafts_owner (owner=? AND tenant=?)"}, postgres: []string{"drafts_owner"}},
+		"waiting":   {query: draftsWaitingQuery, sqlite: []string{"drafts_waiting (looked<?)"}, postgres: []string{"Index Scan using drafts_waiting"}},
+		"sending":   {query: draftsSendingQuery, sqlite: []string{"drafts_sending (looked<?)"}, postgres: []string{"Index Scan using drafts_sending"}},
+		"expired":   {query: draftsExpiredQuery, sqlite: []string{"drafts_expires (expires<?)"}, postgres: []string{"Index Scan using drafts_expires"}},
+		"anonymous": {query: anonymousQuery, sqlite: []string{"drafts_anonymous (anonymous=?)"}, postgres: []string{"drafts_anonymous"}},
+		"their size": {query: anonymousSizeQuery, sqlite: []string{"drafts_anonymous (anonymous=?)", "SEARCH b USING", "SEARCH a USING", "SEARCH f USING"},
+			postgres: []string{"drafts_anonymous", "draft_bodies_pkey", "draft_asides_pkey", "draft_files_pkey"}},
+		"asked": {query: askedQuery([]portal.PersonKey{"a"}, []portal.TenantID{"t"}), sorts: true,
+			sqlite: []string{"draft_asked_person"}, postgres: []string{"draft_asked_person"}},
+		"mine": {query: first(casesOfQuery([]portal.PersonKey{"a", "b"}, []portal.TenantID{"s", "t"}, false, Page{})), sorts: true,
+			sqlite: []string{"SEARCH case_people USING COVERING INDEX case_people_newest (person=? AND tenant=? AND over=? AND (changed,case_id)<(?,?))",
+				"SEARCH c USING INDEX", "case_messages_unread"},
+			postgres: []string{"Index Only Scan Backward using case_people_newest", "cases_pkey", "case_messages_unread"}},
+		"officers'": {query: first(casesForQuery("t", []string{"g", "h"}, portal.CaseStates(), Page{})), sorts: true,
+			sqlite:   []string{"SEARCH cases USING COVERING INDEX cases_officers (tenant=? AND officers=? AND state=? AND (changed,id)<(?,?))", "SEARCH c USING INDEX"},
+			postgres: []string{"Index Only Scan Backward using cases_officers", "cases_pkey"}},
+		"erase":    {query: casesToEraseQuery, sqlite: []string{"cases_erase (erase<?)"}, postgres: []string{"Index Scan using cases_erase"}},
+		"order":    {query: caseQuery + caseByOrder, sqlite: []string{"cases_order"}, postgres: []string{"cases_order"}},
+		"sessions": {query: sessionsEndedQuery, sqlite: []string{"sessions_seen", "sessions_expires"}, postgres: []string{"sessions_seen", "sessions_expires"}},
+		"forget": {query: forgetQuery, sqlite: []string{"profiles_seen", "drafts_owner", "case_people_newest"},
+			postgres: []string{"profiles_seen", "drafts_owner", "case_people_newest"}},
+	}
+	sqldbtest.Engines(t, func(t *testing.T, p sqldb.Place) {
+		db := sqldbtest.Open(t, p, "portal", Tables()...)
+		if p.Engine() == sqldb.PostgreSQL {
+			for _, statement := range fill {
+				sqldbtest.Exec(t, db, statement)
 			}
 		}
-		for _, line := range plan {
-			// What is read whole are the pages that were put together.
-			if strings.HasPrefix(line, "SCAN") && !strings.HasPrefix(line, "SCAN s") && line != "SCAN u" && line != "SCAN p" || strings.Contains(line, "TEMP B-TREE") && !c.sorts {
-				t.Errorf("%s reads or sorts everything:\n%s", name, whole)
+		for name, c := range queries {
+			plan := sqldbtest.Plan(t, db, c.query)
+			for _, want := range map[sqldb.Engine][]string{sqldb.SQLite: c.sqlite, sqldb.PostgreSQL: c.postgres}[p.Engine()] {
+				if !strings.Contains(plan, want) {
+					t.Errorf("%s: no %q in\n%s", name, want, plan)
+				}
+			}
+			for _, line := range strings.Split(plan, "\n") {
+				// What is read whole are the pages that were put together.
+				if strings.HasPrefix(line, "SCAN") && !strings.HasPrefix(line, "SCAN s") && line != "SCAN u" && line != "SCAN p" || strings.Contains(line, "Seq Scan") ||
+					(strings.Contains(line, "TEMP B-TREE") || strings.Contains(line, "Sort")) && !c.sorts {
+					t.Errorf("%s reads or sorts everything:\n%s", name, plan)
+				}
 			}
 		}
-	}
+	})
 }
 
 // Nothing that lives in the file holds what was erased, and of a draft's key not
 // even before the file is made smaller. Nothing here is sealed, so that it could
 // be found.
 func TestErasedOnDisk(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "portal.db")
-	db := open(t, file)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "portal.db")
+	db := open(t, dir)
 	now := time.Now()
 	secrets := []string{"planted key", "planted body", "planted outgoing", "planted notes", "planted file", "planted aside", "planted asked", "planted owner",
 		"planted payload", "planted case", "planted person", "planted meta", "planted content", "planted message"}
@@ -173,7 +196,7 @@ func TestErasedOnDisk(t *testing.T) {
 func BenchmarkMine(b *testing.B) {
 	for _, others := range []int{1_000, 30_000} {
 		b.Run(fmt.Sprint(others), func(b *testing.B) {
-			db := open(b, filepath.Join(b.TempDir(), "portal.db"))
+			db := open(b, b.TempDir())
 			now := time.Now()
 			for from := 0; from < others; from += 1000 {
 				check(b, db.Write(ctx, func(tx *sqldb.Tx) error {
