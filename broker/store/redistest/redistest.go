@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -156,13 +157,19 @@ func (s *Server) copyData(from, to string) {
 
 // Client is for the test's own eyes.
 func (s *Server) Client() *redis.Client {
-	o := &redis.Options{Addr: s.Addr, Protocol: 2}
-	for i, a := range s.args {
-		if a == "--requirepass" && i+1 < len(s.args) {
-			o.Password = s.args[i+1]
-		}
+	return redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2, Password: s.setting("--requirepass")})
+}
+
+// setting is what the server was started with.
+func (s *Server) setting(name string) string {
+	if i := slices.Index(s.args, name); i >= 0 && i+1 < len(s.args) {
+		return s.args[i+1]
 	}
-	return redis.NewClient(o)
+	return ""
+}
+
+func hasLine(text, line string) bool {
+	return slices.Contains(strings.Split(strings.ReplaceAll(text, "\r", ""), "\n"), line)
 }
 
 // process is a program that cannot outlive the test: a shell waits on a pipe
