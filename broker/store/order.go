@@ -109,7 +109,7 @@ const silentNodes = `WITH RECURSIVE held (node) AS (
 		SELECT (SELECT min(o.node) FROM orders o WHERE o.phase = 'pending' AND o.node > held.node) FROM held WHERE held.node IS NOT NULL)
 	SELECT held.node FROM held WHERE held.node IS NOT NULL
 		AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.node = held.node AND nodes.until > $1)
-		AND EXISTS (SELECT 1 FROM orders o WHERE o.phase = 'pending' AND o.node = held.node AND o.lease_until <= $1)`
+		AND (SELECT min(o.lease_until) FROM orders o WHERE o.phase = 'pending' AND o.node = held.node) <= $1`
 
 // ClaimOrders leases orders that nobody watches to a node; see flow.Leases. Most
 // of the time there is nothing to take, and finding that out does not write, nor

@@ -21,6 +21,7 @@ import (
 type OrderStore interface {
 	flow.Orders
 	flow.Leases
+	flow.Nodes
 	flow.Results
 }
 
@@ -278,6 +279,148 @@ func Orders(t *testing.T, open func(*testing.T, *Clock) (OrderStore, Events)) {
 		same(t, s, o)
 		check(t, s.RenewLeases(ctx, "one", "", now.Add(25*time.Second))) // that came late cuts nothing short
 		same(t, s, o)
+	})
+
+	t.Run("an order that begins again is leased anew in the same write", func(t *testing.T) {
+		s, _, now := begin(t)
+		o := anOrder("a", now)
+		o.Phase, o.ForeignUntil = broker.Failed, now
+		check(t, s.CreateOrder(ctx, o))
+		check(t, s.RenewLeases(ctx, "one", "", now.Add(time.Hour))) // of an order that is over that means nothing
+		o.Phase, o.Node, o.LeaseUntil, o.ForeignUntil = broker.Pending, "two", now.Add(20*time.Second), time.Time{}
+		check(t, s.UpdateOrder(ctx, o))
+		o.Version = 1
+		same(t, s, o)
+		if got := claim(t, s, "three", false, now.Add(20*time.Second), now.Add(time.Minute), 10); !slices.Equal(ids(got), []string{"a"}) || !got[0].ForeignUntil.Equal(now.Add(20*time.Second)) {
+			t.Errorf("claimed %+v", got)
+		}
+		// While it is pending, only claims move it.
+		o.Node = "two"
+		check(t, s.UpdateOrder(ctx, o))
+		if got, err := s.Order(ctx, "a"); err != nil || got.Node != "three" || !got.LeaseUntil.Equal(now.Add(time.Minute)) {
+			t.Errorf("an update undid a claim: %+v %v", got, err)
+		}
+	})
+	t.Run("held", func(t *testing.T) {
+		s, _, now := begin(t)
+		for id, change := range map[string]func(*broker.Order){
+			"mine": func(*broker.Order) {}, "late": func(o *broker.Order) { o.LeaseUntil = now.Add(-time.Hour) },
+			"theirs": func(o *broker.Order) { o.Node = "two" }, "done": func(o *broker.Order) { o.Phase = broker.Done },
+			"free": func(o *broker.Order) { o.Node, o.LeaseUntil = "", time.Time{} },
+		} {
+			o := anOrder(id, now)
+			change(&o)
+			check(t, s.CreateOrder(ctx, o))
+		}
+		list, err := s.HeldOrders(ctx, "one")
+		check(t, err)
+		slices.Sort(list)
+		if !slices.Equal(list, []broker.OrderID{"late", "mine"}) {
+			t.Errorf("held %v", list)
+		}
+		if list, err := s.HeldOrders(ctx, "nobody"); err != nil || len(list) != 0 {
+			t.Errorf("held %v %v", list, err)
+		}
+	})
+	t.Run("release", func(t *testing.T) {
+		s, _, now := begin(t)
+		fresh, old, theirs, over := anOrder("fresh", now), anOrder("old", now), anOrder("theirs", now), anOrder("over", now)
+		old.LeaseUntil, theirs.Node, over.Phase = now.Add(-time.Minute), "two", broker.Done
+		for _, o := range []broker.Order{fresh, old, theirs, over} {
+			check(t, s.CreateOrder(ctx, o))
+		}
+		check(t, s.RenewLeases(ctx, "one", "", now.Add(20*time.Second)))
+		check(t, s.RenewLeases(ctx, "two", "", now.Add(20*time.Second)))
+		now = now.Add(time.Second)
+		if got := claim(t, s, "three", false, now, now.Add(20*time.Second), 10); len(got) != 0 {
+			t.Fatalf("claimed %v before", ids(got))
+		}
+		for range 2 {
+			check(t, s.ReleaseLeases(ctx, "one", now))
+		}
+		same(t, s, over)
+		got := claim(t, s, "three", false, now, now.Add(20*time.Second), 10)
+		if !slices.Equal(ids(got), []string{"fresh", "old"}) {
+			t.Fatalf("claimed %v", ids(got))
+		}
+		for _, o := range got {
+			if !o.ForeignUntil.Equal(now) {
+				t.Errorf("%s: the lease before ended at %v, want %v", o.ID, o.ForeignUntil, now)
+			}
+		}
+		// The node starts again and takes nothing back by that.
+		check(t, s.RenewLeases(ctx, "one", "", now.Add(20*time.Second)))
+		if got := claim(t, s, "one", true, now, now.Add(20*time.Second), 10); len(got) != 0 {
+			t.Errorf("took back %v", ids(got))
+		}
+	})
+	t.Run("orders of many silent nodes", func(t *testing.T) {
+		s, _, now := begin(t)
+		for i := range 12 {
+			o := anOrder(fmt.Sprintf("%02d", i), now)
+			o.Node, o.LeaseUntil = fmt.Sprint("node ", i/2), now.Add(-time.Second)
+			check(t, s.CreateOrder(ctx, o))
+		}
+		check(t, s.RenewLeases(ctx, "node 2", "", now.Add(time.Second)))
+		check(t, s.RenewLeases(ctx, "node 3", "", now.Add(-time.Millisecond)))
+		var all []string
+		for range 3 {
+			got := claim(t, s, "me", false, now, now.Add(20*time.Second), 5)
+			if len(got) > 5 {
+				t.Fatalf("claimed %d", len(got))
+			}
+			all = append(all, ids(got)...)
+		}
+		slices.Sort(all)
+		if want := []string{"00", "01", "02", "03", "06", "07", "08", "09", "10", "11"}; !slices.Equal(all, want) {
+			t.Errorf("claimed %v, want %v", all, want)
+		}
+	})
+	t.Run("names of nodes", func(t *testing.T) {
+		s, _, now := begin(t)
+		enter := func(node, boot string, want error, former ...string) {
+			t.Helper()
+			if err := s.EnterNode(ctx, node, boot, former, now); !errors.Is(err, want) {
+				t.Errorf("%s as %s after %v: %v, want %v", boot, node, former, err, want)
+			}
+		}
+		renew := func(node, boot string, want error) {
+			t.Helper()
+			if err := s.RenewLeases(ctx, node, boot, now.Add(20*time.Second)); !errors.Is(err, want) {
+				t.Errorf("%s renews as %s: %v, want %v", boot, node, err, want)
+			}
+		}
+		enter("one", "a", nil, "x")
+		enter("one", "a", nil) // as when the answer was lost
+		enter("one", "b", broker.ErrConflict, "x")
+		enter("two", "b", nil)
+		renew("one", "a", nil)
+		renew("one", "b", broker.ErrConflict)
+		renew("one", "", nil) // an older release does not ask
+		renew("one", "a", nil)
+		enter("one", "c", nil, "x", "a") // the same folder, started again
+		renew("one", "a", broker.ErrConflict)
+		renew("one", "c", nil)
+		// Nobody has entered: a release that did not know of it, or a row cleared away.
+		renew("three", "d", nil)
+		renew("three", "e", broker.ErrConflict)
+		check(t, s.RenewLeases(ctx, "four", "", now))
+		enter("four", "f", nil)
+	})
+	t.Run("race for a name", func(t *testing.T) {
+		s, _, now := begin(t)
+		for n := range rounds() {
+			won := race(func(racer int) bool {
+				err := s.EnterNode(ctx, fmt.Sprint(n), fmt.Sprint("boot ", racer), []string{"of the image"}, now)
+				if err != nil && !errors.Is(err, broker.ErrConflict) {
+					t.Error(err)
+				}
+				return err == nil
+			})
+			if won != 1 {
+				t.Fatalf("round %d: %d go by one name", n, won)
+			}
+		}
 	})
 
 	ended := func(t *testing.T, s OrderStore, owner string, after broker.Ended, limit int, want ...string) broker.Ended {
