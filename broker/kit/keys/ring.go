@@ -153,7 +153,7 @@ func (r *Ring) Refresh(ctx context.Context) error {
 			return fmt.Errorf("keys: %w", err)
 		}
 		if k.State != Withdrawn {
-			if known := old.byID[k.ID]; known != nil && known.Purpose == k.Purpose && known.Kind == k.Kind && known.State != Withdrawn {
+			if known := old.byID[k.ID]; known != nil && known.Purpose == k.Purpose && known.Kind == k.Kind && known.opened() {
 				k.aead, k.index, k.signer = known.aead, known.index, known.signer
 			} else if err := r.open(k, wrapped); err != nil {
 				return err
