@@ -64,12 +64,12 @@ type ownerFunc func(flow.Settled) error
 func (f ownerFunc) Settled(_ context.Context, s flow.Settled) error { return f(s) }
 
 // installation is a real store and an engine on it.
-func installation(dir string, owner flow.Owner) (*store.Store, *flow.Engine, func(), error) {
-	rows, err := store.Open(context.Background(), store.Config{Place: sqldb.Place{Dir: dir}})
+func installation(p sqldb.Place, owner flow.Owner) (*store.Store, *flow.Engine, func(), error) {
+	rows, err := store.Open(context.Background(), store.Config{Place: p})
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	short, err := store.OpenShort(context.Background(), store.Config{Place: sqldb.Place{Dir: dir}})
+	short, err := store.OpenShort(context.Background(), store.Config{Place: p})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -88,13 +88,13 @@ func installation(dir string, owner flow.Owner) (*store.Store, *flow.Engine, fun
 // However often the process is killed: of each signature that was begun its owner
 // hears, always the same, until it is noted that it has.
 func TestKillDelivery(t *testing.T) {
-	storetest.Kill(t, func(dir string, acked func(string)) error {
+	storetest.Kill(t, func(p sqldb.Place, acked func(string)) error {
 		// What the owner has written survives the process, as in its own database.
-		book, err := os.OpenFile(filepath.Join(dir, "heard"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		book, err := os.OpenFile(filepath.Join(p.Dir, "heard"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
 		}
-		_, e, _, err := installation(dir, ownerFunc(func(s flow.Settled) error {
+		_, e, _, err := installation(p, ownerFunc(func(s flow.Settled) error {
 			_, err := fmt.Fprintf(book, "%s %s\n", s.Order.ID, s.Order.Phase)
 			return err
 		}))
@@ -119,7 +119,7 @@ func TestKillDelivery(t *testing.T) {
 			}()
 		}
 		return <-failed
-	}, func(t *testing.T, dir string, acked []string) {
+	}, func(t *testing.T, p sqldb.Place, acked []string) {
 		var mu sync.Mutex
 		heard, again := map[string]broker.Phase{}, 0
 		hear := func(id string, phase broker.Phase) {
@@ -133,7 +133,7 @@ func TestKillDelivery(t *testing.T) {
 			}
 			heard[id] = phase
 		}
-		book, err := os.ReadFile(filepath.Join(dir, "heard"))
+		book, err := os.ReadFile(filepath.Join(p.Dir, "heard"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,12 +142,12 @@ func TestKillDelivery(t *testing.T) {
 				hear(id, broker.Phase(phase))
 			}
 		}
-		onward, err := os.OpenFile(filepath.Join(dir, "heard"), os.O_APPEND|os.O_WRONLY, 0o600)
+		onward, err := os.OpenFile(filepath.Join(p.Dir, "heard"), os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer onward.Close()
-		rows, e, release, err := installation(dir, ownerFunc(func(s flow.Settled) error {
+		rows, e, release, err := installation(p, ownerFunc(func(s flow.Settled) error {
 			hear(string(s.Order.ID), s.Order.Phase)
 			_, err := fmt.Fprintf(onward, "%s %s\n", s.Order.ID, s.Order.Phase)
 			return err

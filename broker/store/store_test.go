@@ -18,6 +18,7 @@ import (
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/keys"
 	"sigill/broker/kit/sqldb"
+	"sigill/broker/kit/sqldb/sqldbtest"
 	"sigill/broker/oidc"
 	"sigill/broker/store/storetest"
 	"sigill/providers"
@@ -36,7 +37,12 @@ var ctx = context.Background()
 
 func open(t testing.TB, dir string, now func() time.Time) *Store {
 	t.Helper()
-	s, err := Open(ctx, Config{Place: sqldb.Place{Dir: dir}, Now: now})
+	return openAt(t, sqldb.Place{Dir: dir}, now)
+}
+
+func openAt(t testing.TB, p sqldb.Place, now func() time.Time) *Store {
+	t.Helper()
+	s, err := Open(ctx, Config{Place: p, Now: now})
 	check(t, err)
 	t.Cleanup(func() { check(t, s.Close()) })
 	return s
@@ -44,7 +50,12 @@ func open(t testing.TB, dir string, now func() time.Time) *Store {
 
 func openShort(t testing.TB, dir string, now func() time.Time) *Short {
 	t.Helper()
-	s, err := OpenShort(ctx, Config{Place: sqldb.Place{Dir: dir}, Now: now})
+	return openShortAt(t, sqldb.Place{Dir: dir}, now)
+}
+
+func openShortAt(t testing.TB, p sqldb.Place, now func() time.Time) *Short {
+	t.Helper()
+	s, err := OpenShort(ctx, Config{Place: p, Now: now})
 	check(t, err)
 	t.Cleanup(func() { check(t, s.Close()) })
 	return s
@@ -87,25 +98,36 @@ func events(s *Store) storetest.Events {
 	}
 }
 
+// fresh runs a test over each engine.
+func fresh(t *testing.T, run func(t *testing.T, fresh func(testing.TB) sqldb.Place)) {
+	sqldbtest.Fresh(t, "broker", Tables(), run)
+}
+
 func TestOrders(t *testing.T) {
-	storetest.Orders(t, func(t *testing.T, c *storetest.Clock) (storetest.OrderStore, storetest.Events) {
-		s := open(t, t.TempDir(), c.Now)
-		return s, events(s)
+	fresh(t, func(t *testing.T, fresh func(testing.TB) sqldb.Place) {
+		storetest.Orders(t, func(t *testing.T, c *storetest.Clock) (storetest.OrderStore, storetest.Events) {
+			s := openAt(t, fresh(t), c.Now)
+			return s, events(s)
+		})
 	})
 }
 
 func TestRecords(t *testing.T) {
-	storetest.Records(t, func(t *testing.T, c *storetest.Clock) (storetest.RecordStore, storetest.Events) {
-		s := open(t, t.TempDir(), c.Now)
-		return s, events(s)
+	fresh(t, func(t *testing.T, fresh func(testing.TB) sqldb.Place) {
+		storetest.Records(t, func(t *testing.T, c *storetest.Clock) (storetest.RecordStore, storetest.Events) {
+			s := openAt(t, fresh(t), c.Now)
+			return s, events(s)
+		})
 	})
 }
 
 func TestClients(t *testing.T) {
-	storetest.Clients(t, func(t *testing.T, c *storetest.Clock) (storetest.ClientStore, storetest.Events) {
-		s := open(t, t.TempDir(), c.Now)
-		s.SealClients(openBox(t, open(t, t.TempDir(), nil)))
-		return s, events(s)
+	fresh(t, func(t *testing.T, fresh func(testing.TB) sqldb.Place) {
+		storetest.Clients(t, func(t *testing.T, c *storetest.Clock) (storetest.ClientStore, storetest.Events) {
+			s := openAt(t, fresh(t), c.Now)
+			s.SealClients(openBox(t, open(t, t.TempDir(), nil)))
+			return s, events(s)
+		})
 	})
 }
 
@@ -167,20 +189,37 @@ func TestClientSecretsAreSealed(t *testing.T) {
 }
 
 func TestShort(t *testing.T) {
-	t.Run("plain", func(t *testing.T) {
-		storetest.Short(t, func(t *testing.T, c *storetest.Clock) broker.Short { return openShort(t, t.TempDir(), c.Now) })
-	})
-	t.Run("sealed", func(t *testing.T) {
-		box := openBox(t, open(t, t.TempDir(), nil))
-		storetest.Short(t, func(t *testing.T, c *storetest.Clock) broker.Short {
-			return Sealed(openShort(t, t.TempDir(), c.Now), box)
+	box := openBox(t, open(t, t.TempDir(), nil))
+	sqldbtest.Fresh(t, "short", []sqldb.Set{ShortTables()}, func(t *testing.T, fresh func(testing.TB) sqldb.Place) {
+		t.Run("plain", func(t *testing.T) {
+			storetest.Short(t, func(t *testing.T, c *storetest.Clock) broker.Short { return openShortAt(t, fresh(t), c.Now) })
+		})
+		t.Run("sealed", func(t *testing.T) {
+			storetest.Short(t, func(t *testing.T, c *storetest.Clock) broker.Short {
+				return Sealed(openShortAt(t, fresh(t), c.Now), box)
+			})
+		})
+		t.Run("two over one", func(t *testing.T) {
+			storetest.Short(t, func(t *testing.T, c *storetest.Clock) broker.Short {
+				p := fresh(t)
+				a, b := openShortAt(t, p, c.Now), openShortAt(t, p, c.Now)
+				tell(t, a.db, b.db)
+				return &inTurn{stores: []broker.Short{a, b}}
+			})
 		})
 	})
-	t.Run("two on one file", func(t *testing.T) {
-		storetest.Short(t, func(t *testing.T, c *storetest.Clock) broker.Short {
-			dir := t.TempDir()
-			return &inTurn{stores: []broker.Short{openShort(t, dir, c.Now), openShort(t, dir, c.Now)}}
-		})
+}
+
+// tell says how long a test took and what became of its transactions.
+func tell(t *testing.T, list ...*sqldb.DB) {
+	began := time.Now()
+	t.Cleanup(func() {
+		var all sqldb.Stats
+		for _, db := range list {
+			s := db.Stats()
+			all.Writes, all.Failures, all.Again = all.Writes+s.Writes, all.Failures+s.Failures, all.Again+s.Again
+		}
+		t.Logf("%v: %d writes, %d run again, %d failures", time.Since(began).Round(time.Millisecond), all.Writes, all.Again, all.Failures)
 	})
 }
 
@@ -261,49 +300,53 @@ func (s *ordersInTurn) FinishLogin(ctx context.Context, r broker.LoginRecord, ev
 	return s.next().FinishLogin(ctx, r, events...)
 }
 
-func TestTwoOnOneFile(t *testing.T) {
-	two := func(t *testing.T, c *storetest.Clock) *ordersInTurn {
-		dir := t.TempDir()
-		a, b := open(t, dir, c.Now), open(t, dir, c.Now)
-		return &ordersInTurn{Store: a, stores: []*Store{a, b}}
-	}
-	t.Run("orders", func(t *testing.T) {
-		storetest.Orders(t, func(t *testing.T, c *storetest.Clock) (storetest.OrderStore, storetest.Events) {
-			s := two(t, c)
-			return s, events(s.Store)
+func TestTwoOverOne(t *testing.T) {
+	fresh(t, func(t *testing.T, fresh func(testing.TB) sqldb.Place) {
+		two := func(t *testing.T, c *storetest.Clock) *ordersInTurn {
+			p := fresh(t)
+			a, b := openAt(t, p, c.Now), openAt(t, p, c.Now)
+			tell(t, a.db, b.db)
+			return &ordersInTurn{Store: a, stores: []*Store{a, b}}
+		}
+		t.Run("orders", func(t *testing.T) {
+			storetest.Orders(t, func(t *testing.T, c *storetest.Clock) (storetest.OrderStore, storetest.Events) {
+				s := two(t, c)
+				return s, events(s.Store)
+			})
 		})
-	})
-	t.Run("records", func(t *testing.T) {
-		storetest.Records(t, func(t *testing.T, c *storetest.Clock) (storetest.RecordStore, storetest.Events) {
-			s := two(t, c)
-			return s, events(s.Store)
+		t.Run("records", func(t *testing.T) {
+			storetest.Records(t, func(t *testing.T, c *storetest.Clock) (storetest.RecordStore, storetest.Events) {
+				s := two(t, c)
+				return s, events(s.Store)
+			})
 		})
 	})
 }
 
-// Several processes that start at once on an empty folder all come up.
+// Several processes that start at once on an empty place all come up.
 func TestOpenAtOnce(t *testing.T) {
-	dir := t.TempDir()
-	var group sync.WaitGroup
-	for range 6 {
-		group.Go(func() {
-			s, err := Open(ctx, Config{Place: sqldb.Place{Dir: dir}})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if err := s.Record(ctx, audit.Event{Type: audit.KeyCreated, At: time.Now()}); err != nil {
-				t.Error(err)
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	group.Wait()
-	if got := len(events(open(t, dir, nil))(t)); got != 6 {
-		t.Errorf("%d events", got)
-	}
+	sqldbtest.Engines(t, func(t *testing.T, p sqldb.Place) {
+		var group sync.WaitGroup
+		for range 6 {
+			group.Go(func() {
+				s, err := Open(ctx, Config{Place: p})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := s.Record(ctx, audit.Event{Type: audit.KeyCreated, At: time.Now()}); err != nil {
+					t.Error(err)
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if got := len(events(openAt(t, p, nil))(t)); got != 6 {
+			t.Errorf("%d events", got)
+		}
+	})
 }
 
 func TestFilesAreTheOwnersAlone(t *testing.T) {
@@ -561,8 +604,8 @@ func TestRememberedSubjects(t *testing.T) {
 }
 
 func TestKillDurable(t *testing.T) {
-	storetest.Kill(t, func(dir string, acked func(string)) error {
-		s, err := Open(ctx, Config{Place: sqldb.Place{Dir: dir}})
+	storetest.Kill(t, func(p sqldb.Place, acked func(string)) error {
+		s, err := Open(ctx, Config{Place: p})
 		if err != nil {
 			return err
 		}
@@ -585,8 +628,8 @@ func TestKillDurable(t *testing.T) {
 			acked("finished " + id)
 			return nil
 		})
-	}, func(t *testing.T, dir string, acked []string) {
-		s, err := Open(ctx, Config{Place: sqldb.Place{Dir: dir}})
+	}, func(t *testing.T, p sqldb.Place, acked []string) {
+		s, err := Open(ctx, Config{Place: p})
 		check(t, err)
 		defer s.Close()
 		count := map[string]int{}
@@ -631,8 +674,8 @@ func TestKillDurable(t *testing.T) {
 }
 
 func TestKillShort(t *testing.T) {
-	storetest.Kill(t, func(dir string, acked func(string)) error {
-		s, err := OpenShort(ctx, Config{Place: sqldb.Place{Dir: dir}})
+	storetest.Kill(t, func(p sqldb.Place, acked func(string)) error {
+		s, err := OpenShort(ctx, Config{Place: p})
 		if err != nil {
 			return err
 		}
@@ -649,8 +692,8 @@ func TestKillShort(t *testing.T) {
 			}
 			return nil
 		})
-	}, func(t *testing.T, dir string, acked []string) {
-		s, err := OpenShort(ctx, Config{Place: sqldb.Place{Dir: dir}})
+	}, func(t *testing.T, p sqldb.Place, acked []string) {
+		s, err := OpenShort(ctx, Config{Place: p})
 		check(t, err)
 		defer s.Close()
 		taken := map[string]bool{}

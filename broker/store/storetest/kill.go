@@ -11,18 +11,27 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sigill/broker/kit/sqldb"
+	"sigill/broker/kit/sqldb/sqldbtest"
 )
 
-// killFolder tells a copy of the test binary that it is the one to be killed.
-const killFolder = "SIGILL_KILL_FOLDER"
+// killFolder and killDSN tell a copy of the test binary that it is the one to be
+// killed, and where it writes.
+const (
+	killFolder = "SIGILL_KILL_FOLDER"
+	killDSN    = "SIGILL_KILL_DSN"
+)
 
 // Kill runs write in a process of its own, kills that with SIGKILL in the middle
-// of its work, and hands everything that it had acknowledged to verify. It must
-// be called at the top level of a test, with nothing before it.
+// of its work, and hands everything that it had acknowledged to verify: once over
+// each engine. It must be called at the top level of a test, with nothing before
+// it.
 //
 // write goes on for ever, from many goroutines if it likes, and calls acked with
-// one line for each write that the store has acknowledged. Files lie in dir.
-func Kill(t *testing.T, write func(dir string, acked func(line string)) error, verify func(t *testing.T, dir string, acked []string)) {
+// one line for each write that the store has acknowledged. The place has a folder
+// also where the databases are not in it.
+func Kill(t *testing.T, write func(p sqldb.Place, acked func(line string)) error, verify func(t *testing.T, p sqldb.Place, acked []string)) {
 	if dir := os.Getenv(killFolder); dir != "" {
 		out := make(chan string)
 		go func() {
@@ -31,19 +40,26 @@ func Kill(t *testing.T, write func(dir string, acked func(line string)) error, v
 				os.Stdout.WriteString("acked " + line + "\n")
 			}
 		}()
-		err := write(dir, func(line string) { out <- line })
+		err := write(sqldb.Place{Dir: dir, DSN: os.Getenv(killDSN)}, func(line string) { out <- line })
 		fmt.Fprintln(os.Stderr, "the writer stopped:", err)
 		os.Exit(3)
 	}
+	test := t.Name()
+	sqldbtest.Engines(t, func(t *testing.T, p sqldb.Place) {
+		p.Dir = t.TempDir()
+		kill(t, test, p, verify)
+	})
+}
+
+func kill(t *testing.T, test string, p sqldb.Place, verify func(t *testing.T, p sqldb.Place, acked []string)) {
 	times := 3
 	if rounds() > 100 {
 		times = 50
 	}
-	dir := t.TempDir()
 	var all []string
 	for n := range times {
-		cmd := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
-		cmd.Env = append(os.Environ(), killFolder+"="+dir)
+		cmd := exec.Command(os.Args[0], "-test.run=^"+strings.ReplaceAll(test, "/", "$/^")+"$")
+		cmd.Env = append(os.Environ(), killFolder+"="+p.Dir, killDSN+"="+p.DSN)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		pipe, err := cmd.StdoutPipe()
@@ -54,13 +70,13 @@ func Kill(t *testing.T, write func(dir string, acked func(line string)) error, v
 		if lines.Scan() {
 			all = append(all, strings.TrimPrefix(lines.Text(), "acked "))
 		}
-		kill := time.AfterFunc(time.Duration(rand.Int64N(int64(150*time.Millisecond))), func() { cmd.Process.Kill() })
+		end := time.AfterFunc(time.Duration(rand.Int64N(int64(150*time.Millisecond))), func() { cmd.Process.Kill() })
 		for lines.Scan() {
 			if line, ok := strings.CutPrefix(lines.Text(), "acked "); ok {
 				all = append(all, line)
 			}
 		}
-		kill.Stop()
+		end.Stop()
 		io.Copy(io.Discard, pipe)
 		cmd.Wait()
 		if cmd.ProcessState.Exited() {
@@ -69,7 +85,8 @@ func Kill(t *testing.T, write func(dir string, acked func(line string)) error, v
 		if len(all) <= n {
 			t.Fatalf("the writer acknowledged nothing: %s", stderr.Bytes())
 		}
-		verify(t, dir, all)
+		sqldbtest.Quiet(t, p) // a server may still be committing what it was told to
+		verify(t, p, all)
 	}
 	t.Logf("%d kills, %d acknowledged writes", times, len(all))
 }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"sigill/broker/kit/sqldb"
 )
@@ -97,6 +100,28 @@ func Mend(t testing.TB, db *sqldb.DB) {
 		return
 	}
 	Exec(t, db, `DROP TRIGGER fault`)
+}
+
+// Quiet waits until nobody is connected to a database any more: what a process
+// has sent before it was killed may still be done.
+func Quiet(t testing.TB, p sqldb.Place) {
+	t.Helper()
+	if p.Engine() == sqldb.SQLite {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := pgx.Connect(ctx, p.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
+	for others := 1; others > 0; time.Sleep(5 * time.Millisecond) {
+		if err := c.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()`).Scan(&others); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Plan tells how a query that reads would be run with arguments that are not
