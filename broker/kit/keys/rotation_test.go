@@ -278,6 +278,7 @@ func TestMasterIsReplacedUnderLoad(t *testing.T) {
 						return
 					}
 					did.Add(1)
+					time.Sleep(time.Millisecond)
 				}
 			})
 		}
