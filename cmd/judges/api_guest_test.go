@@ -20,7 +20,16 @@ type guest struct {
 }
 
 func (p *premises) guest(who person) *guest {
-	return &guest{newWalker(p.issuer), p.phone, who, [2]string{"mbankid", "other"}}
+	return &guest{p.walker(), p.phone, who, [2]string{"mbankid", "other"}}
+}
+
+// walker is a new browser.
+func (p *premises) walker() *walker {
+	w := newWalker(p.issuer)
+	if p.browser != nil {
+		w.http.Transport = p.browser
+	}
+	return w
 }
 
 // What a page of the signing room is.

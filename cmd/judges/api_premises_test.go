@@ -57,6 +57,11 @@ type premises struct {
 	ahead     *atomic.Int64 // of the clock of a broker in this process
 	stop      func()
 	wish      premisesWish
+	api       *http.Client           // of whoever calls the API
+	browser   http.RoundTripper      // of people; nil: a walker's own
+	life      time.Duration          // how long an order may take that something happens to
+	pace      time.Duration          // see stubborn
+	turns     map[string]*sync.Mutex // of persons who have much to sign at a time
 
 	mu     sync.Mutex
 	tokens map[string]string
@@ -73,6 +78,7 @@ const (
 // premisesWish says how premises differ from others.
 type premisesWish struct {
 	process bool             // the broker is the production program
+	built   bool             // it is built, and not started
 	log     string           // name of its log
 	more    string           // lines of configuration
 	signing string           // lines of configuration of the signing room
@@ -86,7 +92,7 @@ func newPremises(t testing.TB, w premisesWish) *premises {
 	port, admin := freePort(t), freePort(t)
 	p := &premises{
 		t: t, issuer: "http://localhost:" + port, dir: t.TempDir(), ahead: &atomic.Int64{},
-		secrets: map[string]string{}, tokens: map[string]string{}, stop: func() {},
+		secrets: map[string]string{}, tokens: map[string]string{}, stop: func() {}, api: apiHTTP, life: lifeLimit,
 	}
 	p.idp = testidp.Start(t, func(c *testidp.Config) { c.Now = p.now })
 	p.phone = control{p.idp.URL()}
@@ -158,7 +164,9 @@ signing:
 	}
 	if w.process {
 		p.processes = build(t, "sigill")
-		p.serve(w.log)
+		if !w.built {
+			p.serve(w.log)
+		}
 		return p
 	}
 	p.wish = w
@@ -308,7 +316,7 @@ func (p *premises) token(client string, anew bool) (string, error) {
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(client, p.secrets[client])
-	res, err := apiHTTP.Do(r)
+	res, err := p.api.Do(r)
 	if err != nil {
 		return "", err
 	}
@@ -374,7 +382,7 @@ func (p *premises) sendAs(authorization, method, path string, body any, headers 
 			r.Header.Set(name, value)
 		}
 	}
-	res, err := apiHTTP.Do(r)
+	res, err := p.api.Do(r)
 	if err != nil {
 		return apiAnswer{}, err
 	}

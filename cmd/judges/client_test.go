@@ -25,6 +25,7 @@ const (
 type client struct {
 	oauth2   oauth2.Config
 	provider *oidc.Provider
+	http     *http.Client // nil: one of its own for each exchange
 }
 
 func newClient(t testing.TB, issuer, id, secret, callback string, scopes ...string) *client {
@@ -72,7 +73,11 @@ func (a attempt) code(callback *url.URL) (string, error) {
 
 // redeem exchanges the code and verifies the ID Token.
 func (a attempt) redeem(ctx context.Context, code string) (claims map[string]any, err error) {
-	ctx = oidc.ClientContext(ctx, &http.Client{Timeout: 20 * time.Second})
+	with := a.client.http
+	if with == nil {
+		with = &http.Client{Timeout: 20 * time.Second}
+	}
+	ctx = oidc.ClientContext(ctx, with)
 	token, err := a.client.oauth2.Exchange(ctx, code, oauth2.VerifierOption(a.verifier))
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package judges
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
@@ -231,14 +232,14 @@ func (p *premises) signedByThree(o *keptOrder, sequential bool, now *happenings)
 	o.id = made.ID
 	now.happened("made")
 
-	deadline := time.Now().Add(lifeLimit)
+	deadline := time.Now().Add(p.life)
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
 	signed, approved := 0, 0
 	for n, who := range o.people {
 		all.Go(func() {
-			s := stubborn{g: p.guest(who), deadline: deadline, why: map[string]int{}, approved: func() {
+			s := stubborn{g: p.guest(who), turn: p.turns[who.Number], pace: p.pace, deadline: deadline, why: map[string]int{}, approved: func() {
 				mu.Lock()
 				defer mu.Unlock()
 				approved++
@@ -298,7 +299,7 @@ func (p *premises) signedByThree(o *keptOrder, sequential bool, now *happenings)
 
 // sendStubbornly asks again while nobody answers.
 func (p *premises) sendStubbornly(client, method, path string, body any, headers ...string) (apiAnswer, error) {
-	deadline := time.Now().Add(lifeLimit)
+	deadline := time.Now().Add(p.life)
 	for {
 		a, err := p.send(client, method, path, body, headers...)
 		switch {
@@ -324,7 +325,7 @@ func (p *premises) linkOf(who person, order string, n int, deadline time.Time) (
 				return m.Links[0], nil
 			}
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(cmp.Or(p.pace, 10*time.Millisecond))
 	}
 	return "", errors.New("no invitation came")
 }
@@ -333,6 +334,8 @@ func (p *premises) linkOf(who person, order string, n int, deadline time.Time) (
 // signs again only when told to.
 type stubborn struct {
 	g         *guest
+	turn      *sync.Mutex   // held from the beginning of a signature until it is approved; nil: nobody else signs as this person
+	pace      time.Duration // between two looks at what is waited for; zero: quickly
 	deadline  time.Time
 	approved  func() // called when the person has approved a signature
 	approvals int
@@ -403,20 +406,8 @@ func (s *stubborn) logsIn(at place) error {
 
 // signsOnce begins a signature, approves it, and waits for what becomes of it.
 func (s *stubborn) signsOnce(at place) error {
-	wait, err := insistOn(s, func() (place, error) {
-		p, err := s.g.picks(at)
-		if err != nil && p.url != nil && p.kind() != waiting {
-			return p, fmt.Errorf("the page has moved on: %w", err)
-		}
-		return p, err
-	})
-	if err != nil {
-		return err
-	}
-	if wait.kind() != waiting {
-		return nil // it has moved on
-	}
-	if _, err := s.picksUp(wait); err != nil {
+	wait, err := s.approves(at)
+	if err != nil || wait.kind() != waiting {
 		return err
 	}
 	s.approvals++
@@ -426,6 +417,27 @@ func (s *stubborn) signsOnce(at place) error {
 		s.why["told to sign again: "+why]++
 	}
 	return err
+}
+
+// approves begins a signature and approves it; a page that does not wait has
+// moved on. The issuer lets a person have one order at a time.
+func (s *stubborn) approves(at place) (place, error) {
+	if s.turn != nil {
+		s.turn.Lock()
+		defer s.turn.Unlock()
+	}
+	wait, err := insistOn(s, func() (place, error) {
+		p, err := s.g.picks(at)
+		if err != nil && p.url != nil && p.kind() != waiting {
+			return p, fmt.Errorf("the page has moved on: %w", err)
+		}
+		return p, err
+	})
+	if err != nil || wait.kind() != waiting {
+		return wait, err
+	}
+	_, err = s.picksUp(wait)
+	return wait, err
 }
 
 // picksUp opens an order by what the page shows, and approves it.
@@ -471,7 +483,7 @@ func (s *stubborn) outlasts(wait place) (why string, err error) {
 			}
 			return headingOf(page), fmt.Errorf("failed, hint %s", is.Hint)
 		}
-		time.Sleep(15 * time.Millisecond)
+		time.Sleep(cmp.Or(s.pace, 15*time.Millisecond))
 	}
 	return "", errors.New("it neither completes nor fails")
 }

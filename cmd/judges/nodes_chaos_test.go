@@ -1,0 +1,107 @@
+package judges
+
+import (
+	mathrand "math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// chaos kills what a cluster consists of, and brings it back.
+type chaos struct {
+	c    *cluster
+	t    testing.TB
+	acts tally
+	lost atomic.Int64 // how often Redis has come back with less than it had
+	down time.Duration
+}
+
+// deck is every act, those that happen most several times.
+func (x *chaos) deck() []func() {
+	acts := []func(){x.node, x.node, x.allNodes}
+	if x.c.postgres != nil {
+		acts = append(acts, x.node, x.redisKilled, x.redisEmpty, x.redisOld, x.postgresKilled, x.postgresStopped)
+	}
+	mathrand.Shuffle(len(acts), func(i, j int) { acts[i], acts[j] = acts[j], acts[i] })
+	return acts
+}
+
+// run plays the deck once, and goes on until over is closed; between two acts is
+// a pause.
+func (x *chaos) run(over <-chan struct{}, pause time.Duration) {
+	for first := true; ; first = false {
+		for _, act := range x.deck() {
+			select {
+			case <-over:
+				if !first {
+					return
+				}
+			case <-time.After(pause/2 + mathrand.N(pause)):
+			}
+			act()
+		}
+		select {
+		case <-over:
+			return
+		default:
+		}
+	}
+}
+
+func (x *chaos) pause() { time.Sleep(mathrand.N(x.down)) }
+
+func (x *chaos) node() {
+	n := x.c.nodes[mathrand.IntN(len(x.c.nodes))]
+	n.kill()
+	x.pause()
+	n.start(x.t)
+	x.acts.add("a node killed")
+}
+
+func (x *chaos) allNodes() {
+	for _, n := range x.c.nodes {
+		n.kill()
+	}
+	x.pause()
+	for _, n := range x.c.nodes {
+		n.start(x.t)
+	}
+	x.acts.add("all nodes killed")
+}
+
+func (x *chaos) redisKilled() {
+	x.c.redis.Kill()
+	x.pause()
+	x.c.redis.Start()
+	x.acts.add("Redis killed")
+}
+
+func (x *chaos) redisEmpty() {
+	x.lost.Add(1)
+	x.c.redis.Empty()
+	x.lost.Add(1)
+	x.acts.add("Redis killed, empty afterwards")
+}
+
+func (x *chaos) redisOld() {
+	restore := x.c.redis.Snapshot()
+	x.pause()
+	x.lost.Add(1)
+	restore()
+	x.lost.Add(1)
+	x.acts.add("Redis killed, with older data afterwards")
+}
+
+func (x *chaos) postgresKilled() {
+	x.c.postgres.Kill()
+	x.pause()
+	x.c.postgres.Again(x.t)
+	x.acts.add("PostgreSQL killed")
+}
+
+func (x *chaos) postgresStopped() {
+	x.c.postgres.Stop()
+	x.pause()
+	x.c.postgres.Again(x.t)
+	x.acts.add("PostgreSQL stopped")
+}
