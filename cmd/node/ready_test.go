@@ -1,0 +1,147 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func asks(r *readiness) (int, string) {
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+	return w.Code, w.Body.String()
+}
+
+func never() bool { return false }
+
+// Why nobody should be sent here stands in one line, without a word of what a
+// server said: it may hold anything. The log has it, once.
+func TestWhyNotReady(t *testing.T) {
+	fails := func(err error) func(context.Context) error { return func(context.Context) error { return err } }
+	hidden := errors.New("user sigill at 10.0.0.9: hemligt")
+	var log bytes.Buffer
+	leaving := false
+	r := newReadiness([]probe{
+		{"one", "the first does not answer", fails(nil)},
+		{"two", "the second does not answer", fails(hidden)},
+		{"three", "the third is full", fails(hidden)},
+	}, func() bool { return leaving }, slog.New(slog.NewJSONHandler(&log, nil)))
+	for range 3 {
+		if code, text := asks(r); code != 503 || text != "not ready: the second does not answer; the third is full\n" {
+			t.Errorf("%d %q", code, text)
+		}
+	}
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "hemligt") {
+		t.Errorf("logged: %s", log.String())
+	}
+	r.probes[1].ask, r.probes[2].ask = fails(nil), fails(nil)
+	if code, text := asks(r); code != 200 || text != "ready\n" {
+		t.Errorf("%d %q", code, text)
+	}
+	leaving = true
+	if code, text := asks(r); code != 503 || text != "not ready: draining: this node is about to stop\n" {
+		t.Errorf("%d %q", code, text)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 3 {
+		t.Errorf("logged %d lines: %s", n, log.String())
+	}
+}
+
+// A store that hangs is waited for two seconds, by all who ask together, and is
+// not asked again before it has come back.
+func TestReadyWithAStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		back := make(chan struct{})
+		r := newReadiness([]probe{
+			{"hangs", "it hangs", func(context.Context) error { asked.Add(1); <-back; return nil }},
+			{"works", "it works", func(context.Context) error { return nil }},
+		}, never, slog.New(slog.DiscardHandler))
+		began := time.Now()
+		var group sync.WaitGroup
+		for range 50 {
+			group.Go(func() {
+				if code, text := asks(r); code != 503 || text != "not ready: it hangs\n" {
+					t.Errorf("%d %q", code, text)
+				}
+			})
+		}
+		group.Wait()
+		if took := time.Since(began); took != answering || asked.Load() != 1 {
+			t.Errorf("took %s, asked %d times", took, asked.Load())
+		}
+		// Others are told at once that it still hangs.
+		if code, _ := asks(r); code != 503 || asked.Load() != 1 {
+			t.Errorf("%d, asked %d times", code, asked.Load())
+		}
+		close(back)
+		synctest.Wait()
+		if code, _ := asks(r); code != 200 || asked.Load() != 2 {
+			t.Errorf("%d, asked %d times", code, asked.Load())
+		}
+	})
+}
+
+// A disk that is full takes the node out until there is room again, and is
+// written to seldom, whoever asks how often.
+func TestReadyWithAFullDisk(t *testing.T) {
+	now := time.Now()
+	d := newDisk(t.TempDir(), "node", func() time.Time { return now })
+	writes, full := 0, false
+	d.write = func(file string) error {
+		writes++
+		if full {
+			return &fs.PathError{Op: "write", Path: file, Err: syscall.ENOSPC}
+		}
+		return writeProbe(file)
+	}
+	r := newReadiness([]probe{d.probe()}, never, slog.New(slog.DiscardHandler))
+	for i, step := range []struct {
+		later        time.Duration
+		full         bool
+		code, writes int
+	}{
+		{0, false, 200, 1}, {9 * time.Second, true, 200, 1}, {time.Second, true, 503, 2}, {time.Second, false, 503, 2}, {9 * time.Second, false, 200, 3},
+	} {
+		now, full = now.Add(step.later), step.full
+		code, text := asks(r)
+		if code != step.code || writes != step.writes || strings.Contains(text, string(os.PathSeparator)) {
+			t.Errorf("step %d: %d %q after %d writes", i, code, text, writes)
+		}
+	}
+	if left, err := os.ReadDir(filepath.Dir(d.file)); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	// And in earnest: a folder that is gone.
+	if err := newDisk(filepath.Join(t.TempDir(), "gone"), "node", time.Now).ask(t.Context()); err == nil {
+		t.Error("wrote into a folder that is not there")
+	}
+}
+
+// Clocks are compared in the middle between asking and being answered.
+func TestClockSkew(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct{ took, theirs, skew, wrong time.Duration }{
+		{0, 0, 0, 0},
+		{2 * time.Second, time.Second, 0, time.Second},
+		{0, 10 * time.Second, 10 * time.Second, 0},
+		{200 * time.Millisecond, -10 * time.Second, -10100 * time.Millisecond, 100 * time.Millisecond},
+	} {
+		skew, wrong := between(at, at.Add(tt.theirs), at.Add(tt.took))
+		if skew != tt.skew || wrong != tt.wrong {
+			t.Errorf("%v: %s, wrong by %s", tt, skew, wrong)
+		}
+	}
+}
