@@ -60,6 +60,10 @@ func commands() []command {
 	return []command{
 		{"serve", "", "run until told to stop", serve},
 		{"check", "", "report everything that is wrong with the configuration (--example prints one)", check},
+		{"migrate", "[--check]", "bring the databases to this release, or tell what that would do", migrate},
+		{"backup", "DIR", "copy the databases into an empty folder, while nodes run", backup},
+		{"restore", "DIR", "put a backup into an empty data folder", restore},
+		{"store copy", "TO.yaml", "copy all that lasts from SQLite to the PostgreSQL database of another configuration", storeCopy},
 		{"keys list", "", "show the keys and since when they are used", keysList},
 		{"keys rotate", "[--now] ALG", "bring in a new signing key for RS256 or ES256", keysRotate},
 		{"keys new-master", "FILE", "make a master key in a new file", keysNewMaster},
@@ -151,12 +155,20 @@ func (c command) help() string {
 	switch c.name {
 	case "audit verify":
 		return auditHelp
+	case "backup":
+		return backupHelp
 	case "client secret":
 		return secretHelp
 	case "outbox list", "outbox retry":
 		return outboxHelp
 	case "keys rewrap":
 		return rewrapHelp
+	case "migrate":
+		return migrateHelp
+	case "restore":
+		return restoreHelp
+	case "store copy":
+		return storeCopyHelp
 	case "verify":
 		return verifyHelp
 	}

@@ -11,6 +11,12 @@ func version(_ context.Context, c *call) error {
 	if err := c.parse(0); err != nil {
 		return err
 	}
+	fmt.Fprintf(c.out, "sigill %s %s %s/%s\n", release(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
+}
+
+// release names what this program was built of.
+func release() string {
 	v := "development"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" && info.Main.Version != "(devel)" {
@@ -22,6 +28,5 @@ func version(_ context.Context, c *call) error {
 			}
 		}
 	}
-	fmt.Fprintf(c.out, "sigill %s %s %s/%s\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return nil
+	return v
 }
