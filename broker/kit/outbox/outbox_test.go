@@ -22,17 +22,19 @@ import (
 	"go.uber.org/goleak"
 
 	"sigill/broker/kit/sqldb"
+	"sigill/broker/kit/sqldb/sqldbtest"
 )
 
 // A test binary that is started with these is a process that dies: see TestKilled.
 const (
-	dieDB   = "OUTBOX_TEST_DIE_DB"
+	dieDir  = "OUTBOX_TEST_DIE_DIR"
+	dieDSN  = "OUTBOX_TEST_DIE_DSN"
 	dieFile = "OUTBOX_TEST_DIE_FILE"
 )
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(dieDB); path != "" {
-		die(path, os.Getenv(dieFile))
+	if file := os.Getenv(dieFile); file != "" {
+		die(sqldb.Place{Dir: os.Getenv(dieDir), DSN: os.Getenv(dieDSN)}, file)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -46,13 +48,29 @@ func check(t testing.TB, err error) {
 	}
 }
 
-func open(t testing.TB, path string) *sqldb.DB {
+func open(t testing.TB, p sqldb.Place) *sqldb.DB {
 	t.Helper()
-	db, err := sqldb.Open(ctx, path, sqldb.CrashSafe)
-	check(t, err)
-	t.Cleanup(func() { db.Close() })
-	check(t, db.Migrate(ctx, time.Now(), Tables()))
-	return db
+	return sqldbtest.Open(t, p, "a", Tables())
+}
+
+// TestPostgres runs the tests of this package once more, over PostgreSQL.
+func TestPostgres(t *testing.T) {
+	for name, test := range map[string]func(*testing.T){
+		"done": TestDone, "insert": TestInsert, "lease ends": TestLeaseEnds, "killed": TestKilled, "two queues": TestTwoQueues, "back off": TestBackOff, "age": TestAge,
+		"retry after": TestRetryAfter, "gave up": TestGaveUp, "gave up in vain": TestGaveUpInVain, "poison": TestPoison, "stream": TestStream, "lane": TestLane,
+		"lane of the dead": TestLaneOfTheDead, "cancel": TestCancel, "panic": TestPanic, "claim fails": TestClaimFails, "stop": TestStop, "time limit": TestTimeLimit, "workers": TestWorkers, "operate": TestOperate,
+	} {
+		t.Run(name, test)
+	}
+}
+
+// place is an empty one, of PostgreSQL below TestPostgres.
+func place(t *testing.T) sqldb.Place {
+	t.Helper()
+	if strings.HasPrefix(t.Name(), "TestPostgres/") {
+		return sqldb.Place{DSN: sqldbtest.DSN(t), Connections: 30}
+	}
+	return sqldb.Place{Dir: t.TempDir()}
 }
 
 // bench is a database with an outbox. Its time stands unless a test runs in a
@@ -100,14 +118,21 @@ func (b *bench) do(_ context.Context, e Entry) error {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	return &bench{T: t, db: open(t, filepath.Join(t.TempDir(), "a.db")), now: func() time.Time { return at }}
+	return &bench{T: t, db: open(t, place(t)), now: func() time.Time { return at }}
 }
 
-// in runs the test in a bubble, where time passes when nothing else does. The
-// database stays outside.
+// in runs the test in a bubble, where time passes when nothing else does. SQLite
+// stays outside; of PostgreSQL the connections must not leave it.
 func in(t *testing.T, fn func(b *bench)) {
-	b := newBench(t)
+	p := place(t)
+	b := &bench{T: t}
+	if p.Engine() == sqldb.SQLite {
+		b.db = open(t, p)
+	}
 	synctest.Test(t, func(t *testing.T) {
+		if b.db == nil {
+			b.db = open(t, p)
+		}
 		b.T, b.now = t, time.Now
 		fn(b)
 	})
@@ -317,8 +342,8 @@ func TestLeaseEnds(t *testing.T) {
 }
 
 // die handles the entry, then kills its own process.
-func die(path, file string) {
-	db, err := sqldb.Open(ctx, path, sqldb.CrashSafe)
+func die(p sqldb.Place, file string) {
+	db, err := p.Open(ctx, "a", sqldb.CrashSafe)
 	if err != nil {
 		panic(err)
 	}
@@ -355,8 +380,8 @@ func die(path, file string) {
 
 func TestKilled(t *testing.T) {
 	b := newBench(t)
-	path := filepath.Join(t.TempDir(), "b.db")
-	b.db = open(t, path)
+	p := place(t)
+	b.db = open(t, p)
 	b.now = time.Now
 	b.insert(b.entry("a"))
 	file := filepath.Join(t.TempDir(), "log")
@@ -364,7 +389,7 @@ func TestKilled(t *testing.T) {
 		self, err := os.Executable()
 		check(t, err)
 		cmd := exec.Command(self)
-		cmd.Env = append(os.Environ(), dieDB+"="+path, dieFile+"="+file)
+		cmd.Env = append(os.Environ(), dieDir+"="+p.Dir, dieDSN+"="+p.DSN, dieFile+"="+file)
 		out, err := cmd.CombinedOutput()
 		if killed := cmd.ProcessState.ExitCode() == -1; killed != (i < 2) {
 			t.Fatalf("process %d: %v\n%s", i+1, err, out)
@@ -383,8 +408,8 @@ func TestKilled(t *testing.T) {
 // not wait for them.
 func TestTwoQueues(t *testing.T) {
 	b := newBench(t)
-	path := filepath.Join(t.TempDir(), "b.db")
-	b.db = open(t, path)
+	p := place(t)
+	b.db = open(t, p)
 	b.now = time.Now
 	const streams, each = 7, 12
 	var mu sync.Mutex
@@ -442,7 +467,7 @@ func TestTwoQueues(t *testing.T) {
 	var stops []func()
 	for i := range 2 {
 		node := fmt.Sprint("node ", i)
-		other := &bench{T: t, db: open(t, path), now: time.Now}
+		other := &bench{T: t, db: open(t, p), now: time.Now}
 		q := other.queue(Config{Node: node, Poll: 5 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 			Handlers: map[string]Handler{"mail": {Do: do(node), Retry: Schedule{First: 20 * time.Millisecond}}}})
 		stops = append(stops, other.run(q))
@@ -876,7 +901,7 @@ func TestMarkFails(t *testing.T) {
 // Nothing is begun that cannot be written down, and the log says so once.
 func TestClaimFails(t *testing.T) {
 	in(t, func(b *bench) {
-		b.exec(`CREATE TRIGGER full BEFORE UPDATE ON outbox BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`)
+		sqldbtest.Break(b, b.db, "UPDATE", "outbox")
 		q := b.queue(Config{Handlers: handlers(b.do)})
 		defer b.run(q)()
 		b.insert(b.entry("a"))
@@ -885,7 +910,7 @@ func TestClaimFails(t *testing.T) {
 		if strings.Count(b.log.String(), "stands still") != 1 {
 			t.Errorf("log:\n%s", b.log.String())
 		}
-		b.exec(`DROP TRIGGER full`)
+		sqldbtest.Mend(b, b.db)
 		after(time.Second)
 		b.want("a", Done, 1)
 	})
