@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,8 @@ type rows struct {
 	events []audit.Event
 	short  map[string]shortRow
 	full   bool // the disk is full: nothing can be written
+	mute   bool // the short-lived store gives errors
+	puts   int
 	deaf   bool // it cannot be written that something was taken over
 	boots  map[string]string
 	writes int
@@ -204,6 +207,10 @@ func (m *rows) ConsumeOrder(ctx context.Context, id broker.OrderID, at time.Time
 func (m *rows) Put(_ context.Context, kind, key string, value []byte, expires time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.mute {
+		return errFull
+	}
+	m.puts++
 	m.short[kind+"\x00"+key] = shortRow{value, expires}
 	return nil
 }
@@ -211,6 +218,9 @@ func (m *rows) Put(_ context.Context, kind, key string, value []byte, expires ti
 func (m *rows) Get(_ context.Context, kind, key string) ([]byte, int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.mute {
+		return nil, 0, errFull
+	}
 	row, ok := m.short[kind+"\x00"+key]
 	if !ok || !row.expires.After(time.Now()) {
 		return nil, 0, broker.ErrNotFound
@@ -278,6 +288,12 @@ type issuerState struct {
 	Hint   string          `json:"hint"`
 	Mode   providers.Mode  `json:"mode"`
 	Answer json.RawMessage `json:"answer,omitempty"`
+}
+
+// answered reports whether a state holds the issuer's final answer.
+func answered(st providers.State) bool {
+	var s issuerState
+	return json.Unmarshal(st, &s) == nil && s.Answer != nil
 }
 
 func newIssuer() *issuer { return &issuer{orders: map[string]*issued{}} }
@@ -458,5 +474,21 @@ func run(t *testing.T, e *Engine) (stop func()) {
 				t.Errorf("Run: %v", err)
 			}
 		})
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, to, string(b))
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
