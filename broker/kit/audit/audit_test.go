@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sigill/broker/kit/sqldb"
+	"sigill/broker/kit/sqldb/sqldbtest"
 )
 
 var ctx = context.Background()
@@ -44,16 +44,27 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	db, err := sqldb.Open(ctx, filepath.Join(t.TempDir(), "a.db"), sqldb.CrashSafe)
-	check(t, err)
-	t.Cleanup(func() { db.Close() })
-	check(t, db.Migrate(ctx, time.Now(), Tables()))
+	p := sqldb.Place{Dir: t.TempDir()}
+	if strings.HasPrefix(t.Name(), "TestPostgres/") {
+		p = sqldb.Place{DSN: sqldbtest.DSN(t)}
+	}
+	db := sqldbtest.Open(t, p, "a", Tables())
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	check(t, err)
 	b := &bench{T: t, db: db, now: time.Now().UTC().Truncate(time.Millisecond),
 		public: map[string]crypto.PublicKey{"key 1": public}, signer: Signer{"key 1", private}}
 	b.seq = b.sequencer()
 	return b
+}
+
+// TestPostgres runs the tests of this package once more, over PostgreSQL.
+func TestPostgres(t *testing.T) {
+	for name, test := range map[string]func(*testing.T){
+		"chain": TestChain, "insert refuses": TestInsertRefuses, "chain written anew": TestChainWrittenAnew, "kept head": TestKeptHead, "rows without head": TestRowsWithoutHead,
+		"head removed": TestHeadRemoved, "late rows": TestLateRows, "many faults": TestManyFaults, "sign refuses": TestSignRefuses, "lease": TestLease, "together": TestTogether,
+	} {
+		t.Run(name, test)
+	}
 }
 
 func (b *bench) sequencer() *Sequencer {

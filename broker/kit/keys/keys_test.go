@@ -24,6 +24,7 @@ import (
 
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/sqldb"
+	"sigill/broker/kit/sqldb/sqldbtest"
 )
 
 var ctx = context.Background()
@@ -57,11 +58,21 @@ func (c *clock) advance(d time.Duration) {
 
 func database(t testing.TB) *sqldb.DB {
 	t.Helper()
-	db, err := sqldb.Open(ctx, filepath.Join(t.TempDir(), "a.db"), sqldb.CrashSafe)
-	check(t, err)
-	t.Cleanup(func() { db.Close() })
-	check(t, db.Migrate(ctx, time.Now(), audit.Tables(), Tables()))
-	return db
+	p := sqldb.Place{Dir: t.TempDir()}
+	if strings.HasPrefix(t.Name(), "TestPostgres/") {
+		p = sqldb.Place{DSN: sqldbtest.DSN(t)}
+	}
+	return sqldbtest.Open(t, p, "a", audit.Tables(), Tables())
+}
+
+// TestPostgres runs the tests of this package once more, over PostgreSQL.
+func TestPostgres(t *testing.T) {
+	for name, test := range map[string]func(*testing.T){
+		"box": TestBox, "index": TestIndex, "signer": TestSigner, "rotate signing": TestRotateSigning, "box rotation": TestBoxRotation,
+		"rewrap master": TestRewrapMaster, "two rings": TestTwoRings, "races": TestRaces,
+	} {
+		t.Run(name, test)
+	}
 }
 
 func master(t testing.TB) Master {
