@@ -29,6 +29,10 @@ type Redis struct {
 	prefix string
 	now    func() time.Time
 	log    *slog.Logger
+	// patience is how long a command waits for a server that is away, as long as
+	// nothing can have been done: it starts again, or another takes over.
+	patience time.Duration
+	watching time.Duration // how often Run asks whether the server is there
 }
 
 const (
@@ -48,7 +52,7 @@ func OpenRedis(ctx context.Context, c RedisConfig) (*Redis, error) {
 	if err != nil {
 		return nil, fmt.Errorf("short store: %w", err)
 	}
-	r := &Redis{client: c.client(), prefix: c.Prefix, now: c.Now, log: c.Log}
+	r := &Redis{client: c.client(), prefix: c.Prefix, now: c.Now, log: c.Log, patience: patience, watching: 2 * time.Second}
 	if err := r.Ping(ctx); err != nil {
 		c.Log.WarnContext(ctx, "redis does not answer", "error", err)
 	}
@@ -74,9 +78,12 @@ func (r *Redis) Put(ctx context.Context, kind, key string, value []byte, expires
 		return err
 	}
 	record, life := seal(value, expires), r.life(expires)
-	_, err = r.attempt(ctx, onlyOnce, func() redis.Cmder {
+	cmd, err := r.attempt(ctx, onlyOnce, func() redis.Cmder {
 		return redis.NewStatusCmd(ctx, "set", name, record, "px", life)
 	})
+	if err == nil && cmd.(*redis.StatusCmd).Val() != "OK" {
+		err = errUnreadable
+	}
 	return wrap("put", kind, err)
 }
 

@@ -1,9 +1,25 @@
 package store
 
 import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
 
 	"sigill/broker"
 	"sigill/broker/store/redistest"
@@ -20,17 +36,290 @@ func openRedis(t testing.TB, c RedisConfig) *Redis {
 	return r
 }
 
-func TestShortOnRedis(t *testing.T) {
-	server := redistest.Start(t)
+// onRedis gives three nodes; each call has keys of its own.
+func onRedis(c RedisConfig) func(*testing.T, *storetest.Clock) broker.Short {
 	n := 0
-	storetest.Short(t, func(t *testing.T, c *storetest.Clock) broker.Short {
+	return func(t *testing.T, clock *storetest.Clock) broker.Short {
 		n++
-		return openRedis(t, RedisConfig{Addresses: []string{server.Addr}, Prefix: string(rune('a'+n)) + ":", Now: c.Now})
+		own := c
+		own.Prefix, own.Now = fmt.Sprintf("test%d:", n), clock.Now
+		s := &inTurn{}
+		for range 3 {
+			s.stores = append(s.stores, openRedis(t, own))
+		}
+		return s
+	}
+}
+
+func TestShortOnRedis(t *testing.T) {
+	storetest.Short(t, onRedis(RedisConfig{Addresses: []string{redistest.Start(t).Addr}}))
+}
+
+func TestShortOnCluster(t *testing.T) {
+	storetest.Short(t, onRedis(RedisConfig{Addresses: redistest.StartCluster(t).Addresses()[:2], Cluster: true}))
+}
+
+func TestShortOnSentinel(t *testing.T) {
+	w := redistest.StartWatched(t)
+	storetest.Short(t, onRedis(RedisConfig{Addresses: []string{w.Sentinel}, SentinelMaster: redistest.MasterName}))
+}
+
+// Without a server program too, and sealed as it is in use.
+func TestShortOnMiniredis(t *testing.T) {
+	box := openBox(t, open(t, t.TempDir(), nil))
+	storetest.Short(t, func(t *testing.T, c *storetest.Clock) broker.Short {
+		return Sealed(openRedis(t, RedisConfig{Addresses: []string{miniredis.RunT(t).Addr()}, Now: c.Now}), box)
 	})
 }
 
-func TestShortOnMiniredis(t *testing.T) {
-	storetest.Short(t, func(t *testing.T, c *storetest.Clock) broker.Short {
-		return openRedis(t, RedisConfig{Addresses: []string{miniredis.RunT(t).Addr()}, Now: c.Now})
+// When a master is lost its replica takes over, and calls wait or fail plainly
+// until it has.
+func TestRedisFailsOver(t *testing.T) {
+	for name, start := range map[string]func(*testing.T) (RedisConfig, *redistest.Server){
+		"sentinel": func(t *testing.T) (RedisConfig, *redistest.Server) {
+			w := redistest.StartWatched(t)
+			return RedisConfig{Addresses: []string{w.Sentinel}, SentinelMaster: redistest.MasterName}, w.Servers[0]
+		},
+		"cluster": func(t *testing.T) (RedisConfig, *redistest.Server) {
+			c := redistest.StartCluster(t)
+			return RedisConfig{Addresses: c.Addresses(), Cluster: true}, c.Masters[0]
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, master := start(t)
+			r := openRedis(t, c)
+			const keys = 30
+			later := time.Now().Add(time.Hour)
+			for i := range keys {
+				check(t, r.Put(ctx, "code", fmt.Sprint(i), fmt.Append(nil, i), later))
+			}
+			time.Sleep(200 * time.Millisecond) // replicas are told after the answer
+			master.Kill()
+			var taken [keys]int
+			for i := range keys {
+				for end := time.Now().Add(20 * time.Second); ; {
+					v, err := r.Take(ctx, "code", fmt.Sprint(i))
+					if err == nil {
+						taken[i]++
+						if string(v) != fmt.Sprint(i) {
+							t.Errorf("took %q for %d", v, i)
+						}
+					}
+					if errors.Is(err, broker.ErrNotFound) {
+						break
+					}
+					if time.Now().After(end) {
+						t.Fatalf("not healed: %v", err)
+					}
+				}
+			}
+			for i, n := range taken {
+				if n != 1 {
+					t.Errorf("%d was taken %d times", i, n)
+				}
+			}
+			check(t, r.Ping(ctx))
+		})
+	}
+}
+
+func TestRedisConfig(t *testing.T) {
+	for name, c := range map[string]RedisConfig{
+		"no address":             {},
+		"cluster and sentinels":  {Addresses: []string{"127.0.0.1:1"}, Cluster: true, SentinelMaster: "x"},
+		"database in a cluster":  {Addresses: []string{"127.0.0.1:1"}, Cluster: true, Database: 1},
+		"two servers":            {Addresses: []string{"127.0.0.1:1", "127.0.0.1:2"}},
+		"a prefix with one slot": {Addresses: []string{"127.0.0.1:1"}, Prefix: "{a}"},
+	} {
+		if r, err := OpenRedis(ctx, c); err == nil {
+			r.Close()
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+// A password, a name, a database and a prefix: and nobody gets in without.
+func TestRedisAccount(t *testing.T) {
+	server := redistest.Start(t, "--requirepass", "admin-secret")
+	admin := server.Client()
+	defer admin.Close()
+	check(t, admin.Do(ctx, "acl", "setuser", "sigill", "on", ">own-secret", "~sigill:*", "+get", "+set", "+getdel", "+eval", "+getrange",
+		"+ping", "+select", "+info", "+hello", "+auth").Err())
+	c := RedisConfig{Addresses: []string{server.Addr}, Username: "sigill", Password: "own-secret", Database: 3, Prefix: "sigill:"}
+	later := time.Now().Add(time.Minute)
+	r := openRedis(t, c)
+	check(t, r.Ping(ctx))
+	check(t, r.Put(ctx, "k", "a", []byte("one"), later))
+	check(t, r.Swap(ctx, "k", "b", 0, []byte("two"), later))
+	if v, err := r.Take(ctx, "k", "a"); err != nil || string(v) != "one" {
+		t.Errorf("%q, %v", v, err)
+	}
+	check(t, admin.Do(ctx, "select", 3).Err())
+	if keys, err := admin.Do(ctx, "keys", "*").StringSlice(); err != nil || len(keys) != 1 || keys[0] != "sigill:k:b" {
+		t.Errorf("keys: %q, %v", keys, err)
+	}
+	for name, wrong := range map[string]RedisConfig{
+		"no password":    {Addresses: c.Addresses, Prefix: c.Prefix},
+		"wrong password": {Addresses: c.Addresses, Prefix: c.Prefix, Username: "sigill", Password: "other-secret"},
+		"another prefix": {Addresses: c.Addresses, Prefix: "other:", Username: "sigill", Password: "own-secret"},
+	} {
+		err := openRedis(t, wrong).Put(ctx, "k", "a", nil, later)
+		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "the server answers ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Records leave the server by its own clock, a while after they have expired.
+func TestRedisForgets(t *testing.T) {
+	server := miniredis.RunT(t)
+	clock := storetest.NewClock()
+	r := openRedis(t, RedisConfig{Addresses: []string{server.Addr()}, Now: clock.Now})
+	check(t, r.Put(ctx, "k", "a", nil, clock.Now().Add(time.Minute)))
+	check(t, r.Swap(ctx, "k", "b", 0, nil, clock.Now().Add(time.Minute)))
+	check(t, r.Put(ctx, "k", "past", nil, clock.Now().Add(-time.Hour)))
+	// A server that is ahead of us keeps them as long as we honour them.
+	server.FastForward(time.Minute + lingers - time.Second)
+	for _, key := range []string{"a", "b"} {
+		_, _, err := r.Get(ctx, "k", key)
+		check(t, err)
+	}
+	if server.Exists("k:past") {
+		t.Error("what had expired is still there")
+	}
+	server.FastForward(time.Second)
+	if keys := server.Keys(); len(keys) != 0 {
+		t.Errorf("left: %q", keys)
+	}
+}
+
+func TestRedisRunTells(t *testing.T) {
+	server := miniredis.RunT(t)
+	var text strings.Builder
+	r := openRedis(t, RedisConfig{Addresses: []string{server.Addr()}, Log: slog.New(slog.NewTextHandler(&text, nil))})
+	run, stop := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	r.watching = 5 * time.Millisecond
+	done.Go(func() { check(t, r.Run(run)) })
+	wait := func() { time.Sleep(60 * time.Millisecond) }
+	wait()
+	server.SetError("LOADING Redis is loading the dataset in memory")
+	wait()
+	server.SetError("")
+	wait()
+	stop()
+	done.Wait()
+	if gone, back := strings.Count(text.String(), "gone"), strings.Count(text.String(), "redis is back"); gone != 1 || back != 1 || !strings.Contains(text.String(), "LOADING") {
+		t.Errorf("the log says %d times that it has gone and %d times that it is back:\n%s", gone, back, &text)
+	}
+}
+
+func TestRedisWarnings(t *testing.T) {
+	warned := func(r *Redis) string { return strings.Join(r.Warnings(ctx), "\n") }
+	good := redistest.Start(t)
+	if w := warned(openRedis(t, RedisConfig{Addresses: []string{good.Addr}})); w != "" {
+		t.Errorf("of a good server: %s", w)
+	}
+	bad := redistest.Start(t, "--appendonly", "no", "--maxmemory-policy", "allkeys-lru")
+	if w := warned(openRedis(t, RedisConfig{Addresses: []string{bad.Addr}})); !strings.Contains(w, "noeviction") || !strings.Contains(w, "appendonly yes") {
+		t.Errorf("of a bad server: %q", w)
+	}
+	silent := startWrong(t)
+	silent.says("-ERR unknown command\r\n")
+	if w := warned(openRedis(t, RedisConfig{Addresses: []string{silent.addr}})); w != "" {
+		t.Errorf("of one that tells nothing: %s", w)
+	}
+	for told, want := range map[string]string{
+		"redis_version:6.0.16": "6.2", "redis_version:6.2.0": "", "redis_version:7.0.15\r\nx": "", "redis_version:10.1": "", "redis_version:?": "",
+		"aof_last_write_status:err": "cannot write", "": "", ":": "",
+	} {
+		got := strings.Join(faults(information(told)), "\n")
+		if want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%q: %q", told, got)
+		}
+	}
+}
+
+// Over TLS, with a certificate of our own.
+func TestRedisOverTLS(t *testing.T) {
+	server := redistest.Start(t)
+	ours, roots := certificate(t)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{ours}, ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert})
+	check(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				to, err := net.Dial("tcp", server.Addr)
+				if err != nil {
+					return
+				}
+				defer to.Close()
+				go io.Copy(to, conn)
+				io.Copy(conn, to)
+			}()
+		}
+	}()
+	addresses := []string{l.Addr().String()}
+	r := openRedis(t, RedisConfig{Addresses: addresses, TLS: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{ours}}})
+	check(t, r.Put(ctx, "k", "a", []byte("one"), time.Now().Add(time.Minute)))
+	if v, err := r.Take(ctx, "k", "a"); err != nil || string(v) != "one" {
+		t.Errorf("%q, %v", v, err)
+	}
+	for name, c := range map[string]*tls.Config{
+		"an unknown authority":    {Certificates: []tls.Certificate{ours}},
+		"another name":            {RootCAs: roots, Certificates: []tls.Certificate{ours}, ServerName: "other.example"},
+		"without our certificate": {RootCAs: roots},
+	} {
+		r := openRedis(t, RedisConfig{Addresses: addresses, TLS: c})
+		r.patience = 0
+		if err := r.Put(ctx, "k", "b", nil, time.Now().Add(time.Minute)); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	check(t, err)
+	parsed, err := x509.ParseCertificate(der)
+	check(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
+}
+
+// Whatever lies under a key, it is a record that was written here or an error.
+func FuzzRedisRecord(f *testing.F) {
+	f.Add(string(seal([]byte("value"), time.Now().Add(time.Hour))))
+	f.Add("")
+	f.Add(strings.Repeat("0", header))
+	f.Add("ffffffffffffffff9999999999999999")
+	f.Add("00000000000000019999999999999999")
+	f.Add("-000000000000001+999999999999999x")
+	r := &Redis{now: time.Now}
+	f.Fuzz(func(t *testing.T, text string) {
+		cmd := redis.NewStringCmd(ctx, "get", "k")
+		cmd.SetVal(text)
+		value, version, err := r.read("get", "k", cmd)
+		if err == nil && (version == 0 || string(value) != text[header:]) {
+			t.Errorf("%q was read as %q, version %d", text, value, version)
+		}
+		if err != nil && (value != nil || version != 0) {
+			t.Errorf("%q gives something with an error", text)
+		}
 	})
 }

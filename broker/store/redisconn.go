@@ -63,6 +63,9 @@ const (
 // client always asks masters: a replica may not have heard yet of what was
 // taken. Nothing is repeated by the library, which cannot know what may be.
 func (c RedisConfig) client() redis.UniversalClient {
+	// The library has one log for the whole process, on standard error. What it
+	// tells is in errors as well.
+	redis.SetLogger(silence{})
 	o := &redis.UniversalOptions{
 		Addrs: c.Addresses, MasterName: c.SentinelMaster, DB: c.Database,
 		Username: c.Username, Password: c.Password,
@@ -92,6 +95,10 @@ func (c RedisConfig) client() redis.UniversalClient {
 	client.AddHook(unconnected{})
 	return client
 }
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
 
 func (c RedisConfig) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := &net.Dialer{Timeout: connecting}
@@ -138,8 +145,6 @@ const (
 )
 
 const (
-	// patience is how long a command waits for a server that is away, as long as
-	// nothing can have been done: it starts again, or another takes over.
 	patience = 3 * time.Second
 	pause    = 20 * time.Millisecond // the first; each is twice the one before
 	maxPause = 500 * time.Millisecond
@@ -159,7 +164,7 @@ func (r *Redis) attempt(ctx context.Context, repeat bool, build func() redis.Cmd
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience+answering)
+	ctx, cancel := context.WithTimeout(ctx, r.patience+answering)
 	defer cancel()
 	wait, sent := pause, 0
 	for start := time.Now(); ; {
@@ -175,7 +180,7 @@ func (r *Redis) attempt(ctx context.Context, repeat bool, build func() redis.Cmd
 				return nil, plain(err)
 			}
 		}
-		if time.Since(start)+wait > patience {
+		if time.Since(start)+wait > r.patience {
 			return nil, plain(err)
 		}
 		if cluster, ok := r.client.(*redis.ClusterClient); ok {

@@ -11,13 +11,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// watching is how often Run asks whether the server is there.
-const watching = 2 * time.Second
-
 // Run says once in the log when the server has gone, and once when it is back,
 // until ctx ends. There is nothing to clean: the server forgets by itself.
 func (r *Redis) Run(ctx context.Context) error {
-	tick := time.NewTicker(watching)
+	tick := time.NewTicker(r.watching)
 	defer tick.Stop()
 	for gone := false; ; {
 		err := r.Ping(ctx)
