@@ -244,19 +244,7 @@ func idling(b *testing.B, x *split) (memory int, share float64) {
 	before := x.broker.cpu(b)
 	time.Sleep(pause)
 	share = float64(x.broker.cpu(b)-before) / float64(pause)
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", x.broker.cmd.Process.Pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	found := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(text)
-	if found == nil {
-		b.Fatal("no VmRSS")
-	}
-	kb, err := strconv.Atoi(string(found[1]))
-	if err != nil {
-		b.Fatal(err)
-	}
-	return kb << 10, share
+	return x.broker.memory(b), share
 }
 
 // startTime is the median of some starts with existing data, from the start of
@@ -317,6 +305,15 @@ const profiledConfig, profiledOut = "SIGILL_PROFILED_CONFIG", "SIGILL_PROFILED_O
 func TestMain(m *testing.M) {
 	if file := os.Getenv(profiledConfig); file != "" {
 		if err := serveProfiled(file, os.Getenv(profiledOut)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if part := os.Getenv(benchPart); part != "" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		defer stop()
+		if err := benchParts()[part](ctx); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
