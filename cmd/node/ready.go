@@ -267,6 +267,8 @@ func (c *clock) probe() probe {
 }
 
 func (c *clock) ask(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answering/2) // so that not we are the ones who are waited for
+	defer cancel()
 	var theirs time.Time
 	began := c.now()
 	err := c.db.Row(ctx, `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`).Scan(sqldb.IntoTime(&theirs))

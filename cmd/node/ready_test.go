@@ -16,6 +16,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sigill/broker/kit/config"
+	"sigill/broker/kit/sqldb/sqldbtest"
 )
 
 func asks(r *readiness) (int, string) {
@@ -144,4 +149,47 @@ func TestClockSkew(t *testing.T) {
 			t.Errorf("%v: %s, wrong by %s", tt, skew, wrong)
 		}
 	}
+}
+
+// Over PostgreSQL a node is ready while the server answers and has the same time,
+// and again when it is back.
+func TestReadyOverPostgreSQL(t *testing.T) {
+	server := sqldbtest.Start(t)
+	c, l := settings(t)
+	file := filepath.Join(t.TempDir(), "dsn")
+	if err := os.WriteFile(file, []byte(server.DSN(t)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Store.Postgres = &config.Postgres{DSNFile: file, Prefix: "ready_"}
+	var ahead atomic.Int64
+	registry := prometheus.NewRegistry()
+	n, err := New(t.Context(), Config{
+		Settings: c, Listener: l, Registry: registry, Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	expect := func(code int, text string) {
+		t.Helper()
+		gotCode, got := asks(n.ready)
+		if gotCode != code || got != text {
+			t.Errorf("%d %q, want %d %q", gotCode, got, code, text)
+		}
+	}
+	expect(200, "ready\n")
+	for _, d := range []time.Duration{10 * time.Second, -10 * time.Second} {
+		ahead.Store(int64(d))
+		expect(503, "not ready: the clock differs from that of the database's server\n")
+	}
+	w := httptest.NewRecorder()
+	n.adminRoutes(registry).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if !strings.Contains(w.Body.String(), "\nsigill_clock_skew_seconds 10.0") && !strings.Contains(w.Body.String(), "\nsigill_clock_skew_seconds 9.9") {
+		t.Error("metrics do not tell how far the clocks are apart")
+	}
+	ahead.Store(0)
+	server.Stop()
+	expect(503, "not ready: the broker's database does not answer; the short-lived store does not answer\n")
+	server.Again(t)
+	expect(200, "ready\n")
 }
