@@ -16,11 +16,20 @@ type chaos struct {
 	down time.Duration
 }
 
-// deck is every act, those that happen most several times.
-func (x *chaos) deck() []func() {
+// deck is every act, those that happen most several times. Redis comes back with
+// less than it had only now and then, since that ends every login under way.
+func (x *chaos) deck(n int) []func() {
 	acts := []func(){x.node, x.node, x.allNodes}
 	if x.c.postgres != nil {
-		acts = append(acts, x.node, x.redisKilled, x.redisEmpty, x.redisOld, x.postgresKilled, x.postgresStopped)
+		acts = append(acts, x.node, x.node, x.redisKilled, x.postgresKilled, x.postgresStopped)
+		switch {
+		case n == 0 && soaking(0, 1) == 0:
+			acts = append(acts, x.redisEmpty, x.redisOld)
+		case n%5 == 1:
+			acts = append(acts, x.redisEmpty)
+		case n%5 == 3:
+			acts = append(acts, x.redisOld)
+		}
 	}
 	mathrand.Shuffle(len(acts), func(i, j int) { acts[i], acts[j] = acts[j], acts[i] })
 	return acts
@@ -29,11 +38,11 @@ func (x *chaos) deck() []func() {
 // run plays the deck once, and goes on until over is closed; between two acts is
 // a pause.
 func (x *chaos) run(over <-chan struct{}, pause time.Duration) {
-	for first := true; ; first = false {
-		for _, act := range x.deck() {
+	for n := 0; ; n++ {
+		for _, act := range x.deck(n) {
 			select {
 			case <-over:
-				if !first {
+				if n > 0 {
 					return
 				}
 			case <-time.After(pause/2 + mathrand.N(pause)):

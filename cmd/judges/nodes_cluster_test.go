@@ -345,3 +345,13 @@ func (n *clusterNode) awaitStatus(want int, patience time.Duration) error {
 
 // jwtBase64 writes bytes as JWKs do.
 func jwtBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// text is what a file of the installation holds.
+func (p *premises) text(name string) string {
+	p.t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, name))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(text)
+}

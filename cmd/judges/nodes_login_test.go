@@ -29,6 +29,7 @@ type spentLogin struct {
 	token    string // access token that the code gave
 	ended    bool   // the token was ended, since the code was used again
 	proof    string // a client's assertion
+	proved   int    // how often it was good
 }
 
 // Plain pages that tell a person to begin again, by their headings. A login may
@@ -54,8 +55,13 @@ type logging struct {
 	way      [2]string
 	hold     time.Duration // between the QR code and the scan
 	deadline time.Time
-	cut      bool // something was cut off that may have ended the login
+	cut      bool       // something was cut off that may have ended the login
+	lost     func() int // how often Redis has lost something; nil: never
+	began    int        // and how often when the login began
 }
+
+// codeLost: the application came with the code when Redis had lost it.
+const codeLost ending = "the code was lost with Redis before it was exchanged"
 
 // errEnding ends a login with a plain page.
 type errEnding struct{ end ending }
@@ -117,7 +123,7 @@ func (l *logging) logIn(ctx context.Context, s *spentLogin) (ending, error) {
 	if wait.outside || wait.status != http.StatusOK || wait.kind() != waiting {
 		return "", l.page(wait)
 	}
-	if s.back, err = l.approves(wait); err != nil {
+	if s.back, err = l.approves(&wait); err != nil {
 		return "", err
 	}
 	callback, err := l.finishes(wait, s)
@@ -136,16 +142,16 @@ func (l *logging) logIn(ctx context.Context, s *spentLogin) (ending, error) {
 
 // approves watches the page as a browser does, and has the person scan and
 // approve.
-func (l *logging) approves(wait place) (back string, err error) {
+func (l *logging) approves(at *place) (back string, err error) {
 	scan := time.Now().Add(l.hold)
 	var last error
 	for time.Now().Before(l.deadline) {
-		is, err := l.ask(wait)
+		is, err := l.ask(at)
 		if err != nil {
 			return "", err
 		}
 		if is.State == "failed" {
-			return "", l.failed(wait, is)
+			return "", l.failed(*at, is)
 		}
 		if time.Now().Before(scan) || is.Link == "" && is.QR == "" {
 			time.Sleep(min(l.c.pace*3, max(time.Until(scan), 20*time.Millisecond)))
@@ -172,13 +178,18 @@ func (l *logging) approves(wait place) (back string, err error) {
 	return "", fmt.Errorf("the person could not approve: %w", last)
 }
 
-// ask is the page's own question. A page that has gone is looked at.
-func (l *logging) ask(wait place) (status, error) {
-	is, err := stubbornly(l, nil, func() (status, error) { return l.w.ask(wait) })
+// ask is the page's own question. A page that has gone is looked at: it may have
+// gone elsewhere.
+func (l *logging) ask(wait *place) (status, error) {
+	is, err := stubbornly(l, nil, func() (status, error) { return l.w.ask(*wait) })
 	if err != nil && strings.HasPrefix(err.Error(), "status answers 4") {
 		page, visit := stubbornly(l, nil, func() (place, error) { return l.w.visit(wait.url.String()) })
 		if visit != nil {
 			return is, visit
+		}
+		if page.kind() == waiting {
+			*wait = page
+			return status{State: "pending"}, nil
 		}
 		return is, l.page(page)
 	}
@@ -213,7 +224,7 @@ func (l *logging) finishes(wait place, s *spentLogin) (*url.URL, error) {
 		}
 	}
 	for time.Now().Before(l.deadline) {
-		is, err := l.ask(wait)
+		is, err := l.ask(&wait)
 		if err != nil {
 			return nil, err
 		}
@@ -251,8 +262,13 @@ func (l *logging) redeems(ctx context.Context, s *spentLogin) (ending, error) {
 		return redeemed{claims, token}, err
 	})
 	var refused *oauth2.RetrieveError
-	if errors.As(err, &refused) && refused.ErrorCode == "invalid_grant" && (cut || l.cut) {
-		return answerLost, nil
+	if errors.As(err, &refused) && refused.ErrorCode == "invalid_grant" {
+		switch {
+		case cut || l.cut:
+			return answerLost, nil
+		case l.lost != nil && l.lost() != l.began:
+			return codeLost, nil
+		}
 	}
 	if err != nil {
 		return "", fmt.Errorf("the code is not redeemed: %w", err)
@@ -443,6 +459,7 @@ func (x *logins) one(ctx context.Context, i int, hold time.Duration) {
 		hold: mathrand.N(hold + 1), deadline: time.Now().Add(x.c.life),
 	}
 	lost := x.lost()
+	l.lost, l.began = x.lost, lost
 	if i%3 == 0 {
 		n, err := l.handles(3)
 		if err != nil {
@@ -470,11 +487,11 @@ func (x *logins) one(ctx context.Context, i int, hold time.Duration) {
 			fault(err)
 			return
 		}
-		n := x.c.proves(s.proof, 3)
-		if n > 1 {
-			fault(fmt.Errorf("an assertion was good %d times", n))
+		s.proved = x.c.proves(s.proof, 3)
+		if s.proved > 1 {
+			fault(fmt.Errorf("an assertion was good %d times", s.proved))
 		}
-		x.seen.addn("assertion", n)
+		x.seen.addn("assertion", s.proved)
 	}
 	if s.token != "" && x.lost() == lost {
 		// The code was used again, so the token has ended, if that was heard.
@@ -497,7 +514,8 @@ func (x *logins) remembered(ctx context.Context) {
 			defer func() { <-slots }()
 			l := &logging{c: x.c, deadline: time.Now().Add(patience)}
 			good := l.again(ctx, s, 1)
-			if s.proof != "" && x.c.proves(s.proof, 1) > 0 {
+			// One that nobody could take before may be taken now.
+			if s.proof != "" && s.proved+x.c.proves(s.proof, 2) > max(s.proved, 1) {
 				good = append(good, "an assertion")
 			}
 			if s.ended {

@@ -16,10 +16,22 @@ import (
 // good once is good twice (invariants I3, I6 and I7).
 func TestNodes(t *testing.T) {
 	judged(t)
-	t.Run("sqlite", func(t *testing.T) { nodesUnderFire(t, clusterWish{log: "nodes-sqlite", nodes: 2}) })
+	besides(t)
+	t.Run("sqlite", func(t *testing.T) {
+		besides(t)
+		nodesUnderFire(t, clusterWish{log: "nodes-sqlite", nodes: 2})
+	})
 	t.Run("postgres", func(t *testing.T) {
+		besides(t)
 		nodesUnderFire(t, clusterWish{log: "nodes-postgres", nodes: 3, postgres: true})
 	})
+}
+
+// besides lets a test run beside others where it mostly waits.
+func besides(t *testing.T) {
+	if soaking(0, 1) == 0 {
+		t.Parallel()
+	}
 }
 
 // throng is logins and orders at the same time.
@@ -78,6 +90,7 @@ func nodesUnderFire(t *testing.T, w clusterWish) {
 		l.logins.remembered(t.Context())
 	}
 	l.signings.inspected()
+	c.decided(t)
 	c.audited()
 	l.judged(t)
 	l.table(t, fmt.Sprintf("%d nodes, %d logins, %d orders of three", len(c.nodes), logins, orders), took, &x.acts)
