@@ -491,6 +491,9 @@ func fitting(kind string, v any) (any, bool) {
 	case string:
 		return x, kind == "text"
 	case []byte:
+		if x == nil { // empty, as SQLite's driver gives it; to PostgreSQL's it is NULL
+			x = []byte{}
+		}
 		return x, kind == "bytes"
 	}
 	return v, false
