@@ -50,6 +50,12 @@ func bodySecret(client, secret string) func(url.Values, *http.Request) {
 func TestSecrets(t *testing.T) {
 	b := newBench(t)
 	b.clients["empty"] = broker.Client{ID: "empty", AuthMethod: broker.SecretAny}
+	now := b.clock.Now()
+	for id, until := range map[string]time.Time{"two": now.Add(time.Minute), "late": now, "open": {}} {
+		b.clients[id] = broker.Client{
+			ID: id, AuthMethod: broker.SecretAny, SecretHash: digest(anySecret), PreviousSecretHash: digest(basicSecret), PreviousSecretUntil: until,
+		}
+	}
 	both := func(client, secret string) func(url.Values, *http.Request) {
 		return func(f url.Values, r *http.Request) {
 			r.SetBasicAuth(client, secret)
@@ -73,6 +79,12 @@ func TestSecrets(t *testing.T) {
 		"any, body":                   {bodySecret("any", anySecret), ""},
 		"any, both":                   {both("any", anySecret), errInvalidRequest},
 		"any, another's secret":       {bodySecret("any", basicSecret), errInvalidClient},
+		"two, the new one":            {bodySecret("two", anySecret), ""},
+		"two, the one before":         {bodySecret("two", basicSecret), ""},
+		"two, neither":                {bodySecret("two", "x"), errInvalidClient},
+		"two, too late":               {bodySecret("late", basicSecret), errInvalidClient},
+		"two, too late, the new one":  {bodySecret("late", anySecret), ""},
+		"two, without a limit":        {bodySecret("open", basicSecret), ""},
 		"none":                        {func(url.Values, *http.Request) {}, errInvalidClient},
 		"client_id alone":             {func(f url.Values, _ *http.Request) { f.Set("client_id", "any") }, errInvalidClient},
 		"unknown":                     {basicAuth("nobody", "x"), errInvalidClient},

@@ -26,6 +26,7 @@ func folder(t testing.TB) string {
 		write(t, dir, name, "x")
 	}
 	write(t, dir, "app.secret", "abcdefghijklmnopqrstuvwxyz\n")
+	write(t, dir, "old.secret", "zyxwvutsrqponmlkjihgfedcba\n")
 	write(t, dir, "two.secret", "one\ntwo\n")
 	write(t, dir, "app.webhook", webhookSecret+"\n")
 	return dir
@@ -79,6 +80,7 @@ clients:
     name: Appen två
     redirect_uris: ["https://app.example.se/callback?x=1"]
     secret_file: app.secret
+    previous_secret_file: old.secret
     auth_method: client_secret_post
 `)
 	c, warnings, err := config.Load(file)
@@ -86,6 +88,7 @@ clients:
 		t.Fatal(err)
 	}
 	secret := sha256.Sum256([]byte("abcdefghijklmnopqrstuvwxyz"))
+	before := sha256.Sum256([]byte("zyxwvutsrqponmlkjihgfedcba"))
 	want := config.Config{
 		Issuer: "http://localhost:8080", Listen: "127.0.0.1:8080", AdminListen: "127.0.0.1:8083",
 		Data: filepath.Join(dir, "data"), MasterKeyFile: filepath.Join(dir, "master.key"),
@@ -107,7 +110,7 @@ clients:
 			},
 			{
 				ID: "app2", Name: "Appen två", Profile: broker.ProfileSweden, RedirectURIs: []string{"https://app.example.se/callback?x=1"},
-				AuthMethod: broker.SecretPost, SecretHash: secret[:],
+				AuthMethod: broker.SecretPost, SecretHash: secret[:], PreviousSecretHash: before[:],
 				IDTokenAlg: "ES256", UserinfoAlg: "ES256", RequirePKCE: true,
 			},
 		},
@@ -175,6 +178,8 @@ c.yaml:14: clients[0].redirect_uris[3]: must be a whole address such as https://
 c.yaml:14: clients[0].redirect_uris[4]: must not hold a user name
 c.yaml:14: clients[0].redirect_uris[6]: stands there twice`},
 		{"secret twice", client("    secret_file: app.secret\n"), "c.yaml:12: clients[0]: give one of secret, secret_file and jwks, not several"},
+		{"previous secret alone", client("    previous_secret_file: app.secret\n"), "c.yaml:16: clients[0].previous_secret_file: is only for clients with a secret_file"},
+		{"previous secret the same", strings.Replace(client(""), "secret: hemlig", "secret_file: app.secret\n    previous_secret_file: app.secret", 1), "c.yaml:16: clients[0].previous_secret_file: holds the same secret as secret_file"},
 		{"secret of two lines", strings.Replace(client(""), "secret: hemlig", "secret_file: two.secret", 1), "c.yaml:15: clients[0].secret_file: two.secret must hold the secret on its only line"},
 		{"keys missing", client("    auth_method: private_key_jwt\n"), "c.yaml:16: clients[0].auth_method: needs the client's public keys in jwks"},
 		{"unknown e-ID", client("    providers: [bankd]\n"), `c.yaml:16: clients[0].providers[0]: there is no e-ID "bankd"; known are bankid, mbankid, freja and telia`},
@@ -300,6 +305,7 @@ func TestExample(t *testing.T) {
 		}
 		write(t, dir, name, "x")
 	}
+	write(t, dir, "secrets/bygglov-old.secret", broker.NewSecret())
 	write(t, dir, "secrets/bygglov.webhook", webhookSecret)
 	write(t, dir, "secrets/postgres.dsn", "postgres://sigill:x@db.example.se/sigill?sslmode=verify-full")
 	c, _, err = config.Parse(filepath.Join(dir, "sigill.yaml"), []byte(strings.Join(lines, "\n")))

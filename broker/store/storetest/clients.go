@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,6 +22,7 @@ type ClientStore interface {
 	Clients(ctx context.Context) ([]broker.Client, error)
 	AddClients(ctx context.Context, list []broker.Client, events ...audit.Event) error
 	ReplaceClients(ctx context.Context, list []broker.Client, events ...audit.Event) error
+	ChangeClient(ctx context.Context, id string, change func(*broker.Client) error, events ...audit.Event) error
 	RemoveClient(ctx context.Context, id string, events ...audit.Event) error
 }
 
@@ -115,6 +117,54 @@ func Clients(t *testing.T, open func(*testing.T, *Clock) (ClientStore, Events)) 
 		list(t, s, other, full)
 		if diff := cmp.Diff([]audit.Event{e}, events(t)); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("change", func(t *testing.T) {
+		c := NewClock()
+		s, events := open(t, c)
+		rename := func(name string) func(*broker.Client) error {
+			return func(c *broker.Client) error { c.Name = name; return nil }
+		}
+		if err := s.ChangeClient(ctx, "full", rename("x"), anEvent(audit.ClientSecret, c.Now())); !errors.Is(err, broker.ErrNotFound) {
+			t.Errorf("changed what is not there: %v", err)
+		}
+		check(t, s.AddClients(ctx, []broker.Client{full, bare}))
+		same(t, s, full)
+		refused := errors.New("refused")
+		if err := s.ChangeClient(ctx, "full", func(c *broker.Client) error { c.Name = "x"; return refused }, anEvent(audit.ClientSecret, c.Now())); !errors.Is(err, refused) {
+			t.Errorf("the change's own error: %v", err)
+		}
+		same(t, s, full)
+		want := full
+		want.RenewSecret("another secret", c.Now().Add(time.Hour).UTC())
+		e := anEvent(audit.ClientSecret, c.Now())
+		check(t, s.ChangeClient(ctx, "full", func(c *broker.Client) error { *c = want; return nil }, e))
+		same(t, s, want)
+		same(t, s, bare)
+		if diff := cmp.Diff([]audit.Event{e}, events(t)); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("race to change", func(t *testing.T) {
+		s, _ := open(t, NewClock())
+		check(t, s.AddClients(ctx, []broker.Client{bare}))
+		for n := range rounds() {
+			won := race(func(int) bool {
+				err := s.ChangeClient(ctx, "bare", func(c *broker.Client) error {
+					if c.MinAge != n {
+						return broker.ErrConflict
+					}
+					c.MinAge++
+					return nil
+				})
+				if err != nil && !errors.Is(err, broker.ErrConflict) {
+					t.Error(err)
+				}
+				return err == nil
+			})
+			if won != 1 {
+				t.Fatalf("round %d: changed %d times", n, won)
+			}
 		}
 	})
 	t.Run("race to add", func(t *testing.T) {
