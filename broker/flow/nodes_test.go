@@ -431,6 +431,35 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
+// The way is back while another node watches: there it stays.
+func TestCutOffForAWhile(t *testing.T) {
+	build(t, three[:2], func(h *house) {
+		a, b := h.nodes[0], h.nodes[1]
+		h.begin(a, signature(providers.ModeOther))
+		h.p.set("picked")
+		h.after(10*time.Second, b)
+		a.link.cut(cutAll, 0)
+		h.after(30*time.Second, b)
+		if h.holder() != "node-b" {
+			h.Fatal("not taken over")
+		}
+		before := a.door.asked()
+		a.link.cut(nil, 0)
+		h.after(time.Minute, b)
+		if a.Pending() != 0 || a.door.asked() != before {
+			h.Errorf("it watches %d, called %d times", a.Pending(), a.door.asked()-before)
+		}
+		// Orders of its own are watched as before.
+		w := signature(providers.ModeOther)
+		w.ID = "order-2"
+		h.begin(a, w)
+		h.after(30 * time.Second)
+		if a.door.asked() == before || a.Pending() != 1 {
+			h.Error("it does not go on")
+		}
+	})
+}
+
 // Cut off while nobody else is there: the orders are still its own afterwards.
 func TestCutOffAlone(t *testing.T) {
 	build(t, three[:1], func(h *house) {
@@ -545,11 +574,8 @@ func TestSilentRestartUnstored(t *testing.T) {
 				h.after(5*time.Second, a)
 				a.link.cut(nil, 0)
 				h.after(5*time.Second, a)
-				if f == after {
-					// What is stored was cancelled; it ends plainly, or goes on.
-					if h.rowsPhase() == broker.Failed {
-						return
-					}
+				if f == after && h.rowsPhase() == broker.Failed {
+					return // what is stored was cancelled: it ends plainly
 				}
 				h.want(broker.Pending, "")
 				h.p.set("approved")
@@ -558,6 +584,29 @@ func TestSilentRestartUnstored(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The answer to a write is lost, and looked for: the order goes on as written.
+func TestSilentRestartUncertain(t *testing.T) {
+	build(t, three[:1], func(h *house) {
+		a := h.nodes[0]
+		h.begin(a, signature(providers.ModeOther))
+		h.after(10*time.Second, a)
+		a.link.cut(func(call string) fault {
+			if call == "update" {
+				return after
+			}
+			return well
+		}, 0)
+		h.p.set("startFailed")
+		h.after(5*time.Second, a)
+		if o := h.want(broker.Pending, ""); o.Restarts != 1 || a.door.cancels != 0 {
+			h.Errorf("restarted %d times, cancelled %d", o.Restarts, a.door.cancels)
+		}
+		h.p.set("approved")
+		h.after(5*time.Second, a)
+		h.want(broker.Done, "")
+	})
 }
 
 // What could not be read back after an uncertain write is found again: an order
