@@ -253,7 +253,7 @@ func TestSealIsRenewedUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.follow(chain[0], believed)
+	s.follow(chain[0], believed, "", sum)
 	unsealed := padestest.Unsealed(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -285,7 +285,7 @@ func TestSealIsRenewedUnderLoad(t *testing.T) {
 	}
 	number := func() int64 { return s.current.Load().Certificate().SerialNumber.Int64() }
 	for n := int64(2); n < 7; n++ {
-		sealFiles(t, files, p, padestest.Leaf{Serial: n}, n%2 == 0) // with and without its root
+		sealFiles(t, files, p, padestest.Leaf{Serial: n}, true)
 		s.look()
 		s.look()
 		if number() != n {
@@ -294,7 +294,8 @@ func TestSealIsRenewedUnderLoad(t *testing.T) {
 		more()
 	}
 	for what, spoil := range map[string]func(){
-		"another root": func() { sealFiles(t, files, padestest.NewPKI(t), padestest.Leaf{Serial: 100}, true) },
+		"another root":     func() { sealFiles(t, files, padestest.NewPKI(t), padestest.Leaf{Serial: 100}, true) },
+		"without its root": func() { sealFiles(t, files, p, padestest.Leaf{Serial: 99}, false) },
 		"another organisation": func() {
 			sealFiles(t, files, p, padestest.Leaf{Serial: 101, Organisation: "Annankommunen"}, true)
 		},
@@ -324,6 +325,28 @@ func TestSealIsRenewedUnderLoad(t *testing.T) {
 	}
 	if again, _ := trust.Write(believed); !bytes.Equal(again, published) || len(sum) != 64 {
 		t.Error("what is believed is not what was published")
+	}
+}
+
+// With a trust file a seal may leave its root out, and come from another root that
+// is believed; then too the trust stays what it was.
+func TestSealIsRenewedFromAnotherRoot(t *testing.T) {
+	dir := t.TempDir()
+	one, two := padestest.NewPKI(t), padestest.NewPKI(t)
+	files := config.Seal{CertificateFile: filepath.Join(dir, "seal.pem"), KeyFile: filepath.Join(dir, "seal.key")}
+	sealFiles(t, files, one, padestest.Leaf{}, false)
+	log, _ := plainLog()
+	s, chain, err := openSeal(files, time.Now, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	believed := trust.Trust{Seal: trust.Seal{Roots: []*x509.Certificate{one.Root, two.Root}}}
+	s.follow(chain[0], believed, filepath.Join(dir, "trust.yaml"), "")
+	sealFiles(t, files, two, padestest.Leaf{Serial: 2}, false)
+	s.look()
+	s.look()
+	if _, err := s.state(); err != nil || s.current.Load().Certificate().SerialNumber.Int64() != 2 {
+		t.Errorf("not in use: %v", err)
 	}
 }
 

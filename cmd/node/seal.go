@@ -29,7 +29,9 @@ func openSeal(s config.Seal, now func() time.Time, log *slog.Logger) (*seal, []*
 // follow begins to follow the files. A renewed seal must be believed by those who
 // believe what was published at the start, whose digest stands in the receipts,
 // and be of the same organisation, whose name stands on the pages that it seals.
-func (s *seal) follow(leaf *x509.Certificate, believed trust.Trust) {
+// Without a trust file its root is what is published, so a restart must come to the
+// same.
+func (s *seal) follow(leaf *x509.Certificate, believed trust.Trust, trustFile, sum string) {
 	s.begin(leaf, func() (*x509.Certificate, func(), error) {
 		next, chain, err := loadSeal(s.files)
 		if err != nil {
@@ -40,6 +42,14 @@ func (s *seal) follow(leaf *x509.Certificate, believed trust.Trust) {
 		}
 		if err := checkSeal(next, chain, believed, s.now()); err != nil {
 			return nil, nil, err
+		}
+		if trustFile == "" {
+			switch _, _, again, err := loadTrust("", chain); {
+			case err != nil:
+				return nil, nil, err
+			case again != sum:
+				return nil, nil, errors.New("seal: another trust file would be published with it: name a trust_file that has both roots, and restart")
+			}
 		}
 		return chain[0], func() { s.current.Store(next) }, nil
 	})

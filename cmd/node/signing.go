@@ -67,7 +67,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 	if err != nil {
 		return nil, err
 	}
-	seal.follow(chain[0], believed)
+	seal.follow(chain[0], believed, s.Signing.TrustFile, sum)
 	receipts, err := receipt.New()
 	if err != nil {
 		return nil, err
