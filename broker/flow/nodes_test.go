@@ -646,6 +646,30 @@ func TestUncertainCreate(t *testing.T) {
 	})
 }
 
+// A claim whose answer was lost has claimed all the same.
+func TestUncertainClaim(t *testing.T) {
+	build(t, three[:2], func(h *house) {
+		a, b := h.nodes[0], h.nodes[1]
+		h.begin(a, signature(providers.ModeOther))
+		h.p.set("picked")
+		h.after(3 * time.Second)
+		b.link.cut(func(call string) fault {
+			if call == "claim" && h.holder() == "node-a" {
+				return after
+			}
+			return well
+		}, 0)
+		die(a.Engine, a.stop)
+		h.after(25 * time.Second)
+		if h.holder() != "node-b" {
+			h.Fatal("not taken over")
+		}
+		h.p.set("approved")
+		h.after(5 * time.Second)
+		h.want(broker.Done, "")
+	})
+}
+
 // Another process takes this node's name: it stops, and says why.
 func TestNameTaken(t *testing.T) {
 	build(t, three[:1], func(h *house) {
