@@ -67,8 +67,8 @@ func storeCopy(ctx context.Context, c *call) error {
 	if err := ready(ctx, rooms, from, to); err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "ROOM\tTABLE\tROWS\t")
+	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ROOM\tTABLE\tROWS")
 	here, err := from.Place()
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func storeCopy(ctx context.Context, c *call) error {
 	err = here.CopyTo(ctx, there, parts(rooms), func(p sqldb.Copied) {
 		fmt.Fprintf(c.err, "%s %s: %d rows\n", p.Database, p.Table, p.Rows)
 		if p.Done {
-			fmt.Fprintf(table, "%s\t%s\t%d\t\n", p.Database, p.Table, p.Rows)
+			fmt.Fprintf(table, "%s\t%s\t%d\n", p.Database, p.Table, p.Rows)
 		}
 	})
 	switch {
