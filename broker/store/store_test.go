@@ -300,6 +300,40 @@ func (s *ordersInTurn) FinishLogin(ctx context.Context, r broker.LoginRecord, ev
 	return s.next().FinishLogin(ctx, r, events...)
 }
 
+// Each transaction may be run several times.
+func TestAgain(t *testing.T) {
+	fresh, freshShort := sqldbtest.FreshAgain(t, "broker", Tables()), sqldbtest.FreshAgain(t, "short", []sqldb.Set{ShortTables()})
+	again := func(t *testing.T, c *storetest.Clock) *Store {
+		s := openAt(t, fresh(t), c.Now)
+		tell(t, s.db)
+		return s
+	}
+	t.Run("orders", func(t *testing.T) {
+		storetest.Orders(t, func(t *testing.T, c *storetest.Clock) (storetest.OrderStore, storetest.Events) {
+			s := again(t, c)
+			return s, events(s)
+		})
+	})
+	t.Run("records", func(t *testing.T) {
+		storetest.Records(t, func(t *testing.T, c *storetest.Clock) (storetest.RecordStore, storetest.Events) {
+			s := again(t, c)
+			return s, events(s)
+		})
+	})
+	t.Run("clients", func(t *testing.T) {
+		storetest.Clients(t, func(t *testing.T, c *storetest.Clock) (storetest.ClientStore, storetest.Events) {
+			s := again(t, c)
+			s.SealClients(openBox(t, open(t, t.TempDir(), nil)))
+			return s, events(s)
+		})
+	})
+	t.Run("short", func(t *testing.T) {
+		storetest.Short(t, func(t *testing.T, c *storetest.Clock) broker.Short {
+			return openShortAt(t, freshShort(t), c.Now)
+		})
+	})
+}
+
 func TestTwoOverOne(t *testing.T) {
 	fresh(t, func(t *testing.T, fresh func(testing.TB) sqldb.Place) {
 		two := func(t *testing.T, c *storetest.Clock) *ordersInTurn {

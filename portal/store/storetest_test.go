@@ -47,6 +47,11 @@ func TestPortal(t *testing.T) {
 	})
 }
 
+// Each transaction may be run several times.
+func TestAgain(t *testing.T) {
+	storetest.Acts(t, subjects(sqldbtest.FreshAgain(t, "portal", store.Tables()), 1))
+}
+
 // Several processes over one database.
 func TestTwoOverOne(t *testing.T) {
 	sqldbtest.Fresh(t, "portal", store.Tables(), func(t *testing.T, fresh func(testing.TB) sqldb.Place) {

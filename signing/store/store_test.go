@@ -85,6 +85,15 @@ func TestOrders(t *testing.T) {
 	})
 }
 
+// Each transaction may be run several times.
+func TestAgain(t *testing.T) {
+	fresh := sqldbtest.FreshAgain(t, "signing", Tables())
+	storetest.Acts(t, func(t *testing.T) storetest.Subject {
+		s := open(t, fresh(t))
+		return subject(t, s, s)
+	})
+}
+
 // Several processes over one database.
 func TestTwoOverOne(t *testing.T) {
 	sqldbtest.Fresh(t, "signing", Tables(), func(t *testing.T, fresh func(testing.TB) sqldb.Place) {

@@ -122,6 +122,12 @@ func same(t *testing.T, what string, want, got any) {
 
 // Portal tests a database. open makes an empty one.
 func Portal(t *testing.T, open func(*testing.T) Subject) {
+	Acts(t, open)
+	t.Run("faults", func(t *testing.T) { faults(t, open) })
+}
+
+// Acts is all but the faults.
+func Acts(t *testing.T, open func(*testing.T) Subject) {
 	t.Run("drafts", func(t *testing.T) { drafts(t, open) })
 	t.Run("draft lists", func(t *testing.T) { draftLists(t, open) })
 	t.Run("cases", func(t *testing.T) { cases(t, open) })
@@ -131,7 +137,6 @@ func Portal(t *testing.T, open func(*testing.T) Subject) {
 	t.Run("versions", func(t *testing.T) { versions(t, open) })
 	t.Run("erased", func(t *testing.T) { erased(t, open) })
 	t.Run("together", func(t *testing.T) { Together(t, open) })
-	t.Run("faults", func(t *testing.T) { faults(t, open) })
 }
 
 // aDraft has something in every field.

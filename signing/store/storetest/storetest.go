@@ -109,13 +109,18 @@ func same(t *testing.T, what string, want, got any) {
 
 // Orders tests a store. open makes an empty one.
 func Orders(t *testing.T, open func(*testing.T) Subject) {
+	Acts(t, open)
+	t.Run("faults", func(t *testing.T) { faults(t, open) })
+}
+
+// Acts is all but the faults.
+func Acts(t *testing.T, open func(*testing.T) Subject) {
 	t.Run("create", func(t *testing.T) { create(t, open) })
 	t.Run("update", func(t *testing.T) { update(t, open) })
 	t.Run("lists", func(t *testing.T) { lists(t, open) })
 	t.Run("delete", func(t *testing.T) { deletion(t, open) })
 	t.Run("requests", func(t *testing.T) { requests(t, open) })
 	t.Run("together", func(t *testing.T) { Together(t, open) })
-	t.Run("faults", func(t *testing.T) { faults(t, open) })
 }
 
 // aRow has something in every field.

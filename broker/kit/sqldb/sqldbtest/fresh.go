@@ -41,14 +41,30 @@ func Fresh(t *testing.T, name string, sets []sqldb.Set, run func(t *testing.T, f
 		})
 	})
 	t.Run("postgres", func(t *testing.T) {
-		p := sqldb.Place{DSN: DSN(t)}
-		db := Open(t, p, name, sets...)
-		tables := slices.DeleteFunc(Tables(t, db), func(table string) bool {
-			return table == "migrations" || table == "audit_sequencer" // they begin with rows
-		})
-		run(t, func(t testing.TB) sqldb.Place {
-			Exec(t, db, `TRUNCATE `+strings.Join(tables, ", ")+` RESTART IDENTITY`)
-			return p
-		})
+		run(t, emptied(t, name, sets, false))
 	})
+}
+
+// FreshAgain is Fresh over PostgreSQL alone, where every other transaction is run
+// again; see Again.
+func FreshAgain(t *testing.T, name string, sets []sqldb.Set) func(testing.TB) sqldb.Place {
+	t.Helper()
+	return emptied(t, name, sets, true)
+}
+
+func emptied(t *testing.T, name string, sets []sqldb.Set, again bool) func(testing.TB) sqldb.Place {
+	t.Helper()
+	p := sqldb.Place{DSN: DSN(t)}
+	db := Open(t, p, name, sets...)
+	tables := slices.DeleteFunc(Tables(t, db), func(table string) bool {
+		return table == "migrations" || table == "audit_sequencer" // they begin with rows
+	})
+	if again {
+		Again(t, db)
+	}
+	return func(t testing.TB) sqldb.Place {
+		t.Helper()
+		Exec(t, db, `TRUNCATE `+strings.Join(tables, ", ")+` RESTART IDENTITY`)
+		return p
+	}
 }
