@@ -221,6 +221,15 @@ func TestRedisWarnings(t *testing.T) {
 		t.Errorf("of a good server: %s", w)
 	}
 	bad := redistest.Start(t, "--appendonly", "no", "--maxmemory-policy", "allkeys-lru")
+	var text strings.Builder
+	r := openRedis(t, RedisConfig{Addresses: []string{bad.Addr}, Log: slog.New(slog.NewTextHandler(&text, nil))})
+	run, stop := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer stop()
+	r.watching = time.Millisecond
+	check(t, r.Run(run))
+	if strings.Count(text.String(), "noeviction") != 1 {
+		t.Errorf("the log:\n%s", &text)
+	}
 	if w := warned(openRedis(t, RedisConfig{Addresses: []string{bad.Addr}})); !strings.Contains(w, "noeviction") || !strings.Contains(w, "appendonly yes") {
 		t.Errorf("of a bad server: %q", w)
 	}
@@ -254,7 +263,7 @@ func TestRedisOverTLS(t *testing.T) {
 				return
 			}
 			go func() {
-				defer conn.Close()
+				defer conn.Close() // when the server closes
 				to, err := net.Dial("tcp", server.Addr)
 				if err != nil {
 					return
@@ -270,6 +279,19 @@ func TestRedisOverTLS(t *testing.T) {
 	check(t, r.Put(ctx, "k", "a", []byte("one"), time.Now().Add(time.Minute)))
 	if v, err := r.Take(ctx, "k", "a"); err != nil || string(v) != "one" {
 		t.Errorf("%q, %v", v, err)
+	}
+	// A pool full of connections that a restart has closed costs no call.
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() { check(t, r.Put(ctx, "k", fmt.Sprint(i), nil, time.Now().Add(time.Minute))) })
+	}
+	all.Wait()
+	server.Kill()
+	server.Start()
+	time.Sleep(50 * time.Millisecond)
+	for i := range 20 {
+		_, err := r.Take(ctx, "k", fmt.Sprint(i))
+		check(t, err)
 	}
 	for name, c := range map[string]*tls.Config{
 		"an unknown authority":    {Certificates: []tls.Certificate{ours}},

@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -105,8 +106,28 @@ func (c RedisConfig) dial(ctx context.Context, network, address string) (net.Con
 	if c.TLS == nil {
 		return d.DialContext(ctx, network, address)
 	}
-	return (&tls.Dialer{NetDialer: d, Config: c.TLS}).DialContext(ctx, network, address)
+	conn, err := (&tls.Dialer{NetDialer: d, Config: c.TLS}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	if secure, ok := conn.(*tls.Conn); ok {
+		if raw, ok := secure.NetConn().(syscall.Conn); ok {
+			return probed{secure, raw}, nil
+		}
+	}
+	return conn, nil
 }
+
+// probed lets the pool see that an idle connection has been closed, which it
+// looks for in the socket. A server of this protocol says nothing unasked, so
+// whatever has come there unread is the end, under TLS too. Without this, after a
+// restart every connection in the pool would cost one call.
+type probed struct {
+	*tls.Conn
+	raw syscall.Conn
+}
+
+func (p probed) SyscallConn() (syscall.RawConn, error) { return p.raw.SyscallConn() }
 
 // unconnected marks what went wrong before there was a connection, when nothing
 // can have been done yet.

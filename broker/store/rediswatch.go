@@ -12,12 +12,19 @@ import (
 )
 
 // Run says once in the log when the server has gone, and once when it is back,
-// until ctx ends. There is nothing to clean: the server forgets by itself.
+// until ctx ends, and what there is to warn of whenever the server is met. There
+// is nothing to clean: the server forgets by itself.
 func (r *Redis) Run(ctx context.Context) error {
 	tick := time.NewTicker(r.watching)
 	defer tick.Stop()
-	for gone := false; ; {
+	for gone, met := false, false; ; {
 		err := r.Ping(ctx)
+		if err == nil && (!met || gone) {
+			for _, w := range r.Warnings(ctx) {
+				r.log.WarnContext(ctx, w)
+			}
+			met = true
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
