@@ -23,7 +23,10 @@ type Signer struct {
 
 // Sequencer gives rows their place in the chain and signs its head. Every
 // process of an installation may run one; a lease in the database lets one of
-// them work.
+// them work, which saves the others the trouble. The chain does not rest on it:
+// the lease, the end of the chain and the new rows belong to one transaction, so
+// two that both believe to hold the lease, as with clocks that differ, come one
+// after the other all the same.
 type Sequencer struct {
 	DB     *sqldb.DB
 	Signer func() (Signer, error)
@@ -64,10 +67,16 @@ func NewSequencer(s Sequencer) (*Sequencer, error) {
 func (s *Sequencer) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.Interval)
 	defer tick.Stop()
+	failing := false
 	for {
-		if err := s.turn(ctx); err != nil && ctx.Err() == nil {
-			s.Log.Error("audit not sequenced; trying again", "error", err)
+		err := s.turn(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			s.Log.ErrorContext(ctx, "audit not sequenced; trying on", "error", err)
 		}
+		if err == nil && failing {
+			s.Log.InfoContext(ctx, "audit is sequenced again")
+		}
+		failing = err != nil
 		select {
 		case <-ctx.Done():
 			last, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
