@@ -55,12 +55,9 @@ func (s *Short) Put(ctx context.Context, kind, key string, value []byte, expires
 		return err
 	}
 	value = notNull(value)
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(`INSERT INTO short (kind, key, version, expires, value) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, expires = excluded.expires, value = excluded.value`,
-			kind, key, newVersion(), expires.UnixMilli(), value)
-		return err
-	})
+	_, err := s.db.Do(ctx, `INSERT INTO short (kind, key, version, expires, value) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, expires = excluded.expires, value = excluded.value`,
+		kind, key, newVersion(), expires.UnixMilli(), value)
 	return wrap("put", kind, err)
 }
 
@@ -83,9 +80,7 @@ func (s *Short) Get(ctx context.Context, kind, key string) ([]byte, int64, error
 func (s *Short) Take(ctx context.Context, kind, key string) ([]byte, error) {
 	var value []byte
 	var expires int64
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		return tx.Row(`DELETE FROM short WHERE kind = $1 AND key = $2 RETURNING value, expires`, kind, key).Scan(&value, &expires)
-	})
+	err := s.db.DoRow(ctx, []any{&value, &expires}, `DELETE FROM short WHERE kind = $1 AND key = $2 RETURNING value, expires`, kind, key)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && expires <= s.now().UnixMilli() {
 		return nil, broker.ErrNotFound
 	}
@@ -102,20 +97,18 @@ func (s *Short) Swap(ctx context.Context, kind, key string, version int64, value
 	}
 	value = notNull(value)
 	var n int64
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
-		now := s.now().UnixMilli()
-		if version == 0 {
-			n, err = tx.Exec(`INSERT INTO short (kind, key, version, expires, value) VALUES ($1, $2, $3, $4, $5)
-				ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, expires = excluded.expires, value = excluded.value
-				WHERE short.expires <= $6`,
-				kind, key, newVersion(), expires.UnixMilli(), value, now)
-		} else {
-			n, err = tx.Exec(`UPDATE short SET version = $1, expires = $2, value = $3
-				WHERE kind = $4 AND key = $5 AND version = $6 AND expires > $7`,
-				newVersion(), expires.UnixMilli(), value, kind, key, version, now)
-		}
-		return err
-	})
+	var err error
+	now := s.now().UnixMilli()
+	if version == 0 {
+		n, err = s.db.Do(ctx, `INSERT INTO short (kind, key, version, expires, value) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (kind, key) DO UPDATE SET version = excluded.version, expires = excluded.expires, value = excluded.value
+			WHERE short.expires <= $6`,
+			kind, key, newVersion(), expires.UnixMilli(), value, now)
+	} else {
+		n, err = s.db.Do(ctx, `UPDATE short SET version = $1, expires = $2, value = $3
+			WHERE kind = $4 AND key = $5 AND version = $6 AND expires > $7`,
+			newVersion(), expires.UnixMilli(), value, kind, key, version, now)
+	}
 	if err == nil && n == 0 {
 		return broker.ErrConflict
 	}

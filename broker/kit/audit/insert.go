@@ -20,7 +20,7 @@ func Insert(tx *sqldb.Tx, events ...Event) error {
 		if e.Type == "" || e.At.IsZero() {
 			return fmt.Errorf("audit: an event without type or time")
 		}
-		if _, err := tx.Exec(`INSERT INTO audit_waiting
+		if err := tx.Later(`INSERT INTO audit_waiting
 			(type, at, client, provider, instance, order_id, login, person, reason)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 			string(e.Type), e.At.UnixMilli(), e.Client, e.Provider, e.Instance, e.Order, e.Login, e.Person, e.Reason); err != nil {

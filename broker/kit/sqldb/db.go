@@ -62,6 +62,7 @@ type doer interface {
 	row(ctx context.Context, query string, args []any) Row
 	rows(ctx context.Context, query string, args []any) (*sql.Rows, error)
 	write(ctx context.Context, fn func(*Tx) error) error
+	do(ctx context.Context, query string, args, scan []any) (int64, error)
 	migrate(ctx context.Context, now time.Time, files []migration) error
 	settle(ctx context.Context) (bool, error)
 	close() error
@@ -101,12 +102,12 @@ func (db *DB) Settle(ctx context.Context) (bool, error) { return db.do.settle(ct
 // Row reads at most one row of the last commit. Scan gives sql.ErrNoRows when
 // there is none.
 func (db *DB) Row(ctx context.Context, query string, args ...any) Row {
-	return db.do.row(ctx, query, args)
+	return db.do.row(ctx, query, kept(args))
 }
 
 // Rows reads rows of the last commit. The caller closes them.
 func (db *DB) Rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return db.do.rows(ctx, query, args)
+	return db.do.rows(ctx, query, kept(args))
 }
 
 // Write runs fn in a transaction and returns when its commit is durable. An
@@ -135,6 +136,32 @@ func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	return err
 }
 
+// Do runs one statement that writes, as a transaction of its own, and tells how
+// many rows it changed. It costs less than Write, and is for statements that look
+// at no other rows than those they change: for more than that it is not as if one
+// came after the other. What is said of Write about ends holds here as well.
+func (db *DB) Do(ctx context.Context, query string, args ...any) (int64, error) {
+	return db.alone(ctx, query, args, nil)
+}
+
+// DoRow is Do for a statement that gives at most one row (RETURNING), whose
+// columns it copies to dest. It gives sql.ErrNoRows when there is none.
+func (db *DB) DoRow(ctx context.Context, dest []any, query string, args ...any) error {
+	_, err := db.alone(ctx, query, args, dest)
+	return err
+}
+
+func (db *DB) alone(ctx context.Context, query string, args, scan []any) (int64, error) {
+	began := time.Now()
+	n, err := db.do.do(ctx, query, kept(args), scan)
+	db.count.writes.Add(1)
+	db.count.nanos.Add(int64(time.Since(began)))
+	if err != nil && !errors.Is(err, sql.ErrNoRows) && ctx.Err() == nil {
+		db.count.failures.Add(1)
+	}
+	return n, err
+}
+
 // Tx is a transaction under way. It is used by one goroutine, and only until
 // the function that got it returns.
 type Tx struct {
@@ -145,6 +172,7 @@ type Tx struct {
 // statements run in a transaction.
 type statements interface {
 	exec(query string, args []any) (int64, error)
+	later(query string, args []any) error
 	row(query string, args []any) Row
 	rows(query string, args []any) (*sql.Rows, error)
 	skipLocked() string
@@ -152,21 +180,29 @@ type statements interface {
 
 // Exec runs a statement and tells how many rows it changed.
 func (tx *Tx) Exec(query string, args ...any) (int64, error) {
-	n, err := tx.on.exec(query, args)
+	n, err := tx.on.exec(query, kept(args))
 	tx.note(err)
 	return n, err
 }
 
+// Later runs a statement of which nobody asks how many rows it changed, together
+// with the next one or with the commit at the latest. Where it fails, Write does.
+func (tx *Tx) Later(query string, args ...any) error {
+	err := tx.on.later(query, kept(args))
+	tx.note(err)
+	return err
+}
+
 // Row runs a statement that gives at most one row.
 func (tx *Tx) Row(query string, args ...any) Row {
-	r := tx.on.row(query, args)
+	r := tx.on.row(query, kept(args))
 	r.tx = tx
 	return r
 }
 
 // Rows runs a statement that gives rows. The caller closes them.
 func (tx *Tx) Rows(query string, args ...any) (*sql.Rows, error) {
-	rows, err := tx.on.rows(query, args)
+	rows, err := tx.on.rows(query, kept(args))
 	tx.note(err)
 	return rows, err
 }

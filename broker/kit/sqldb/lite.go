@@ -161,6 +161,26 @@ func (db *lite) write(ctx context.Context, fn func(*Tx) error) error {
 	return db.writer.write(ctx, fn)
 }
 
+func (db *lite) do(ctx context.Context, query string, args, scan []any) (n int64, err error) {
+	none := false
+	err = db.writer.write(ctx, func(tx *Tx) (err error) {
+		if scan == nil {
+			n, err = tx.Exec(query, args...)
+			return err
+		}
+		// That there is no row undoes nothing, also not of those who share the commit.
+		err = tx.Row(query, args...).Scan(scan...)
+		if none = errors.Is(err, sql.ErrNoRows); none {
+			err = nil
+		}
+		return err
+	})
+	if err == nil && none {
+		err = sql.ErrNoRows
+	}
+	return n, err
+}
+
 func (db *lite) read(ctx context.Context, query string) (*sql.Stmt, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

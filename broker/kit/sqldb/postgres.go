@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -85,7 +86,6 @@ func Connect(ctx context.Context, s Server, d Durability) (*DB, error) {
 		return &impatient{Conn: c}, nil
 	}
 	writing, reading := base.Copy(), base.Copy()
-	writing.RuntimeParams["default_transaction_isolation"] = "serializable"
 	reading.RuntimeParams["default_transaction_read_only"] = "on"
 
 	n := s.Connections
@@ -185,13 +185,50 @@ func rest(ctx context.Context, pause *time.Duration, most time.Duration) bool {
 }
 
 func (p *postgres) write(ctx context.Context, fn func(*Tx) error) error {
+	return p.untilDone(ctx, func() (bool, error) { return p.once(ctx, fn) })
+}
+
+// do lets the server begin and commit by itself: one answer to wait for. A
+// statement alone meets what others have committed, row by row (READ COMMITTED).
+func (p *postgres) do(ctx context.Context, query string, args []any, scan []any) (n int64, err error) {
+	err = p.untilDone(ctx, func() (nothing bool, err error) {
+		conn, err := p.writers.Conn(ctx)
+		if err != nil {
+			return true, fmt.Errorf("connect: %w", err)
+		}
+		defer conn.Close()
+		if scan != nil {
+			err = conn.QueryRowContext(context.WithoutCancel(ctx), query, args...).Scan(scan...)
+		} else {
+			var res sql.Result
+			if res, err = conn.ExecContext(context.WithoutCancel(ctx), query, args...); err == nil {
+				n, err = res.RowsAffected()
+			}
+		}
+		var refused *pgconn.PgError
+		switch {
+		case err == nil || errors.Is(err, sql.ErrNoRows):
+			return false, err
+		case errors.As(err, &refused) && refused.Severity == "ERROR", errors.Is(err, driver.ErrBadConn), pgconn.SafeToRetry(err): // not sent
+			return met(err) || away(err), err
+		case away(err), isTimeout(err):
+			return false, fmt.Errorf("%w: %w", ErrUncertain, err)
+		}
+		return false, err
+	})
+	return n, err
+}
+
+// untilDone repeats what did nothing, while others or a server that is away are in
+// the way.
+func (p *postgres) untilDone(ctx context.Context, do func() (nothing bool, err error)) error {
 	began := time.Now()
 	pauseMeeting, pauseAway := 2*time.Millisecond, 10*time.Millisecond
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		nothing, err := p.once(ctx, fn)
+		nothing, err := do()
 		again := false
 		switch {
 		case !nothing:
@@ -216,48 +253,106 @@ func (p *postgres) once(ctx context.Context, fn func(*Tx) error) (nothing bool, 
 		return true, fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Close()
-	tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
-	if err != nil {
-		return true, fmt.Errorf("begin: %w", err)
-	}
-	ended := false
-	defer func() {
-		if !ended { // fn panics
-			tx.Rollback()
-		}
-	}()
-	a := &act{tx: tx}
+	a := &act{conn: conn}
+	defer a.undo() // also when fn panics
 	err = fn(&Tx{on: a})
-	ended = true
-	if err != nil || a.failed != nil {
-		if rolled := tx.Rollback(); rolled != nil {
-			// The server undoes it; this connection has no place in the pool.
-			conn.Raw(func(any) error { return driver.ErrBadConn })
-		}
-		switch {
-		case a.failed != nil && (met(a.failed) || away(a.failed)):
-			return true, a.failed // whatever fn made of it
-		case err != nil && code(err) != "":
-			return met(err) || away(err), err // while rows were read
-		case err == nil:
-			return false, fmt.Errorf("a statement failed and its transaction went on: %w", a.failed)
-		}
-		return false, err
+	if err == nil && a.failed == nil {
+		return a.commit()
 	}
-	if err := tx.Commit(); err != nil {
-		var refused *pgconn.PgError
-		if errors.As(err, &refused) && refused.Severity == "ERROR" || errors.Is(err, pgx.ErrTxCommitRollback) {
-			return true, fmt.Errorf("commit: %w", err)
-		}
-		return false, fmt.Errorf("%w: %w", ErrUncertain, err)
+	switch {
+	case a.failed != nil && (met(a.failed) || away(a.failed)):
+		return true, a.failed // whatever fn made of it
+	case err != nil && code(err) != "":
+		return met(err) || away(err), err // while rows were read
+	case err == nil:
+		return false, fmt.Errorf("a statement failed and its transaction went on: %w", a.failed)
 	}
-	return false, nil
+	return false, err
 }
 
-// act is a transaction of PostgreSQL.
+const (
+	begin  = "begin isolation level serializable"
+	commit = "commit"
+)
+
+// act is a transaction of PostgreSQL. Each time that an answer is waited for costs
+// both sides about as much as a statement, so it begins with the first statement,
+// and what can wait is said together with what comes next.
 type act struct {
-	tx     *sql.Tx
-	failed error // the first; the server refuses everything after it
+	conn    *sql.Conn
+	begun   bool
+	over    bool
+	waiting []statement
+	failed  error // the first; the server refuses everything after it
+}
+
+type statement struct {
+	query string
+	args  []any
+}
+
+// say sends what waits and one statement more, waits for the answers, and gives
+// the last.
+func (a *act) say(query string, args ...any) (tag pgconn.CommandTag, err error) {
+	var b pgx.Batch
+	if !a.begun {
+		b.Queue(begin)
+		a.begun = true
+	}
+	for _, s := range a.waiting {
+		b.Queue(s.query, s.args...)
+	}
+	a.waiting = nil
+	if query != "" {
+		b.Queue(query, args...)
+	}
+	if b.Len() == 0 {
+		return tag, nil
+	}
+	err = a.conn.Raw(func(c any) error {
+		results := c.(*stdlib.Conn).Conn().SendBatch(context.Background(), &b)
+		for range b.Len() {
+			if tag, err = results.Exec(); err != nil {
+				break
+			}
+		}
+		return cmp.Or(err, results.Close())
+	})
+	return tag, err
+}
+
+func (a *act) commit() (nothing bool, err error) {
+	if !a.begun && len(a.waiting) == 0 {
+		return false, nil
+	}
+	tag, err := a.say(commit)
+	var refused *pgconn.PgError
+	switch {
+	case err == nil && tag.String() == "COMMIT":
+		a.over = true
+		return false, nil
+	case err == nil:
+		return true, fmt.Errorf("commit: it became %s", tag)
+	case errors.As(err, &refused) && refused.Severity == "ERROR":
+		return met(err) || away(err), fmt.Errorf("commit: %w", err)
+	case pgconn.SafeToRetry(err):
+		return true, fmt.Errorf("commit: %w", err)
+	}
+	return false, fmt.Errorf("%w: %w", ErrUncertain, err)
+}
+
+// undo ends what has not been committed.
+func (a *act) undo() {
+	if !a.begun || a.over {
+		return
+	}
+	_ = a.conn.Raw(func(c any) error {
+		_, err := c.(*stdlib.Conn).Conn().Exec(context.Background(), "rollback")
+		if err != nil {
+			return driver.ErrBadConn // the server undoes it; this connection has no place in the pool
+		}
+		return nil
+	})
 }
 
 func (a *act) note(err error) error {
@@ -268,22 +363,45 @@ func (a *act) note(err error) error {
 }
 
 func (a *act) exec(query string, args []any) (int64, error) {
-	res, err := a.tx.ExecContext(context.Background(), query, args...)
-	if err != nil {
+	if len(args) > 0 && args[0] == pgx.QueryExecModeSimpleProtocol { // several statements, which go by themselves
+		if err := a.before(); err != nil {
+			return 0, err
+		}
+		_, err := a.conn.ExecContext(context.Background(), query, args...)
 		return 0, a.note(err)
 	}
-	n, err := res.RowsAffected()
-	return n, a.note(err)
+	tag, err := a.say(query, args...)
+	return tag.RowsAffected(), a.note(err)
+}
+
+func (a *act) later(query string, args []any) error {
+	a.waiting = append(a.waiting, statement{query, args})
+	return nil
+}
+
+// before makes the connection ready for a question.
+func (a *act) before() error {
+	if a.begun && len(a.waiting) == 0 {
+		return nil
+	}
+	_, err := a.say("")
+	return a.note(err)
 }
 
 func (a *act) row(query string, args []any) Row {
-	row := a.tx.QueryRowContext(context.Background(), query, args...)
+	if err := a.before(); err != nil {
+		return Row{err: err}
+	}
+	row := a.conn.QueryRowContext(context.Background(), query, args...)
 	a.note(row.Err())
 	return Row{row: row}
 }
 
 func (a *act) rows(query string, args []any) (*sql.Rows, error) {
-	rows, err := a.tx.QueryContext(context.Background(), query, args...)
+	if err := a.before(); err != nil {
+		return nil, err
+	}
+	rows, err := a.conn.QueryContext(context.Background(), query, args...)
 	return rows, a.note(err)
 }
 
@@ -313,8 +431,14 @@ func away(err error) bool {
 	}
 	var connecting *pgconn.ConnectError
 	var network net.Error
-	return errors.As(err, &connecting) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) ||
+	return errors.As(err, &connecting) || pgconn.SafeToRetry(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &network) && !network.Timeout()
+}
+
+// isTimeout reports whether an answer took too long.
+func isTimeout(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) && network.Timeout()
 }
 
 func (p *postgres) migrate(ctx context.Context, now time.Time, files []migration) error {

@@ -240,6 +240,11 @@ func (w *writer) rows(query string, args []any) (*sql.Rows, error) {
 	return stmt.QueryContext(context.Background(), args...)
 }
 
+func (w *writer) later(query string, args []any) error {
+	_, err := w.exec(query, args)
+	return err
+}
+
 func (w *writer) skipLocked() string { return "" }
 
 func (w *writer) begin() error {
