@@ -3,8 +3,10 @@ package bankid
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,8 +63,9 @@ func printable(s string) string {
 
 // client speaks RP API v6.0 over mutual TLS, the only authentication there is.
 type client struct {
-	base string
-	http *http.Client
+	base        string
+	http        *http.Client
+	certificate string // tells it from others: the beginning of its SHA-256
 }
 
 func newClient(env Environment, cert tls.Certificate, maxConns int) (*client, error) {
@@ -80,8 +83,10 @@ func newClient(env Environment, cert tls.Certificate, maxConns int) (*client, er
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	leaf := sha256.Sum256(cert.Certificate[0])
 	return &client{
-		base: strings.TrimSuffix(env.BaseURL, "/") + "/",
+		certificate: hex.EncodeToString(leaf[:8]),
+		base:        strings.TrimSuffix(env.BaseURL, "/") + "/",
 		http: &http.Client{
 			Timeout: 15 * time.Second,
 			CheckRedirect: func(*http.Request, []*http.Request) error {

@@ -34,7 +34,7 @@ type Provider struct {
 	instance string
 	name     string
 	env      Environment
-	client   atomic.Pointer[client] // with the certificate that is used now
+	clients  atomic.Pointer[[]*client] // the first with the certificate that is used now; see Renew
 	conns    int
 	rp       RelyingParty
 	shown    string // the configured display name
@@ -88,11 +88,11 @@ func New(c Config) (*Provider, error) {
 	if p.conns = c.MaxConns; p.conns <= 0 {
 		p.conns = 256
 	}
-	client, err := newClient(c.Environment, c.Certificate, p.conns)
+	first, err := newClient(c.Environment, c.Certificate, p.conns)
 	if err != nil {
 		return nil, fmt.Errorf("bankid: %w", err)
 	}
-	p.client.Store(client)
+	p.clients.Store(&[]*client{first})
 	return p, nil
 }
 
@@ -146,7 +146,8 @@ func (p *Provider) start(ctx context.Context, kind providers.Kind, r providers.R
 		return nil, nil, err
 	}
 	began := p.clock()
-	tokens, err := p.client.Load().start(ctx, method, body)
+	with := p.client("")
+	tokens, err := with.start(ctx, method, body)
 	var api *APIError
 	switch {
 	case err == nil:
@@ -164,7 +165,7 @@ func (p *Provider) start(ctx context.Context, kind providers.Kind, r providers.R
 		Version: stateVersion, Provider: p.id, Instance: p.instance, Environment: p.env.Name,
 		Kind: kind, Mode: r.Mode, Mobile: b.mobile(),
 		Text: r.Text, Markup: markup(r), Binding: r.Binding, Number: r.Number,
-		OrderRef: tokens.OrderRef, Started: p.clock(), Hint: "outstandingTransaction",
+		OrderRef: tokens.OrderRef, Certificate: with.certificate, Started: p.clock(), Hint: "outstandingTransaction",
 	}
 	switch r.Mode {
 	case providers.ModeThis:
@@ -332,7 +333,7 @@ func (p *Provider) Continue(ctx context.Context, sealed providers.State, event p
 	if s.Answer != nil {
 		return p.finish(ctx, s)
 	}
-	got, raw, err := p.client.Load().collect(ctx, s.OrderRef)
+	got, raw, err := p.client(s.Certificate).collect(ctx, s.OrderRef)
 	if err != nil {
 		return p.notCollected(ctx, sealed, s, err)
 	}
@@ -471,7 +472,7 @@ func (p *Provider) Cancel(ctx context.Context, sealed providers.State) error {
 	if s.Over || s.Answer != nil {
 		return nil
 	}
-	err = p.client.Load().cancel(ctx, s.OrderRef)
+	err = p.client(s.Certificate).cancel(ctx, s.OrderRef)
 	var api *APIError
 	switch {
 	case err == nil:

@@ -47,6 +47,7 @@ func newIssuer(t *testing.T, handle http.HandlerFunc) *issuer {
 	i := &issuer{handle: handle}
 	i.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		raw, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(raw))
 		s := seen{path: r.URL.Path, contentType: r.Header.Get("Content-Type"), proto: r.Proto, client: len(r.TLS.PeerCertificates) > 0}
 		_ = json.Unmarshal(raw, &s.body)
 		i.mu.Lock()
@@ -365,7 +366,7 @@ func TestProxyOfTheEnvironmentIsIgnored(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://192.0.2.1:1")
 	i := newIssuer(t, jsonAnswer(200, tokens))
 	p := i.provider(t, providers.MBankID)
-	if tr := p.client.Load().http.Transport.(*http.Transport); tr.Proxy != nil {
+	if tr := p.client("").http.Transport.(*http.Transport); tr.Proxy != nil {
 		t.Error("asks for a proxy")
 	}
 	if _, _, err := p.Start(t.Context(), testRequest(providers.ModeOther)); err != nil {
@@ -387,7 +388,7 @@ func TestOnlyThePinnedRootIsBelieved(t *testing.T) {
 	if !errors.As(err, &unknown) || i.count() != 0 {
 		t.Errorf("%v", err)
 	}
-	if min := p.client.Load().http.Transport.(*http.Transport).TLSClientConfig.MinVersion; min != tls.VersionTLS12 {
+	if min := p.client("").http.Transport.(*http.Transport).TLSClientConfig.MinVersion; min != tls.VersionTLS12 {
 		t.Errorf("speaks TLS from %x", min)
 	}
 }
@@ -935,7 +936,7 @@ func FuzzCollect(f *testing.F) {
 	}
 	var status int
 	var body string
-	p.client.Load().http.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+	p.client("").http.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{
 			StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
 			Body: io.NopCloser(strings.NewReader(body)), Request: r,

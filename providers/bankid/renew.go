@@ -7,11 +7,15 @@ import (
 	"fmt"
 )
 
+// remembered is how many certificates from before are kept for the orders that
+// were started with them, which live some minutes.
+const remembered = 3
+
 // Renew prepares to go on with a new certificate of the same relying party, and
-// gives what puts it to use. Orders that were started with the one before are
-// collected with the new one, and what is being asked meanwhile is not disturbed.
-// Another party's certificate is refused: people would see another name, and the
-// signatures on their way would not be believed.
+// gives what puts it to use. The issuer knows an order only by the certificate
+// that it was started with, so orders that are on their way are collected with
+// theirs. Another party's certificate is refused: people would see another name,
+// and the signatures on their way would not be believed.
 func (p *Provider) Renew(cert tls.Certificate) (use func(), err error) {
 	party, err := partyOf(cert, p.shown)
 	if err != nil {
@@ -25,9 +29,33 @@ func (p *Provider) Renew(cert tls.Certificate) (use func(), err error) {
 		return nil, fmt.Errorf("bankid: %w", err)
 	}
 	return func() {
-		// Connections that are busy end by themselves: nobody takes them up again.
-		p.client.Swap(next).http.CloseIdleConnections()
+		for {
+			before := p.clients.Load()
+			now := []*client{next}
+			for _, c := range *before {
+				if c.certificate != next.certificate && len(now) <= remembered {
+					now = append(now, c)
+				}
+			}
+			if p.clients.CompareAndSwap(before, &now) {
+				// Connections that nobody takes up any more end by themselves.
+				(*before)[0].http.CloseIdleConnections()
+				return
+			}
+		}
 	}, nil
+}
+
+// client speaks with the certificate of that name. One that is not known here,
+// or none, means the one that is used now.
+func (p *Provider) client(certificate string) *client {
+	all := *p.clients.Load()
+	for _, c := range all {
+		if c.certificate == certificate {
+			return c
+		}
+	}
+	return all[0]
 }
 
 // partyOf reads the names of a relying party's certificate. The display name that

@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -38,22 +40,33 @@ func renewed(key string, change func(*x509.Certificate)) tls.Certificate {
 }
 
 // Orders are started and collected by many while the certificate is exchanged
-// again and again: none fails, and after an exchange no request is begun with the
-// certificate from before.
+// again and again: none fails, and each is collected with the certificate that it
+// was started with, since the issuer does not know it by another.
 func TestRenewUnderLoad(t *testing.T) {
 	old, next := rpCertificate(), renewed("rp renewed", nil)
 	var mu sync.Mutex
 	asked := map[string]int{}
+	creators := map[string]string{} // of orders
 	i := newIssuer(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		by := string(r.TLS.PeerCertificates[0].Raw)
 		mu.Lock()
-		asked[string(r.TLS.PeerCertificates[0].Raw)]++
-		mu.Unlock()
+		defer mu.Unlock()
+		asked[by]++
 		w.Header().Set("Content-Type", "application/json")
 		if strings.HasSuffix(r.URL.Path, "/collect") {
-			_, _ = io.WriteString(w, `{"orderRef":"order-1","status":"pending","hintCode":"outstandingTransaction"}`)
+			var q struct{ OrderRef string }
+			if json.Unmarshal(body, &q) != nil || creators[q.OrderRef] != by {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, `{"errorCode":"invalidParameters","details":"No such order"}`)
+				return
+			}
+			_, _ = fmt.Fprintf(w, `{"orderRef":%q,"status":"pending","hintCode":"outstandingTransaction"}`, q.OrderRef)
 			return
 		}
-		_, _ = io.WriteString(w, tokens)
+		order := fmt.Sprint("order-", len(creators))
+		creators[order] = by
+		_, _ = io.WriteString(w, strings.Replace(tokens, "order-1", order, 1))
 	})
 	p := i.provider(t, providers.MBankID)
 	running, stop := context.WithCancel(t.Context())
@@ -69,8 +82,13 @@ func TestRenewUnderLoad(t *testing.T) {
 					return
 				}
 				for range 3 {
-					if state, _, err = p.Continue(t.Context(), state, providers.Event{Kind: providers.Tick}); err != nil {
+					var step providers.Step
+					if state, step, err = p.Continue(t.Context(), state, providers.Event{Kind: providers.Tick}); err != nil {
 						t.Errorf("collect: %v", err)
+						return
+					}
+					if _, waits := step.(providers.Wait); !waits {
+						t.Errorf("collect: %+v", step)
 						return
 					}
 				}
@@ -108,7 +126,6 @@ func TestRenewUnderLoad(t *testing.T) {
 	}
 	clear(asked)
 	mu.Unlock()
-	// An order that was started with one is collected with the other.
 	state, _, err := p.Start(t.Context(), testRequest(providers.ModeOther))
 	if err != nil {
 		t.Fatal(err)
@@ -117,11 +134,19 @@ func TestRenewUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	use()
-	if _, _, err := p.Continue(t.Context(), state, providers.Event{Kind: providers.Tick}); err != nil {
+	if _, step, err := p.Continue(t.Context(), state, providers.Event{Kind: providers.Tick}); err != nil {
 		t.Error(err)
+	} else if _, waits := step.(providers.Wait); !waits {
+		t.Errorf("collect: %+v", step)
 	}
-	if asked[string(next.Certificate[0])] != 1 || asked[string(old.Certificate[0])] != 1 {
-		t.Error("the certificate in use is not the one that is shown")
+	if asked[string(next.Certificate[0])] != 2 || asked[string(old.Certificate[0])] != 0 {
+		t.Error("an order is not collected with the certificate that it was started with")
+	}
+	if _, _, err := p.Start(t.Context(), testRequest(providers.ModeOther)); err != nil {
+		t.Fatal(err)
+	}
+	if asked[string(old.Certificate[0])] != 1 {
+		t.Error("an order is not started with the certificate that is used now")
 	}
 }
 
@@ -157,7 +182,7 @@ func TestRenewRefuses(t *testing.T) {
 	}
 	i := newIssuer(t, jsonAnswer(http.StatusOK, tokens))
 	p := i.provider(t, providers.MBankID)
-	before := p.client.Load()
+	before := p.client("")
 	for what, cert := range map[string]tls.Certificate{
 		"nothing":          {},
 		"no key":           {Certificate: rpCertificate().Certificate},
@@ -172,7 +197,7 @@ func TestRenewRefuses(t *testing.T) {
 			t.Errorf("%s: taken", what)
 		}
 	}
-	if p.client.Load() != before {
+	if p.client("") != before {
 		t.Error("what was refused is in use")
 	}
 }

@@ -30,12 +30,13 @@ type state struct {
 	Binding []byte              `json:"binding"`
 	Number  personnummer.Number `json:"number,omitzero"`
 
-	OrderRef string    `json:"order"`
-	QRToken  string    `json:"qr_token,omitempty"`
-	QRSecret string    `json:"qr_secret,omitempty"`
-	Link     string    `json:"link,omitempty"`
-	Started  time.Time `json:"started"` // when the start reply arrived: second 0 of the QR code
-	Hint     string    `json:"hint"`
+	OrderRef    string    `json:"order"`
+	Certificate string    `json:"certificate,omitempty"` // that the order was started with; see client
+	QRToken     string    `json:"qr_token,omitempty"`
+	QRSecret    string    `json:"qr_secret,omitempty"`
+	Link        string    `json:"link,omitempty"`
+	Started     time.Time `json:"started"` // when the start reply arrived: second 0 of the QR code
+	Hint        string    `json:"hint"`
 
 	// Answer is the issuer's final answer as it came, which is given only once.
 	Answer    json.RawMessage `json:"answer,omitempty"`
