@@ -2,6 +2,7 @@ package testidp
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -32,6 +33,21 @@ func (s *Server) MaterialFor(display string) (Material, error) {
 	if err != nil {
 		return Material{}, err
 	}
+	return s.material(display, chain, key)
+}
+
+// Renewed returns the material of the default relying party with another
+// certificate of the same names. Orders that it made with the one before are
+// collected with that one alone.
+func (s *Server) Renewed() (Material, error) {
+	chain, key, err := s.pki.RenewRelyingParty(DefaultRelyingParty)
+	if err != nil {
+		return Material{}, err
+	}
+	return s.material(DefaultRelyingParty, chain, key)
+}
+
+func (s *Server) material(display string, chain []*x509.Certificate, key *rsa.PrivateKey) (Material, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return Material{}, fmt.Errorf("testidp: %w", err)

@@ -1,11 +1,13 @@
 package pki
 
 import (
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
+	"fmt"
 	"time"
 )
 
@@ -42,6 +44,21 @@ func (p *PKI) RelyingParty(display string) ([]*x509.Certificate, *rsa.PrivateKey
 		return nil, nil, err
 	}
 	return []*x509.Certificate{e.cert, ca.cert}, e.key, nil
+}
+
+// RenewRelyingParty makes another client certificate of a relying party, with a
+// key of its own, as its bank does every other year.
+func (p *PKI) RenewRelyingParty(display string) ([]*x509.Certificate, *rsa.PrivateKey, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, nil, fmt.Errorf("pki: %w", err)
+	}
+	ca := p.home[rpCA]
+	e, err := issueRelyingParty(display, key, ca, p.epoch)
+	if err != nil {
+		return nil, nil, err
+	}
+	return []*x509.Certificate{e.cert, ca.cert}, key, nil
 }
 
 func issueRelyingParty(display string, key *rsa.PrivateKey, ca *entity, epoch time.Time) (*entity, error) {
