@@ -59,6 +59,7 @@ func TestPostgres(t *testing.T) {
 		"done": TestDone, "insert": TestInsert, "lease ends": TestLeaseEnds, "killed": TestKilled, "two queues": TestTwoQueues, "back off": TestBackOff, "age": TestAge,
 		"retry after": TestRetryAfter, "gave up": TestGaveUp, "gave up in vain": TestGaveUpInVain, "poison": TestPoison, "stream": TestStream, "lane": TestLane,
 		"lane of the dead": TestLaneOfTheDead, "cancel": TestCancel, "panic": TestPanic, "claim fails": TestClaimFails, "stop": TestStop, "time limit": TestTimeLimit, "workers": TestWorkers, "operate": TestOperate,
+		"clocks apart": TestClocksApart, "claim lost": TestClaimLost, "stop leaves to others": TestStopLeavesToOthers,
 	} {
 		t.Run(name, test)
 	}
