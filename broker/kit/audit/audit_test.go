@@ -61,7 +61,7 @@ func newBench(t *testing.T) *bench {
 func TestPostgres(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"chain": TestChain, "insert refuses": TestInsertRefuses, "chain written anew": TestChainWrittenAnew, "kept head": TestKeptHead, "rows without head": TestRowsWithoutHead,
-		"head removed": TestHeadRemoved, "late rows": TestLateRows, "many faults": TestManyFaults, "sign refuses": TestSignRefuses, "lease": TestLease, "together": TestTogether,
+		"head removed": TestHeadRemoved, "late rows": TestLateRows, "many faults": TestManyFaults, "sign refuses": TestSignRefuses, "lease": TestLease, "together": TestTogether, "state": TestState,
 	} {
 		t.Run(name, test)
 	}
