@@ -8,12 +8,22 @@ import (
 	"time"
 
 	"sigill/broker/kit/sqldb"
+	"sigill/broker/kit/sqldb/sqldbtest"
 	"sigill/portal/store"
 )
 
-// Database gives a test a database file of its own with the portal's tables.
+// overPostgres, when it is set, puts what Database gives into PostgreSQL, where
+// every other transaction is run again.
+const overPostgres = "SIGILL_TEST_POSTGRES"
+
+// Database gives a test a database of its own with the portal's tables.
 func Database(t testing.TB) *sqldb.DB {
 	t.Helper()
+	if os.Getenv(overPostgres) != "" {
+		db := sqldbtest.Open(t, sqldb.Place{DSN: sqldbtest.DSN(t)}, "portal", store.Tables()...)
+		sqldbtest.Again(t, db)
+		return db
+	}
 	file := filepath.Join(t.TempDir(), "portal.db")
 	tables, err := empty()
 	check(t, err)
