@@ -185,7 +185,10 @@ func (t *townhall) compose(ctx context.Context, c Config, id string, calls *http
 	}
 	handler := site.Handler()
 	t.site = handler
-	guarded := limit(t.limiter, page.Addresses{Trusted: s.TrustedProxies}, refusePlainly, handler)
+	guarded := limit(t.limiter, page.Addresses{Trusted: s.TrustedProxies}, func(w http.ResponseWriter, r *http.Request) {
+		c.counts.refused.WithLabelValues("portal").Inc()
+		refusePlainly(w, r)
+	}, handler)
 	t.handler = page.WithRequestID(accessLog(t.log, page.Headers(s.Secure(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if writes(r) {
 			guarded.ServeHTTP(w, r)

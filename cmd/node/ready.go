@@ -159,6 +159,8 @@ func (r *readiness) tell(why string, err error) string {
 	switch {
 	case news && why == "":
 		r.log.Info("ready again")
+	case news && err == nil:
+		r.log.Info("not ready", "why", why)
 	case news:
 		r.log.Warn("not ready", "why", why, "error", err)
 	}
@@ -176,7 +178,7 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 // watch makes what looks after this node, and what it tells of itself.
 func (n *Node) watch(c Config, id string) error {
-	clock := &clock{db: n.vault.Store.DB(), now: c.Now}
+	clock := &clock{db: n.vault.Store.DB(), now: n.own}
 	probes := append(n.vault.probes(), n.vault.keysProbe(), newDisk(c.Settings.Data, id, c.Now).probe())
 	if clock.known() {
 		probes = append(probes, clock.probe())
