@@ -56,11 +56,13 @@ type premises struct {
 	broker    *process      // nil: in this process
 	ahead     *atomic.Int64 // of the clock of a broker in this process
 	stop      func()
+	newSeal   func() // puts another certificate of the same seal in the place of the one that is
 	wish      premisesWish
 	api       *http.Client           // of whoever calls the API
 	browser   http.RoundTripper      // of people; nil: a walker's own
 	life      time.Duration          // how long an order may take that something happens to
 	pace      time.Duration          // see stubborn
+	slow      bool                   // a message may wait until nobody needs it; see messagesOf
 	turns     map[string]*sync.Mutex // of persons who have much to sign at a time
 
 	mu     sync.Mutex
@@ -208,19 +210,23 @@ func (p *premises) write(name string, text []byte) {
 // makeSeal makes what receipts are sealed with, and whom to believe.
 func (p *premises) makeSeal(bankid []byte) {
 	p.t.Helper()
-	pki, key := padestest.NewPKI(p.t), padestest.NewKey(p.t, elliptic.P256())
-	var chain bytes.Buffer
-	for _, c := range pki.Issue(p.t, key, padestest.Leaf{}) {
-		if err := pem.Encode(&chain, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}); err != nil {
+	pki := padestest.NewPKI(p.t)
+	p.newSeal = func() {
+		key := padestest.NewKey(p.t, elliptic.P256())
+		var chain bytes.Buffer
+		for _, c := range pki.Issue(p.t, key, padestest.Leaf{}) {
+			if err := pem.Encode(&chain, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+		private, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
 			p.t.Fatal(err)
 		}
+		p.write("seal.pem", chain.Bytes())
+		p.write("seal.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.write("seal.pem", chain.Bytes())
-	p.write("seal.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+	p.newSeal()
 	block, _ := pem.Decode(bankid)
 	root, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {

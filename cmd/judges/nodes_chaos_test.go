@@ -79,9 +79,11 @@ func (x *chaos) allNodes() {
 }
 
 func (x *chaos) redisKilled() {
+	x.lost.Add(1) // what was not in its file yet, seconds at most
 	x.c.redis.Kill()
 	x.pause()
 	x.c.redis.Start()
+	x.lost.Add(1)
 	x.acts.add("Redis killed")
 }
 

@@ -67,6 +67,7 @@ func newCluster(t testing.TB, w clusterWish) *cluster {
 	c.premises = newPremises(t, premisesWish{process: true, built: true, log: w.log, more: w.more})
 	c.life = time.Duration(soaking(100, 480)) * time.Second
 	c.pace = time.Duration(soaking(60, 400)) * time.Millisecond
+	c.slow = true
 	c.turns = map[string]*sync.Mutex{}
 	for _, who := range c.phone.persons(t) {
 		if len(who.Flags) == 0 {
@@ -99,7 +100,9 @@ func newCluster(t testing.TB, w clusterWish) *cluster {
 	change("collect_interval: 25ms", "collect_interval: "+collect)
 	change("scopes: [openid, profile]", "scopes: [openid, profile, naturalPersonInfo, naturalPersonNumber]\n    id_token_alg: ES256")
 	base += fmt.Sprintf("  - id: %s\n    name: Domarna %s\n    profile: basic\n    scopes: [signing]\n    jwks: %s\n", keyed, keyed, c.jwks())
-	base += fmt.Sprintf("drain: %s\n", w.drain)
+	if w.drain > 0 { // releases before did not know it
+		base += fmt.Sprintf("drain: %s\n", w.drain)
+	}
 	_, port, _ := strings.Cut(strings.TrimPrefix(c.issuer, "http://"), ":")
 	var addresses []string
 	dsn := ""

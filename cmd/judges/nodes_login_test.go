@@ -446,54 +446,65 @@ type logins struct {
 	lost func() int
 }
 
-// one is the i-th login of a load.
+// one is the i-th person of a load, who begins again when told to.
 func (x *logins) one(ctx context.Context, i int, hold time.Duration) {
-	fault := func(err error) {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.faults = append(x.faults, fmt.Errorf("login %d: %w", i, err))
+	const tries = 12
+	for try := range tries {
+		end, err := x.try(ctx, i, try, hold)
+		if err != nil {
+			x.mu.Lock()
+			x.faults = append(x.faults, fmt.Errorf("login %d, try %d: %w", i, try+1, err))
+			x.mu.Unlock()
+			return
+		}
+		x.ends.add(string(end))
+		if end == completed {
+			x.seen.add("person who came in")
+			return
+		}
 	}
+}
+
+func (x *logins) try(ctx context.Context, i, try int, hold time.Duration) (ending, error) {
 	ways := [][2]string{{"mbankid", "other"}, {"bankid", "this"}}
 	l := &logging{
 		c: x.c, w: x.c.walker(), who: x.c.people[i%len(x.c.people)], way: ways[i%len(ways)],
-		hold: mathrand.N(hold + 1), deadline: time.Now().Add(x.c.life),
+		hold: mathrand.N(hold + 1), deadline: time.Now().Add(x.c.life), lost: x.lost, began: x.lost(),
 	}
-	lost := x.lost()
-	l.lost, l.began = x.lost, lost
-	if i%3 == 0 {
+	if i%10 == 0 && try == 0 {
+		l.hold = 2 * hold // the code is not scanned before it has been made anew
+	}
+	if i%3 == 0 && try == 0 {
 		n, err := l.handles(3)
 		if err != nil {
-			fault(err)
+			return "", err
 		}
 		if n > 1 {
-			fault(fmt.Errorf("the handle of a request was good %d times", n))
+			return "", fmt.Errorf("the handle of a request was good %d times", n)
 		}
 		x.seen.addn("handle of a request", n)
 	}
 	end, s, err := l.run(ctx)
 	if err != nil {
-		fault(err)
-		return
+		return "", err
 	}
-	x.ends.add(string(end))
 	if s.token != "" {
 		x.seen.add("code")
 	}
-	for _, what := range l.again(ctx, s, 3) {
-		fault(fmt.Errorf("good twice: %s", what))
+	if good := l.again(ctx, s, 3); len(good) > 0 {
+		return "", fmt.Errorf("good twice: %v", good)
 	}
-	if i%2 == 0 {
+	if i%2 == 0 && try == 0 {
 		if s.proof, err = x.c.assertion(); err != nil {
-			fault(err)
-			return
+			return "", err
 		}
 		s.proved = x.c.proves(s.proof, 3)
 		if s.proved > 1 {
-			fault(fmt.Errorf("an assertion was good %d times", s.proved))
+			return "", fmt.Errorf("an assertion was good %d times", s.proved)
 		}
 		x.seen.addn("assertion", s.proved)
 	}
-	if s.token != "" && x.lost() == lost {
+	if s.token != "" && x.lost() == l.began {
 		// The code was used again, so the token has ended, if that was heard.
 		if lives, known := x.c.tokenLives(s.token); known && !lives {
 			s.ended = true
@@ -502,6 +513,7 @@ func (x *logins) one(ctx context.Context, i int, hold time.Duration) {
 	x.mu.Lock()
 	x.over = append(x.over, s)
 	x.mu.Unlock()
+	return end, nil
 }
 
 // remembered uses everything once more, when all is up again.

@@ -562,6 +562,12 @@ func (p *premises) messagesOf(o keptOrder, n int, channel, to string, repeats ma
 		kind, _, _ = strings.Cut(kind, "-")
 		kinds[kind]++
 	}
+	if p.slow && kinds["invite"] == 0 {
+		// Whoever had died with it left it to others for two minutes. By then the person
+		// had signed, by the other invitation, and needs none.
+		kinds["invite"] = 1
+		repeats["an invitation that was not needed any more, not sent by "+channel]++
+	}
 	if !maps.Equal(kinds, map[string]int{"invite": 1, "receipt": 1}) {
 		return fmt.Errorf("signatory %d has got by %s: %v", n, channel, kinds)
 	}
