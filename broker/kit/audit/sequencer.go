@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"sigill/broker/kit/sqldb"
@@ -188,16 +189,46 @@ func move(tx *sqldb.Tx) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	var values []any
 	for _, w := range list {
 		position++
 		hash = link(hash, position, w.e)
-		if _, err := tx.Exec(`INSERT INTO audit_chain (position, hash, `+eventColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-			append([]any{position, hash}, w.e.values()...)...); err != nil {
-			return 0, fmt.Errorf("add row %d: %w", position, err)
+		values = append(append(values, position, hash), w.e.values()...)
+	}
+	for len(values) > 0 {
+		n := min(len(values), bundle*columns)
+		if n < bundle*columns {
+			n = columns // of texts that differ by the number of rows there would be too many
 		}
+		if err := tx.Later(addRows(n/columns), values[:n]...); err != nil {
+			return 0, fmt.Errorf("add rows: %w", err)
+		}
+		values = values[n:]
 	}
 	return len(list), nil
+}
+
+const (
+	bundle  = 20 // rows of one statement
+	columns = 11 // of the chain
+)
+
+// addRows is the statement that adds some rows to the chain.
+func addRows(rows int) string {
+	b := strings.Builder{}
+	b.WriteString(`INSERT INTO audit_chain (position, hash, ` + eventColumns + `) VALUES `)
+	for i := range rows * columns {
+		switch {
+		case i == 0:
+			b.WriteString("(")
+		case i%columns == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", i+1)
+	}
+	return b.String() + ")"
 }
 
 const eventColumns = `type, at, client, provider, instance, order_id, login, person, reason`

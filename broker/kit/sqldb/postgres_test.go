@@ -213,7 +213,15 @@ func TestServerRestarts(t *testing.T) {
 					return
 				default:
 				}
-				err := db.Write(ctx, func(tx *sqldb.Tx) error { _, err := tx.Exec(`INSERT INTO acts (n) VALUES ($1)`, i); return err })
+				var err error
+				switch g {
+				case 0:
+					_, err = db.Do(ctx, `INSERT INTO acts (n) VALUES ($1)`, i)
+				case 1:
+					err = db.Write(ctx, func(tx *sqldb.Tx) error { return tx.Later(`INSERT INTO acts (n) VALUES ($1)`, i) })
+				default:
+					err = db.Write(ctx, func(tx *sqldb.Tx) error { _, err := tx.Exec(`INSERT INTO acts (n) VALUES ($1)`, i); return err })
+				}
 				mu.Lock()
 				switch {
 				case err == nil:
