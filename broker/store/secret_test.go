@@ -25,8 +25,9 @@ func TestSecretIsRenewedUnderLoad(t *testing.T) {
 		first := "secret 0"
 		uses.Store(&first)
 		running, stop := context.WithCancel(ctx)
-		defer stop()
 		var group sync.WaitGroup
+		defer group.Wait()
+		defer stop()
 		var did atomic.Int64
 		for g := range 4 {
 			group.Go(func() {

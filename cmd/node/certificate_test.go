@@ -256,8 +256,9 @@ func TestSealIsRenewedUnderLoad(t *testing.T) {
 	s.follow(chain[0], believed, "", sum)
 	unsealed := padestest.Unsealed(t)
 	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
 	var group sync.WaitGroup
+	defer group.Wait()
+	defer stop()
 	var did atomic.Int64
 	var serials sync.Map
 	for range 4 {

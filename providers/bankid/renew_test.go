@@ -70,8 +70,9 @@ func TestRenewUnderLoad(t *testing.T) {
 	})
 	p := i.provider(t, providers.MBankID)
 	running, stop := context.WithCancel(t.Context())
-	defer stop()
 	var group sync.WaitGroup
+	defer group.Wait()
+	defer stop()
 	var did atomic.Int64
 	for range 8 {
 		group.Go(func() {

@@ -257,6 +257,8 @@ func TestMasterIsReplacedUnderLoad(t *testing.T) {
 		}
 		running, stop := context.WithCancel(ctx)
 		var group sync.WaitGroup
+		defer group.Wait()
+		defer stop()
 		var did atomic.Int64
 		for g := range 6 {
 			group.Go(func() {
