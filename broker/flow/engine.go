@@ -102,7 +102,10 @@ type Engine struct {
 	// renewed is until when this node has last prolonged its leases; unsure is set
 	// when the store may hold leases of ours that we do not know of.
 	renewed atomic.Int64
-	unsure  atomic.Bool
+	// alone is from when on no other process can go by this node's name without
+	// having noticed: one that was copied while it ran may hold answers until then.
+	alone  atomic.Int64
+	unsure atomic.Bool
 	// gate keeps an order from being begun with a lease of ours while the leases
 	// are given up for good.
 	gate     sync.RWMutex

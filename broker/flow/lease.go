@@ -25,13 +25,13 @@ func (e *Engine) holds(o broker.Order) bool {
 // renewLeases keeps the leases of this node's orders alive until ctx ends, or
 // until another process turns out to have its name.
 func (e *Engine) renewLeases(ctx context.Context, stop context.CancelCauseFunc) {
-	// Without orders there is nothing to prolong; the name is kept all the same.
-	const idle = time.Hour
+	// Without orders there is nothing to prolong; that the name is still ours is
+	// looked at all the same, now and then.
 	var last time.Time
 	pause := e.Limits.Lease / 4
 	for rest(ctx, pause) {
 		pause = e.Limits.Lease / 4
-		if e.schedule.len() == 0 && e.Now().Sub(last) < idle {
+		if e.schedule.len() == 0 && e.Now().Sub(last) < e.Limits.Check {
 			continue
 		}
 		last = e.Now()

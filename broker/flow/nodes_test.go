@@ -745,6 +745,47 @@ func TestPresenceIsToldSeldom(t *testing.T) {
 	})
 }
 
+// A machine is copied while it runs, and the copy starts with all that the folder
+// remembers. The first notices, brings home what it has heard, and says why it
+// stops; until then the copy takes nothing for lost.
+func TestCopiedWhileRunning(t *testing.T) {
+	build(t, nil, func(h *house) {
+		boot := func(name string) func(*Engine) {
+			return func(e *Engine) {
+				e.Boot = name
+				if err := h.rows.EnterNode(h.Context(), "node-x", name, []string{"first"}, time.Now()); err != nil {
+					h.Fatal(err)
+				}
+			}
+		}
+		first := newOwnedEngine(h.T, h.rows, h.p, "node-x", map[string]Owner{signing: h.room})
+		boot("first")(first)
+		ended := make(chan error, 1)
+		go func() { ended <- first.Run(h.Context()) }()
+		if err := first.Begin(h.Context(), signature(providers.ModeOther)); err != nil {
+			h.Fatal(err)
+		}
+		h.p.set("picked")
+		h.after(6 * time.Second)
+		way(first).cut(func(call string) fault {
+			if call == "update" {
+				return before
+			}
+			return well
+		}, 0)
+		h.p.set("approved")
+		h.after(2 * time.Second)
+		h.add("node-x", time.Now, boot("second"))
+		h.after(time.Second)
+		way(first).cut(nil, 0)
+		if err := <-ended; !errors.Is(err, errName) {
+			h.Errorf("ended with %v", err)
+		}
+		h.after(3 * time.Second)
+		h.want(broker.Done, "")
+	})
+}
+
 func TestJoin(t *testing.T) {
 	m := newRows()
 	dir, clone := t.TempDir(), t.TempDir()

@@ -22,6 +22,7 @@ import (
 // leases are given up, so that other nodes go on at once.
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.calls.Wait()
+	e.alone.Store(e.Now().Add(e.Limits.Lease / 2).UnixMilli())
 	for {
 		err := e.claim(ctx, true)
 		if err == nil {
@@ -377,6 +378,8 @@ func (e *Engine) failed(ctx context.Context, p providers.Provider, o broker.Orde
 			return e.Limits.Retry, true
 		case stored.Node != e.Node || stored.Version != o.Version:
 			return e.reread(ctx, o, e.Limits.Retry)
+		case e.Boot != "" && now.UnixMilli() < e.alone.Load():
+			return e.Limits.Retry, true
 		case !stored.ForeignUntil.IsZero() && now.Before(stored.ForeignUntil.Add(e.Limits.Foreign)):
 			return e.Limits.Retry, true
 		}
