@@ -25,6 +25,7 @@ import (
 
 	"sigill/broker"
 	"sigill/broker/flow"
+	kitclock "sigill/broker/kit/clock"
 	"sigill/broker/kit/config"
 	"sigill/broker/kit/design"
 	"sigill/broker/kit/page"
@@ -56,9 +57,12 @@ type Node struct {
 	log          *slog.Logger
 	vault        *Vault
 	flow         *flow.Engine
-	room         *room     // of signing; nil: there is none
-	townhall     *townhall // the portal; nil: there is none
-	release      func()    // of the node's id
+	room         *room            // of signing; nil: there is none
+	townhall     *townhall        // the portal; nil: there is none
+	release      func()           // of the node's id
+	boot         string           // see flow.Join
+	own          func() time.Time // this machine's clock
+	common       *kitclock.Clock  // everybody's
 	ready        *readiness
 	certificates *certificates
 	main         *server
@@ -80,7 +84,11 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()
 	}
-	n = &Node{settings: c.Settings, log: c.Log, release: func() {}, grace: grace, settling: settling(c.Limits)}
+	// All nodes go by the database's time; see kit/clock.
+	own := c.Now
+	common := kitclock.New(kitclock.Config{Local: own, Log: c.Log})
+	c.Now = common.Now
+	n = &Node{settings: c.Settings, log: c.Log, own: own, common: common, release: func() {}, grace: grace, settling: settling(c.Limits)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -98,12 +106,16 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 	if err := n.vault.publish(); err != nil {
 		return n, err
 	}
-	id, release, err := flow.NodeID(c.Settings.Data)
+	common.Source = kitclock.Of(n.vault.Store.DB())
+	if err := common.Measure(ctx); err != nil && !errors.Is(err, kitclock.ErrSlow) {
+		return n, err
+	}
+	member, err := flow.Join(ctx, c.Settings.Data, n.vault.Store, c.Now)
 	if err != nil {
 		return n, err
 	}
-	n.release = release
-	if err := n.compose(ctx, c, id, eids); err != nil {
+	n.boot, n.release = member.Boot, member.Leave
+	if err := n.compose(ctx, c, member.ID, eids); err != nil {
 		return n, err
 	}
 	if err := n.listen(ctx, c); err != nil {
@@ -172,7 +184,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	}
 	n.flow, err = flow.New(flow.Config{
 		Orders: startedOrders{n.vault.Store, counts.begun}, Leases: n.vault.Store, Box: box, Short: n.vault.Short, Owners: owners, Results: n.vault.Store,
-		Provider: eids.find, Node: id,
+		Provider: eids.find, Node: id, Boot: n.boot,
 		ReturnURL: func(id broker.OrderID, nonce string) string {
 			return s.Issuer + "/return/" + string(id) + "?n=" + nonce
 		},
