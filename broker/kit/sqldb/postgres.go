@@ -126,9 +126,17 @@ func pool(c *pgx.ConnConfig, n int) *sql.DB {
 
 // prepare makes the schema if there is none.
 func (p *postgres) prepare(ctx context.Context) error {
+	var encoding string
 	var there bool
-	if err := p.row(ctx, `SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)`, []any{p.schema}).Scan(&there); err != nil || there {
+	if err := p.row(ctx, `SELECT current_setting('server_encoding'), EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)`,
+		[]any{p.schema}).Scan(&encoding, &there); err != nil {
 		return err
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("the encoding of the database is %s, which cannot hold all names: it must be UTF8", encoding)
+	}
+	if there {
+		return nil
 	}
 	return p.write(ctx, func(tx *Tx) error {
 		_, err := tx.Exec(`CREATE SCHEMA IF NOT EXISTS ` + pgx.Identifier{p.schema}.Sanitize())
