@@ -349,6 +349,12 @@ func TestSealIsRenewedFromAnotherRoot(t *testing.T) {
 	if _, err := s.state(); err != nil || s.current.Load().Certificate().SerialNumber.Int64() != 2 {
 		t.Errorf("not in use: %v", err)
 	}
+	sealFiles(t, files, padestest.NewPKI(t), padestest.Leaf{Serial: 3}, true)
+	s.look()
+	s.look()
+	if _, err := s.state(); err == nil || s.current.Load().Certificate().SerialNumber.Int64() != 2 {
+		t.Errorf("a seal that nobody would believe is in use: %v", err)
+	}
 }
 
 // A provider's files are followed as well.
