@@ -163,6 +163,9 @@ func (s *Store) silent(ctx context.Context, now time.Time) ([]string, error) {
 	return list, rows.Err()
 }
 
+// claimable are orders of one holder, those first whose lease has ended longest.
+const claimable = `SELECT id FROM orders WHERE phase = 'pending' AND node = $4 AND lease_until <= $5 ORDER BY lease_until LIMIT $6`
+
 // claimFrom leases orders of one holder to node: those whose lease has ended, or
 // all of them when they are mine.
 func (s *Store) claimFrom(ctx context.Context, holder string, mine bool, node string, now, until time.Time, limit int) ([]broker.Order, error) {
@@ -182,7 +185,7 @@ func (s *Store) claimFrom(ctx context.Context, holder string, mine bool, node st
 		}
 		rows, err := tx.Rows(`UPDATE orders SET lease_until = $1, node = $2,
 				foreign_until = CASE WHEN node = $2 THEN foreign_until WHEN lease_until >= $3 THEN NULLIF(lease_until, 0) ELSE $3 END
-			WHERE id IN (SELECT id FROM orders WHERE phase = 'pending' AND node = $4 AND lease_until <= $5 ORDER BY lease_until LIMIT $6)
+			WHERE id IN (`+claimable+`)
 			RETURNING `+plainOrder+`, 0`, until.UnixMilli(), node, said, holder, latest, limit)
 		if err != nil {
 			return err
