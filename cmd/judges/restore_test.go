@@ -52,7 +52,7 @@ func TestRestore(t *testing.T) {
 	for range soaking(1, 8) {
 		x.works()
 	}
-	x.officer = x.resident(person{})
+	x.officerLogsIn()
 	x.letsIn(true)
 	x.readable("as it was", 0)
 
@@ -345,8 +345,31 @@ func (x *keptTown) newBrowsers() {
 		}
 		x.browsers[name] = x.logged(old.g.who)
 	}
+	x.officerLogsIn()
 	x.letsIn(true)
 }
+
+func (x *keptTown) officerLogsIn() {
+	x.t.Helper()
+	x.officer = x.resident(person{})
+	if err := x.idp.Officer("ett"); err != nil {
+		x.t.Fatal(err)
+	}
+	defer x.idp.Officer("")
+	at, err := x.officer.get(x.home + "/handlaggare/")
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	form, err := at.form(officersLogin)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	if _, err := form.press(x.officer, ""); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+const officersLogin = `main form[action$="/handlaggare/logga-in"]`
 
 // letsIn checks that the browsers that were logged in still are, or not.
 func (x *keptTown) letsIn(still bool) {
@@ -363,6 +386,13 @@ func (x *keptTown) letsIn(still bool) {
 		if in := at.find(`form[action$="/logga-in"]`) == nil && at.words("h1") != "Logga in" && !strings.HasPrefix(at.url.String(), x.issuer); in != still {
 			x.t.Errorf("%s is let in: %t: %s", name, in, at)
 		}
+	}
+	at, err := x.officer.get(x.home + "/handlaggare/")
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	if in := at.find(officersLogin) == nil; in != still {
+		x.t.Errorf("the officer is let in: %t: %s", in, at)
 	}
 }
 
