@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,17 +15,37 @@ import (
 	"sigill/broker/kit/sqldb/sqldbtest"
 )
 
-// server is a clock that answers after a while.
+// server is a clock that answers after a while, asked by a machine whose own is
+// off.
 type server struct {
-	off, takes time.Duration
+	mu         sync.Mutex
+	takes, off time.Duration
 	err        error
 }
 
+func (s *server) set(takes, off time.Duration, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.takes, s.off, s.err = takes, off, err
+}
+
+func (s *server) get() (takes, off time.Duration, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.takes, s.off, s.err
+}
+
 func (s *server) time(context.Context) (time.Time, error) {
-	time.Sleep(s.takes / 2)
-	now := time.Now().Add(s.off)
-	time.Sleep(s.takes - s.takes/2)
-	return now, s.err
+	takes, _, err := s.get()
+	time.Sleep(takes / 2)
+	now := time.Now()
+	time.Sleep(takes - takes/2)
+	return now, err
+}
+
+func (s *server) local() time.Time {
+	_, off, _ := s.get()
+	return time.Now().Add(off)
 }
 
 func machine(off time.Duration) func() time.Time {
@@ -64,9 +85,9 @@ func TestAgree(t *testing.T) {
 func TestDrift(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := &server{takes: 10 * time.Millisecond}
-		var off time.Duration
-		c := New(Config{Source: s.time, Local: func() time.Time { return time.Now().Add(off) }, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		const quick = 10 * time.Millisecond
+		s := &server{takes: quick}
+		c := New(Config{Source: s.time, Local: s.local, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		ctx, stop := context.WithCancel(t.Context())
 		over := make(chan error)
 		go func() { over <- c.Run(ctx) }()
@@ -75,38 +96,34 @@ func TestDrift(t *testing.T) {
 		if c.Now() != time.Now() {
 			t.Error("corrected without need")
 		}
-		off = 8 * time.Second // somebody sets the clock
+		s.set(quick, 8*time.Second, nil) // somebody sets the clock
 		wait()
-		if d := c.Now().Sub(time.Now()).Abs(); d > 10*time.Millisecond || c.Check() == nil {
+		if d := c.Now().Sub(time.Now()).Abs(); d > quick || c.Check() == nil {
 			t.Errorf("off by %v, %v", d, c.Check())
 		}
-		wait()
-		s.err = errors.New("away")
-		off = 8100 * time.Millisecond
+		s.set(quick, 8100*time.Millisecond, errors.New("away"))
 		wait()
 		if d := c.Now().Sub(time.Now()).Abs(); d > 110*time.Millisecond || c.Check() == nil {
 			t.Errorf("without the database: off by %v, %v", d, c.Check())
 		}
-		s.err, s.takes = nil, 3*time.Second // too slow to tell
-		off = 0
-		wait()
+		s.set(3*time.Second, 0, nil) // too slow to tell
 		if err := c.Measure(t.Context()); !errors.Is(err, ErrSlow) {
 			t.Error(err)
 		}
-		s.takes = 10 * time.Millisecond
+		s.set(quick, 0, nil)
 		wait()
 		if c.Now() != time.Now() || c.Check() != nil {
 			t.Errorf("not back: %v", c.Check())
+		}
+		stop()
+		if err := <-over; err != nil {
+			t.Error(err)
 		}
 		if n := strings.Count(log.String(), "is not the database's"); n != 1 {
 			t.Errorf("%d warnings: %s", n, log.String())
 		}
 		if n := strings.Count(log.String(), "agrees with the database's again"); n != 1 {
 			t.Errorf("%d times back: %s", n, log.String())
-		}
-		stop()
-		if err := <-over; err != nil {
-			t.Error(err)
 		}
 	})
 }
