@@ -20,54 +20,11 @@ import (
 // themselves. The broker is killed while nothing can be written.
 func TestFullDisk(t *testing.T) {
 	judged(t)
-	if os.Getuid() != 0 {
-		t.Skip("a small disk is mounted by root alone") // the stores' own tests fail each statement for everybody
-	}
-	var data string
-	p := newPremises(t, premisesWish{process: true, log: "api-disk", before: func(dir string) {
-		data = filepath.Join(dir, "data")
-		if err := os.Mkdir(data, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=24m"); err != nil {
-			t.Skipf("a small disk cannot be mounted here: %v", err)
-		}
-		t.Cleanup(func() {
-			if err := syscall.Unmount(data, syscall.MNT_DETACH); err != nil {
-				t.Error(err)
-			}
-		})
-	}})
+	var disk smallDisk
+	p := newPremises(t, premisesWish{process: true, log: "api-disk", before: func(dir string) { disk = mountSmall(t, filepath.Join(dir, "data"), 24) }})
 	one, two := p.phone.person(t, 0), p.phone.person(t, 1)
-	ballast := filepath.Join(data, "ballast")
-	fill := func(leave int64) {
-		t.Helper()
-		f, err := os.OpenFile(ballast, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		for size := 1 << 20; size > 0; { // to the last byte
-			if _, err := f.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
-				size /= 2
-			} else if err != nil {
-				t.Fatal(err)
-			}
-		}
-		info, err := f.Stat()
-		if err == nil {
-			err = f.Truncate(info.Size() - leave)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	free := func() {
-		t.Helper()
-		if err := os.Remove(ballast); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fill := func(leave int64) { t.Helper(); disk.fill(t, leave) }
+	free := func() { t.Helper(); disk.free(t) }
 
 	// A signature that is on its way when the disk becomes full.
 	under := p.open(p.wishFor("Under tiden", p.signatoryOf(one, "none"), p.signatoryOf(two, "both")))
@@ -204,4 +161,58 @@ func TestFullDisk(t *testing.T) {
 	}
 	p.audited()
 	t.Logf("%d orders acknowledged, %d refused while the disk was full", kept, len(refused))
+}
+
+// A smallDisk is a file system that can be filled.
+type smallDisk struct{ ballast string }
+
+// mountSmall mounts one of so many MB where root may, until the test ends.
+func mountSmall(t *testing.T, at string, size int) smallDisk {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("a small disk is mounted by root alone") // the stores' own tests fail each statement for everybody
+	}
+	if err := os.Mkdir(at, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", at, "tmpfs", 0, fmt.Sprintf("size=%dm", size)); err != nil {
+		t.Skipf("a small disk cannot be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(at, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return smallDisk{filepath.Join(at, "ballast")}
+}
+
+// fill leaves so many bytes.
+func (d smallDisk) fill(t *testing.T, leave int64) {
+	t.Helper()
+	f, err := os.OpenFile(d.ballast, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for size := 1 << 20; size > 0; { // to the last byte
+		if _, err := f.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
+			size /= 2
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = f.Truncate(info.Size() - leave)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d smallDisk) free(t *testing.T) {
+	t.Helper()
+	if err := os.Remove(d.ballast); err != nil {
+		t.Fatal(err)
+	}
 }

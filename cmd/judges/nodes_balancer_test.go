@@ -25,6 +25,7 @@ import (
 type balancer struct {
 	backs []*back
 	every time.Duration // how often nodes are asked whether they are ready
+	blind atomic.Bool   // and goes to those that are not, too
 }
 
 // A back is a node as the balancer sees it.
@@ -84,7 +85,7 @@ func (b *balancer) pick(not ...*back) *back {
 	for _, n := range b.backs {
 		switch {
 		case slices.Contains(not, n):
-		case n.ready.Load():
+		case n.ready.Load(), b.blind.Load() && n.alive.Load():
 			ready = append(ready, n)
 		case n.alive.Load():
 			alive = append(alive, n)

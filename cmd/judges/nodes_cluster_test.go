@@ -2,6 +2,7 @@ package judges
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -21,9 +23,13 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/oauth2"
 
+	"sigill/broker/kit/config"
+	"sigill/broker/kit/page"
 	"sigill/broker/kit/sqldb/sqldbtest"
 	"sigill/broker/store/redistest"
+	"sigill/cmd/node"
 )
 
 // A cluster is an installation of several nodes: each a process of the
@@ -51,6 +57,10 @@ type clusterWish struct {
 	drain    time.Duration // of each node
 	balance  time.Duration // how often the balancer asks; zero: 200 ms
 	more     string        // lines of configuration
+	program  string        // empty: the production program as it is now
+	before   func(dir string)
+	// clocks: the nodes run in this process, and their clocks are wrong by so much.
+	clocks []time.Duration
 }
 
 func newCluster(t testing.TB, w clusterWish) *cluster {
@@ -64,7 +74,7 @@ func newCluster(t testing.TB, w clusterWish) *cluster {
 		c.redis = redistest.Start(t)
 	}
 	collect := map[bool]string{true: "1s", false: "100ms"}[soaking(0, 1) == 1]
-	c.premises = newPremises(t, premisesWish{process: true, built: true, log: w.log, more: w.more})
+	c.premises = newPremises(t, premisesWish{process: true, built: true, log: w.log, more: w.more, before: w.before})
 	c.life = time.Duration(soaking(100, 480)) * time.Second
 	c.pace = time.Duration(soaking(60, 400)) * time.Millisecond
 	c.slow = true
@@ -110,7 +120,7 @@ func newCluster(t testing.TB, w clusterWish) *cluster {
 		dsn = c.postgres.DSN(t)
 	}
 	for i := range w.nodes {
-		n := &clusterNode{c: c, name: fmt.Sprintf("node-%d", i+1), address: "localhost:" + freePort(t), log: fmt.Sprintf("%s-%d-sigill.log", w.log, i+1)}
+		n := &clusterNode{c: c, program: w.program, name: fmt.Sprintf("node-%d", i+1), address: "localhost:" + freePort(t), log: fmt.Sprintf("%s-%d-sigill.log", w.log, i+1)}
 		own := strings.Replace(base, "listen: localhost:"+port, "listen: "+n.address, 1)
 		own = replaceLine(own, "admin_listen:", "admin_listen: localhost:"+freePort(t))
 		if w.postgres {
@@ -128,13 +138,27 @@ func newCluster(t testing.TB, w clusterWish) *cluster {
 		addresses = append(addresses, n.address)
 	}
 	c.balancer = newBalancer(t, "localhost:"+port, w.balance, addresses...)
-	for _, n := range c.nodes {
-		n.start(t)
-	}
 	t.Cleanup(c.stopped)
-	c.awaitReady(t)
+	for i, n := range c.nodes {
+		if w.clocks != nil {
+			n.inside(t, w.clocks[i])
+		} else {
+			n.start(t)
+		}
+	}
+	if w.clocks != nil {
+		c.balancer.blind.Store(true) // they say that their clocks are wrong
+		for _, b := range c.balancer.backs {
+			for !b.alive.Load() {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+	} else {
+		c.awaitReady(t)
+	}
 	c.client = newClient(t, c.issuer, onlyLogin, c.secrets[onlyLogin], "http://localhost:8090/callback", "profile", scopeNumber)
 	c.client.http = c.api
+	c.client.oauth2.Endpoint.AuthStyle = oauth2.AuthStyleInHeader // or it tries another way by itself after any failure
 	return c
 }
 
@@ -211,6 +235,8 @@ type clusterNode struct {
 	program      string // empty: that of the cluster
 	sql, cache   *wire  // to PostgreSQL and Redis
 
+	end func() // of a node in this process
+
 	mu      sync.Mutex
 	cmd     *exec.Cmd
 	gone    chan struct{} // closed when the process has ended
@@ -229,6 +255,36 @@ func (n *clusterNode) start(t testing.TB) {
 	if err := n.launch(); err != nil {
 		t.Error(err)
 	}
+}
+
+// inside runs the node in this process, with a clock that is wrong by so much.
+func (n *clusterNode) inside(t testing.TB, wrong time.Duration) {
+	t.Helper()
+	settings, _, err := config.Load(n.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(output(t, "logs", n.log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	it, err := node.New(t.Context(), node.Config{
+		Settings: settings, Log: slog.New(page.LogHandler(slog.NewJSONHandler(file, nil))),
+		Now: func() time.Time { return time.Now().Add(wrong) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- it.Run(ctx) }()
+	n.end = sync.OnceFunc(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", n.name, err)
+		}
+		file.Close()
+	})
 }
 
 // launch starts the process. The lock is held.
@@ -291,6 +347,9 @@ func (n *clusterNode) kill() {
 
 // stop ends the node the polite way.
 func (n *clusterNode) stop(t testing.TB) {
+	if n.end != nil {
+		n.end()
+	}
 	cmd, gone := n.unwanted()
 	if cmd == nil {
 		return

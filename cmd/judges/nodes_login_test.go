@@ -324,17 +324,33 @@ func (l *logging) again(ctx context.Context, s *spentLogin, times int) []string 
 		defer mu.Unlock()
 		good = append(good, what)
 	}
+	given := 0 // how often the login has given a token; an answer that was lost may be given now
+	if s.token != "" {
+		given = 1
+	}
+	gives := func(what string) {
+		mu.Lock()
+		given++
+		first := given == 1
+		mu.Unlock()
+		if !first {
+			honoured(what)
+		}
+	}
 	var all sync.WaitGroup
 	for range times {
 		all.Go(func() {
 			if s.code == "" {
 				return
 			}
-			_, _, err := s.attempt.exchange(ctx, s.code)
+			_, token, err := s.attempt.exchange(ctx, s.code)
 			var refused *oauth2.RetrieveError
 			switch {
 			case err == nil:
-				honoured("a code")
+				gives("a code")
+				mu.Lock()
+				s.token = token
+				mu.Unlock()
 			case errors.As(err, &refused) && refused.ErrorCode == "invalid_grant":
 			case !cutOff(err):
 				honoured("a code: " + err.Error())
@@ -350,8 +366,11 @@ func (l *logging) again(ctx context.Context, s *spentLogin, times int) []string 
 			}
 			// The same answer may be given again to who did not get it; it is worth
 			// nothing twice.
-			if _, _, err := s.attempt.exchange(ctx, at.url.Query().Get("code")); err == nil {
-				honoured("a login's end")
+			if _, token, err := s.attempt.exchange(ctx, at.url.Query().Get("code")); err == nil {
+				gives("a login's end")
+				mu.Lock()
+				s.token = token
+				mu.Unlock()
 			}
 		})
 		all.Go(func() { // a stranger has the return address

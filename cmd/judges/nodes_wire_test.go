@@ -70,6 +70,15 @@ func (w *wire) becomes(way wireWay) {
 	}
 }
 
+// leads has the wire end at another server from now on; what was open is broken.
+func (w *wire) leads(to string) {
+	w.mu.Lock()
+	w.to = to
+	w.mu.Unlock()
+	w.becomes(wireResets)
+	w.becomes(wirePasses)
+}
+
 // slow makes everything take longer by d, in each direction.
 func (w *wire) slow(d time.Duration) {
 	w.mu.Lock()
@@ -120,7 +129,10 @@ func (w *wire) carry(from *net.TCPConn) {
 	if !w.passes() {
 		return
 	}
-	to, err := net.DialTimeout("tcp", w.to, 5*time.Second)
+	w.mu.Lock()
+	at := w.to
+	w.mu.Unlock()
+	to, err := net.DialTimeout("tcp", at, 5*time.Second)
 	if err != nil {
 		return
 	}
