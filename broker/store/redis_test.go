@@ -56,12 +56,17 @@ func TestShortOnRedis(t *testing.T) {
 }
 
 func TestShortOnCluster(t *testing.T) {
-	storetest.Short(t, onRedis(RedisConfig{Addresses: redistest.StartCluster(t).Addresses()[:2], Cluster: true}))
+	cluster := redistest.StartCluster(t)
+	c := RedisConfig{Addresses: cluster.Addresses()[:2], Cluster: true}
+	storetest.Short(t, onRedis(c))
+	t.Run("a master is lost", func(t *testing.T) { failOver(t, c, cluster.Masters[0]) })
 }
 
 func TestShortOnSentinel(t *testing.T) {
 	w := redistest.StartWatched(t)
-	storetest.Short(t, onRedis(RedisConfig{Addresses: []string{w.Sentinel}, SentinelMaster: redistest.MasterName}))
+	c := RedisConfig{Addresses: []string{w.Sentinel}, SentinelMaster: redistest.MasterName}
+	storetest.Short(t, onRedis(c))
+	t.Run("the master is lost", func(t *testing.T) { failOver(t, c, w.Servers[0]) })
 }
 
 // Without a server program too, and sealed as it is in use.
@@ -72,55 +77,41 @@ func TestShortOnMiniredis(t *testing.T) {
 	})
 }
 
-// When a master is lost its replica takes over, and calls wait or fail plainly
+// failOver loses a master. Its replica takes over, and calls wait or fail plainly
 // until it has.
-func TestRedisFailsOver(t *testing.T) {
-	for name, start := range map[string]func(*testing.T) (RedisConfig, *redistest.Server){
-		"sentinel": func(t *testing.T) (RedisConfig, *redistest.Server) {
-			w := redistest.StartWatched(t)
-			return RedisConfig{Addresses: []string{w.Sentinel}, SentinelMaster: redistest.MasterName}, w.Servers[0]
-		},
-		"cluster": func(t *testing.T) (RedisConfig, *redistest.Server) {
-			c := redistest.StartCluster(t)
-			return RedisConfig{Addresses: c.Addresses(), Cluster: true}, c.Masters[0]
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c, master := start(t)
-			r := openRedis(t, c)
-			const keys = 30
-			later := time.Now().Add(time.Hour)
-			for i := range keys {
-				check(t, r.Put(ctx, "code", fmt.Sprint(i), fmt.Append(nil, i), later))
-			}
-			time.Sleep(200 * time.Millisecond) // replicas are told after the answer
-			master.Kill()
-			var taken [keys]int
-			for i := range keys {
-				for end := time.Now().Add(20 * time.Second); ; {
-					v, err := r.Take(ctx, "code", fmt.Sprint(i))
-					if err == nil {
-						taken[i]++
-						if string(v) != fmt.Sprint(i) {
-							t.Errorf("took %q for %d", v, i)
-						}
-					}
-					if errors.Is(err, broker.ErrNotFound) {
-						break
-					}
-					if time.Now().After(end) {
-						t.Fatalf("not healed: %v", err)
-					}
-				}
-			}
-			for i, n := range taken {
-				if n != 1 {
-					t.Errorf("%d was taken %d times", i, n)
-				}
-			}
-			check(t, r.Ping(ctx))
-		})
+func failOver(t *testing.T, c RedisConfig, master *redistest.Server) {
+	r := openRedis(t, c)
+	const keys = 30
+	later := time.Now().Add(time.Hour)
+	for i := range keys {
+		check(t, r.Put(ctx, "code", fmt.Sprint(i), fmt.Append(nil, i), later))
 	}
+	time.Sleep(200 * time.Millisecond) // replicas are told after the answer
+	master.Kill()
+	var taken [keys]int
+	for i := range keys {
+		for end := time.Now().Add(20 * time.Second); ; {
+			v, err := r.Take(ctx, "code", fmt.Sprint(i))
+			if err == nil {
+				taken[i]++
+				if string(v) != fmt.Sprint(i) {
+					t.Errorf("took %q for %d", v, i)
+				}
+			}
+			if errors.Is(err, broker.ErrNotFound) {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("not healed: %v", err)
+			}
+		}
+	}
+	for i, n := range taken {
+		if n != 1 {
+			t.Errorf("%d was taken %d times", i, n)
+		}
+	}
+	check(t, r.Ping(ctx))
 }
 
 func TestRedisConfig(t *testing.T) {

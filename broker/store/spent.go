@@ -1,8 +1,11 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"sigill/broker"
 	"sigill/broker/kit/audit"
@@ -14,6 +17,11 @@ func (s *Store) Spend(ctx context.Context, marks []broker.Mark, events ...audit.
 	if len(marks) == 0 {
 		return s.Record(ctx, events...)
 	}
+	// In one order for all, or two callers wait for each other on PostgreSQL until
+	// it ends one of them, a second later.
+	marks = slices.SortedFunc(slices.Values(marks), func(a, b broker.Mark) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), bytes.Compare(a.Digest, b.Digest))
+	})
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		for _, m := range marks {
 			n, err := tx.Exec(`INSERT INTO spent (kind, digest, expires) VALUES ($1, $2, $3)
