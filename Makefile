@@ -92,7 +92,7 @@ soak: deps-missing
 bench:
 	@go test -run='^$$' -bench=. -benchmem $(ROOMS) | grep -E '^(Benchmark|pkg:|FAIL|---|panic)' || true
 	@mkdir -p tmp/logs
-	@SIGILL_JUDGES=1 go test -count=1 -run='^$$' -bench='^Benchmark(Login|Receipt)$$' -benchtime=1x -timeout=20m $(JUDGES)
+	@SIGILL_JUDGES=1 go test -count=1 -run='^$$' -bench='^Benchmark(Login|Receipt|Stores|Statements|Pending)$$' -benchtime=1x -timeout=20m $(JUDGES)
 
 lint:
 	@bad=$$(git ls-files -co --exclude-standard '*.go' | xargs -r ls 2>/dev/null | xargs -r gofmt -l); \
