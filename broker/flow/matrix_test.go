@@ -85,14 +85,20 @@ func ordeal(h *house, name, ending string) {
 	h.after(8*time.Second, a, b)
 	if ending == "startFailed" {
 		h.p.set("startFailed")
-		h.after(70*time.Second, b)
-		if h.p.started() == 1 {
+		for range 300 {
+			if h.after(time.Second, b); h.stored().Restarts > 0 || h.rowsPhase() != broker.Pending {
+				break
+			}
+		}
+		if h.rowsPhase() != broker.Pending {
 			// It could not be begun again while somebody looked: a plain end.
-			h.after(4*time.Minute, b)
-			h.want(broker.Failed, h.want2(providers.StartFailed, providers.ResultLost))
+			if o := h.stored(); o.Reason != providers.StartFailed && o.Reason != providers.ResultLost {
+				h.Errorf("%s: %s", name, o.Reason)
+			}
 			h.quiet(name)
 			return
 		}
+		h.after(4*time.Second, b)
 	}
 	h.p.set("picked")
 	h.after(6*time.Second, a, b)
@@ -126,17 +132,10 @@ func ordeal(h *house, name, ending string) {
 // quiet wants nothing to be watched or asked any more.
 func (h *house) quiet(name string) {
 	h.Helper()
+	h.after(5 * time.Second) // whoever watched it as well looks once more
 	for _, n := range h.nodes {
 		if n.Pending() != 0 {
 			h.Errorf("%s: %s still watches %d", name, n.Node, n.Pending())
 		}
 	}
-}
-
-func (h *house) want2(a, b providers.Reason) providers.Reason {
-	o, err := h.rows.Order(h.Context(), id)
-	if err == nil && o.Reason == b {
-		return b
-	}
-	return a
 }

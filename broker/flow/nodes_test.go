@@ -153,13 +153,7 @@ func (h *house) endings() (done, failed int) {
 	return done, failed
 }
 
-func (h *house) holder() string {
-	o, err := h.rows.Order(h.Context(), id)
-	if err != nil {
-		h.Fatal(err)
-	}
-	return o.Node
-}
+func (h *house) holder() string { return h.stored().Node }
 
 func (h *house) begin(n *node, b Begin) {
 	h.Helper()
@@ -382,13 +376,16 @@ func TestClocks(t *testing.T) {
 	})
 }
 
-func (h *house) rowsPhase() broker.Phase {
+func (h *house) stored() broker.Order {
+	h.Helper()
 	o, err := h.rows.Order(h.Context(), id)
 	if err != nil {
 		h.Fatal(err)
 	}
-	return o.Phase
+	return o
 }
+
+func (h *house) rowsPhase() broker.Phase { return h.stored().Phase }
 
 // A node that cannot reach the store rests when its leases have ended: it asks no
 // issuer and cancels nothing, while another goes on.

@@ -343,6 +343,19 @@ func (e *Engine) failed(ctx context.Context, p providers.Provider, o broker.Orde
 	switch {
 	case f.Reason == providers.StartFailed && o.Mode == providers.ModeOther && p != nil && e.holds(o) &&
 		now.Before(o.Created.Add(e.Limits.Renewal)) && e.present(ctx, o, e.Limits.Present):
+		// Nothing is begun at the issuer that could not be written down, or on top of
+		// what is old.
+		stored, err := e.Orders.Order(ctx, o.ID)
+		switch {
+		case errors.Is(err, broker.ErrNotFound):
+			e.schedule.end(o.ID)
+			return 0, false
+		case err != nil:
+			return e.keep(ctx, o, r, &said{restarts: o.Restarts, step: f}, err)
+		case stored.Version != o.Version:
+			e.schedule.keep(o, r, &said{restarts: o.Restarts, step: f}, now)
+			return e.reread(ctx, o, 0)
+		}
 		was, wr := o, r
 		wait, err := e.start(ctx, p, &o, &r)
 		if err != nil {
