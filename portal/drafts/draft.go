@@ -51,6 +51,17 @@ func (d *Drafts) Begin(ctx context.Context, v portal.Visitor, t portal.TenantID,
 	if row.Body, err = k.sealBody(body{Lang: v.Lang, Answers: answers}, row.Revision); err != nil {
 		return "", err
 	}
+	if row.Anonymous {
+		// Counted before: in the transaction it would meet all who begin at the same
+		// moment, and a few too many do no harm.
+		n, err := store.CountAnonymous(store.Last(ctx, d.DB))
+		if err != nil {
+			return "", wrap(err)
+		}
+		if n >= d.AnonymousMax {
+			return "", ErrTooMany
+		}
+	}
 	err = d.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		n, err := store.CountDrafts(tx, names, tenants)
 		if err != nil {
@@ -58,14 +69,6 @@ func (d *Drafts) Begin(ctx context.Context, v portal.Visitor, t portal.TenantID,
 		}
 		if n >= d.MaxOpen {
 			return ErrTooMany
-		}
-		if row.Anonymous {
-			if n, err = store.CountAnonymous(tx); err != nil {
-				return err
-			}
-			if n >= d.AnonymousMax {
-				return ErrTooMany
-			}
 		}
 		return store.InsertDraft(tx, row)
 	})

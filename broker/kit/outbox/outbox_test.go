@@ -263,6 +263,43 @@ func TestDone(t *testing.T) {
 	})
 }
 
+// TestPlans: looking for work, which is done all the time, costs the same however
+// much was done before.
+func TestPlans(t *testing.T) {
+	sqldbtest.Engines(t, func(t *testing.T, p sqldb.Place) {
+		db := open(t, p)
+		if p.Engine() == sqldb.PostgreSQL { // which reads small tables whole
+			sqldbtest.Exec(t, db, `INSERT INTO outbox (id, kind, ref, stream, lane, state, created, due, next, attempts, node, claim, error, ended)
+				SELECT 'e' || n, 'mail', 'r' || n % 1000, CASE WHEN n % 2 = 0 THEN 's' || n % 1000 ELSE '' END, CASE WHEN n % 3 = 0 THEN 'l' || n % 10 ELSE '' END,
+					CASE WHEN n % 50 = 0 THEN 'waiting' ELSE 'done' END, n, n, n, 1, '', CASE WHEN n % 500 = 0 THEN 'c' ELSE '' END, '', CASE WHEN n % 50 <> 0 THEN n END
+				FROM generate_series(1, 20000) AS n`)
+			sqldbtest.Exec(t, db, `ANALYZE outbox`)
+		}
+		q, err := New(Config{DB: db, Handlers: handlers(func(context.Context, Entry) error { return nil })})
+		check(t, err)
+		for name, c := range map[string]struct {
+			query string
+			want  []string
+		}{
+			"ready": {`SELECT id, lane, next, seq FROM outbox WHERE ` + q.ready(3) + ` ORDER BY next, seq LIMIT $2`, []string{"outbox_next", "outbox_stream", "outbox_lane"}},
+			"old":   {`SELECT EXISTS (SELECT 1 FROM outbox WHERE ended < $1)`, []string{"outbox_ended"}},
+			"of":    {`SELECT seq FROM outbox WHERE ref = $1 AND ended IS NULL`, []string{"outbox_ref"}},
+		} {
+			plan := sqldbtest.Plan(t, db, c.query)
+			for _, want := range c.want {
+				if !strings.Contains(plan, want) {
+					t.Errorf("%s: no %q in\n%s", name, want, plan)
+				}
+			}
+			for _, bad := range []string{"TEMP B-TREE", "SCAN outbox\n", "Seq Scan", "Sort"} {
+				if strings.Contains(plan+"\n", bad) {
+					t.Errorf("%s sorts or reads everything:\n%s", name, plan)
+				}
+			}
+		}
+	})
+}
+
 func TestInsert(t *testing.T) {
 	b := newBench(t)
 	for name, e := range map[string]Entry{
