@@ -31,6 +31,7 @@ type balancer struct {
 // A back is a node as the balancer sees it.
 type back struct {
 	address string // host and port
+	tells   string // where it says that it is ready; host and port
 	alive   atomic.Bool
 	ready   atomic.Bool
 	pass    *http.Transport
@@ -40,11 +41,13 @@ type back struct {
 // byBalancer marks answers that no node gave.
 const byBalancer = "Judges-Balancer"
 
-func newBalancer(t testing.TB, address string, every time.Duration, nodes ...string) *balancer {
+// newBalancer stands before nodes, each given by where it serves and where it says
+// that it is ready.
+func newBalancer(t testing.TB, address string, every time.Duration, nodes ...[2]string) *balancer {
 	t.Helper()
 	b := &balancer{every: every}
 	for _, node := range nodes {
-		b.backs = append(b.backs, &back{address: node, pass: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}})
+		b.backs = append(b.backs, &back{address: node[0], tells: node[1], pass: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}})
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -69,7 +72,7 @@ func newBalancer(t testing.TB, address string, every time.Duration, nodes ...str
 func (n *back) watch(ctx context.Context, every time.Duration) {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for ctx.Err() == nil {
-		answer, err := client.Get("http://" + n.address + "/readyz")
+		answer, err := client.Get("http://" + n.tells + "/readyz")
 		n.alive.Store(err == nil)
 		n.ready.Store(err == nil && answer.StatusCode == http.StatusOK)
 		if err == nil {

@@ -35,10 +35,13 @@ func (x *chaos) deck(n int) []func() {
 	return acts
 }
 
-// run plays the deck once, and goes on until over is closed; between two acts is
-// a pause.
+// run plays the deck once, and with the full numbers goes on until over is closed,
+// four minutes at most: then everything must come to its end.
+// Between two acts is a pause, most often until all is well: a machine that has
+// much else to do takes its time.
 func (x *chaos) run(over <-chan struct{}, pause time.Duration) {
-	for n := 0; ; n++ {
+	ceases := time.Now().Add(4 * time.Minute)
+	for n := 0; n == 0 || soaking(0, 1) == 1 && time.Now().Before(ceases); n++ {
 		for _, act := range x.deck(n) {
 			select {
 			case <-over:
@@ -48,11 +51,24 @@ func (x *chaos) run(over <-chan struct{}, pause time.Duration) {
 			case <-time.After(pause/2 + mathrand.N(pause)):
 			}
 			act()
+			if mathrand.IntN(3) > 0 {
+				x.recovers()
+			}
 		}
 		select {
 		case <-over:
 			return
 		default:
+		}
+	}
+}
+
+// recovers waits until all nodes are ready, or for some time.
+func (x *chaos) recovers() {
+	deadline := time.Now().Add(15 * time.Second)
+	for _, b := range x.c.balancer.backs {
+		for !b.ready.Load() && time.Now().Before(deadline) {
+			time.Sleep(20 * time.Millisecond)
 		}
 	}
 }

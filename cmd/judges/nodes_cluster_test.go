@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +25,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	_ "github.com/jackc/pgx/v5/stdlib"
 	"golang.org/x/oauth2"
 
 	"sigill/broker/kit/config"
@@ -44,6 +47,7 @@ type cluster struct {
 	told     *tally            // what people and applications were told when something was down
 	client   *client           // that logs people in
 	people   []person          // without peculiarities
+	town     *town             // the portal; nil: there is none
 }
 
 // keyed is a client that proves itself by assertions.
@@ -53,7 +57,8 @@ const keyed = "keyed"
 type clusterWish struct {
 	log      string
 	nodes    int
-	postgres bool          // with Redis; else SQLite in one folder for all
+	postgres bool // with Redis; else SQLite in one folder for all
+	portal   bool
 	drain    time.Duration // of each node
 	balance  time.Duration // how often the balancer asks; zero: 200 ms
 	more     string        // lines of configuration
@@ -75,7 +80,7 @@ func newCluster(t testing.TB, w clusterWish) *cluster {
 	}
 	collect := map[bool]string{true: "1s", false: "100ms"}[soaking(0, 1) == 1]
 	c.premises = newPremises(t, premisesWish{process: true, built: true, log: w.log, more: w.more, before: w.before})
-	c.life = time.Duration(soaking(100, 480)) * time.Second
+	c.life = time.Duration(soaking(260, 600)) * time.Second // an answer that may be lost is waited for three minutes
 	c.pace = time.Duration(soaking(60, 400)) * time.Millisecond
 	c.slow = true
 	c.turns = map[string]*sync.Mutex{}
@@ -114,7 +119,13 @@ func newCluster(t testing.TB, w clusterWish) *cluster {
 		base += fmt.Sprintf("drain: %s\n", w.drain)
 	}
 	_, port, _ := strings.Cut(strings.TrimPrefix(c.issuer, "http://"), ":")
-	var addresses []string
+	var addresses, portals [][2]string
+	portal := ""
+	if w.portal {
+		c.town = &town{premises: c.premises, log: w.log}
+		portal = freePort(t)
+		base += c.town.furnished(portal, "0")
+	}
 	dsn := ""
 	if w.postgres {
 		dsn = c.postgres.DSN(t)
@@ -123,6 +134,11 @@ func newCluster(t testing.TB, w clusterWish) *cluster {
 		n := &clusterNode{c: c, program: w.program, name: fmt.Sprintf("node-%d", i+1), address: "localhost:" + freePort(t), log: fmt.Sprintf("%s-%d-sigill.log", w.log, i+1)}
 		own := strings.Replace(base, "listen: localhost:"+port, "listen: "+n.address, 1)
 		own = replaceLine(own, "admin_listen:", "admin_listen: localhost:"+freePort(t))
+		if w.portal {
+			at := freePort(t)
+			own = strings.Replace(own, "  listen: localhost:0\n", "  listen: localhost:"+at+"\n", 1)
+			portals = append(portals, [2]string{"localhost:" + at, n.address})
+		}
 		if w.postgres {
 			n.sql, n.cache = newWire(t, c.postgres.Address()), newWire(t, c.redis.Addr)
 			c.write(n.name+".dsn", []byte(strings.Replace(dsn, c.postgres.Address(), n.sql.address(), 1)))
@@ -135,7 +151,13 @@ func newCluster(t testing.TB, w clusterWish) *cluster {
 			t.Fatalf("the configuration is refused: %v\n%s", err, text)
 		}
 		c.nodes = append(c.nodes, n)
-		addresses = append(addresses, n.address)
+		addresses = append(addresses, [2]string{n.address, n.address})
+	}
+	if w.portal {
+		newBalancer(t, "localhost:"+portal, w.balance, portals...)
+		if w.postgres {
+			c.town.open = func() (*sql.DB, error) { return c.rows("portal") }
+		}
 	}
 	c.balancer = newBalancer(t, "localhost:"+port, w.balance, addresses...)
 	t.Cleanup(c.stopped)
@@ -416,4 +438,19 @@ func (p *premises) text(name string) string {
 		p.t.Fatal(err)
 	}
 	return string(text)
+}
+
+// rows opens one of the databases to look.
+func (c *cluster) rows(name string) (*sql.DB, error) {
+	if c.postgres == nil {
+		return sql.Open("sqlite", "file:"+filepath.Join(c.dir, "data", name+".db")+"?mode=ro&_pragma=busy_timeout(5000)")
+	}
+	dsn, err := url.Parse(strings.TrimSpace(c.text(c.nodes[0].name + ".dsn")))
+	if err != nil {
+		return nil, err
+	}
+	q := dsn.Query()
+	q.Set("search_path", "judged_"+name)
+	dsn.RawQuery = q.Encode()
+	return sql.Open("pgx", dsn.String())
 }

@@ -1,19 +1,13 @@
 package judges
 
 import (
-	"database/sql"
 	"fmt"
 	"net/http"
-	"net/url"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"text/tabwriter"
 	"time"
-
-	_ "github.com/jackc/pgx/v5/stdlib"
 )
 
 // steered sends a browser's requests to one node, or, at none, to the balancer.
@@ -260,26 +254,14 @@ func (c *cluster) toldOf(t *testing.T, order string) {
 // decided looks into the audit: no e-ID order came to two ends.
 func (c *cluster) decided(t *testing.T) {
 	t.Helper()
-	var db *sql.DB
-	var err error
-	schema := ""
-	if c.postgres != nil {
-		dsn, derr := url.Parse(strings.TrimSpace(c.text(c.nodes[0].name + ".dsn")))
-		if derr != nil {
-			t.Fatal(derr)
-		}
-		schema = "judged_broker."
-		db, err = sql.Open("pgx", dsn.String())
-	} else {
-		db, err = sql.Open("sqlite", "file:"+filepath.Join(c.dir, "data", "broker.db")+"?mode=ro&_pragma=busy_timeout(5000)")
-	}
+	db, err := c.rows("broker")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	rows, err := db.Query(strings.ReplaceAll(`SELECT order_id, max(client), count(*), sum(CASE WHEN type = 'order.completed' THEN 1 ELSE 0 END) FROM (
-		SELECT order_id, client, type FROM SCHEMAaudit_chain UNION ALL SELECT order_id, client, type FROM SCHEMAaudit_waiting) AS acts
-		WHERE type IN ('order.completed', 'order.failed') GROUP BY order_id`, "SCHEMA", schema))
+	rows, err := db.Query(`SELECT order_id, max(client), count(*), sum(CASE WHEN type = 'order.completed' THEN 1 ELSE 0 END) FROM (
+		SELECT order_id, client, type FROM audit_chain UNION ALL SELECT order_id, client, type FROM audit_waiting) AS acts
+		WHERE type IN ('order.completed', 'order.failed') GROUP BY order_id`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,6 +88,9 @@ func (l *logging) page(p place) error {
 	if !p.outside && slices.Contains(plainEndings(), heading) {
 		return errEnding{ending("begin again: " + heading)}
 	}
+	if strings.Contains(p.body, `name="provider"`) {
+		return errEnding{"begin again: the choice of e-IDs"} // Redis came back with what was before it
+	}
 	return fmt.Errorf("the login shows %s", p)
 }
 

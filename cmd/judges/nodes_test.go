@@ -19,11 +19,11 @@ func TestNodes(t *testing.T) {
 	besides(t)
 	t.Run("sqlite", func(t *testing.T) {
 		besides(t)
-		nodesUnderFire(t, clusterWish{log: "nodes-sqlite", nodes: 2})
+		nodesUnderFire(t, clusterWish{log: "nodes-sqlite", nodes: 2, portal: true})
 	})
 	t.Run("postgres", func(t *testing.T) {
 		besides(t)
-		nodesUnderFire(t, clusterWish{log: "nodes-postgres", nodes: 3, postgres: true})
+		nodesUnderFire(t, clusterWish{log: "nodes-postgres", nodes: 3, postgres: true, portal: true})
 	})
 }
 
@@ -38,10 +38,11 @@ func besides(t *testing.T) {
 type throng struct {
 	logins   *logins
 	signings *signings
+	errands  *errands
 }
 
 func (c *cluster) throng(lost func() int) throng {
-	return throng{&logins{c: c, lost: lost}, &signings{c: c}}
+	return throng{&logins{c: c, lost: lost}, &signings{c: c}, &errands{c: c}}
 }
 
 // run runs a number of logins and orders, begun over some time; people take up to
@@ -60,6 +61,9 @@ func (l throng) run(t *testing.T, logins, orders int, begun, hold time.Duration)
 			time.Sleep(mathrand.N(begun))
 			l.signings.one(i)
 		})
+	}
+	if l.errands.c.town != nil {
+		all.Go(func() { l.errands.run(soaking(1, 8)) })
 	}
 	go func() {
 		all.Wait()
@@ -90,6 +94,7 @@ func nodesUnderFire(t *testing.T, w clusterWish) {
 		l.logins.remembered(t.Context())
 	}
 	l.signings.inspected()
+	l.errands.inspected()
 	c.decided(t)
 	c.audited()
 	l.judged(t)
@@ -102,7 +107,7 @@ func nodesUnderFire(t *testing.T, w clusterWish) {
 // judged tells every fault.
 func (l throng) judged(t *testing.T) {
 	t.Helper()
-	for _, list := range [][]error{l.logins.faults, l.signings.faults} {
+	for _, list := range [][]error{l.logins.faults, l.signings.faults, l.errands.faults} {
 		for i, err := range list {
 			if i == 20 {
 				t.Errorf("and %d more", len(list)-i)
@@ -133,6 +138,7 @@ func (l throng) table(t *testing.T, what string, took time.Duration, acts *tally
 			fmt.Fprintf(table, "| sent more than once, by the same name, or: %s\t| %d\t|\n", k, n)
 		}
 	}
+	part("application, ", &l.errands.seen)
 	part("good, once each: ", &l.logins.seen)
 	part("told meanwhile: ", c.told)
 	for _, n := range c.nodes {

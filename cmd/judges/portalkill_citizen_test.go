@@ -2,6 +2,7 @@ package judges
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +31,7 @@ type resident struct {
 }
 
 func (x *town) resident(who person) *resident {
-	return &resident{town: x, g: x.guest(who), deadline: time.Now().Add(lifeLimit), why: map[string]int{}}
+	return &resident{town: x, g: x.guest(who), deadline: time.Now().Add(x.life), why: map[string]int{}}
 }
 
 // A sight is what the browser shows.
@@ -348,7 +349,7 @@ func (r *resident) provesTo(at sight) (sight, error) {
 		case "failed":
 			return sight{}, fmt.Errorf("the login failed: %s", is.Hint)
 		}
-		time.Sleep(15 * time.Millisecond)
+		time.Sleep(cmp.Or(r.pace, 15*time.Millisecond))
 	}
 	return sight{}, errors.New("the login neither completes nor fails")
 }

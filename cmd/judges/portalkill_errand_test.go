@@ -2,6 +2,7 @@ package judges
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ type errand struct {
 func (x *town) errand(n int, w way, r *resident) *errand {
 	e := &errand{town: x, way: w, n: n, r: r, now: &happenings{}, confirmed: map[string]map[string]string{}, tried: map[string]map[string][]string{},
 		seen: map[string]int{}, tells: map[string]int{}}
-	r.deadline, r.why = time.Now().Add(lifeLimit), e.tells
+	r.deadline, r.why = time.Now().Add(x.life), e.tells
 	if w.two != "" {
 		e.two = x.named(w.two)
 	}
@@ -343,7 +344,7 @@ func (e *errand) sendsAndSigns() error {
 	e.now.happened("sent")
 	approved := 0
 	signs := func(g *guest, address string) error {
-		s := stubborn{g: g, deadline: e.r.deadline, why: e.tells, approved: func() {
+		s := stubborn{g: g, turn: e.turns[g.who.Number], pace: e.pace, deadline: e.r.deadline, why: e.tells, approved: func() {
 			approved++
 			e.now.happened(fmt.Sprintf("approved %d", approved))
 		}}
@@ -494,7 +495,7 @@ func (e *errand) watches() error {
 				return nil
 			}
 		}
-		time.Sleep(40 * time.Millisecond)
+		time.Sleep(cmp.Or(e.pace, 40*time.Millisecond))
 	}
 	return errors.New("it does not arrive in time")
 }

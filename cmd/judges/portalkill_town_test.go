@@ -2,6 +2,7 @@ package judges
 
 import (
 	"bytes"
+	"database/sql"
 	"fmt"
 	"net/url"
 	"os"
@@ -20,7 +21,8 @@ import (
 type town struct {
 	*premises
 	log  string
-	home string // the municipality's address, without a slash at the end
+	home string                  // the municipality's address, without a slash at the end
+	open func() (*sql.DB, error) // the portal's rows; nil: SQLite's
 }
 
 func newTown(t testing.TB, log string) *town {
@@ -28,26 +30,30 @@ func newTown(t testing.TB, log string) *town {
 	x := &town{premises: newPremises(t, premisesWish{process: true, log: log}), log: log}
 	x.broker.stop(t)
 	port := freePort(t)
+	x.write("sigill.yaml", []byte(x.text("sigill.yaml")+x.furnished(port, port)))
+	x.serve(log)
+	return x
+}
+
+// furnished puts municipalities and e-services into the installation's folder,
+// and gives the lines of configuration that serve them: people come to one port,
+// and the portal listens at another.
+func (x *town) furnished(port, listen string) string {
+	x.t.Helper()
 	x.home = "http://localhost:" + port + "/exempelby"
 	for _, name := range []string{"tenants", "services"} {
-		x.copied(root(t, "cmd", "demo", name), name, "http://localhost:8081", "http://localhost:"+port)
+		x.copied(root(x.t, "cmd", "demo", name), name, "http://localhost:8081", "http://localhost:"+port)
 	}
 	x.write("register.token", []byte(register.DefaultToken))
 	x.write("staff.secret", []byte(staff.DefaultSecret))
-	text, err := os.ReadFile(filepath.Join(x.dir, "sigill.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.write("sigill.yaml", fmt.Appendf(text, `
+	return fmt.Sprintf(`
 portal:
   listen: localhost:%s
   tenants: tenants
   services: services
   register: {url: %q, token_file: register.token}
   staff: {issuer: %q, client_id: %s, secret_file: staff.secret}
-`, port, x.idp.RegisterURL(), x.idp.StaffIssuer(), staff.ClientID))
-	x.serve(log)
-	return x
+`, listen, x.idp.RegisterURL(), x.idp.StaffIssuer(), staff.ClientID)
 }
 
 // copied puts a folder of texts below the town's own, with other words in it.
