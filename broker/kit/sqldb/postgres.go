@@ -213,11 +213,10 @@ func (p *postgres) do(ctx context.Context, query string, args []any, scan []any)
 				n, err = res.RowsAffected()
 			}
 		}
-		var refused *pgconn.PgError
 		switch {
 		case err == nil || errors.Is(err, sql.ErrNoRows):
 			return false, err
-		case errors.As(err, &refused) && refused.Severity == "ERROR", errors.Is(err, driver.ErrBadConn), pgconn.SafeToRetry(err): // not sent
+		case refused(err), errors.Is(err, driver.ErrBadConn), pgconn.SafeToRetry(err): // not sent
 			return met(err) || away(err), err
 		case away(err), isTimeout(err):
 			return false, fmt.Errorf("%w: %w", ErrUncertain, err)
@@ -334,14 +333,13 @@ func (a *act) commit() (nothing bool, err error) {
 		return false, nil
 	}
 	tag, err := a.say(commit)
-	var refused *pgconn.PgError
 	switch {
 	case err == nil && tag.String() == "COMMIT":
 		a.over = true
 		return false, nil
 	case err == nil:
 		return true, fmt.Errorf("commit: it became %s", tag)
-	case errors.As(err, &refused) && refused.Severity == "ERROR":
+	case refused(err):
 		return met(err) || away(err), fmt.Errorf("commit: %w", err)
 	case pgconn.SafeToRetry(err):
 		return true, fmt.Errorf("commit: %w", err)
@@ -425,6 +423,13 @@ func code(err error) string {
 	return ""
 }
 
+// refused reports whether the server said that a statement, or a commit, had no
+// effect. It says so in its own language as well, which may be Swedish.
+func refused(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.SeverityUnlocalized == "ERROR"
+}
+
 // met reports whether a transaction got in the way of another and was undone.
 func met(err error) bool {
 	c := code(err)
@@ -449,31 +454,48 @@ func isTimeout(err error) bool {
 	return errors.As(err, &network) && network.Timeout()
 }
 
+// inTheWay is what a statement fails with whose lock others do not let go of.
+const inTheWay = "55P03"
+
+// migrate waits for others as long as it takes, but briefly at a time: whoever
+// stands in line for a table, behind a dump for instance, keeps all from reading it
+// who come after.
 func (p *postgres) migrate(ctx context.Context, now time.Time, files []migration) error {
 	own := pool(p.config, 1) // without limits: an index on a large table takes its time
 	defer own.Close()
 	patient := &postgres{schema: p.schema, writers: own}
 	for _, f := range files {
-		err := patient.write(ctx, func(tx *Tx) error {
-			// One process at a time, in this schema.
-			if _, err := tx.Exec(`SELECT pg_advisory_xact_lock(hashtextextended('sigill migrations ' || current_schema(), 0))`); err != nil {
-				return err
+		pause := 100 * time.Millisecond
+		for {
+			err := patient.write(ctx, func(tx *Tx) error { return p.forward(tx, now, f) })
+			if err == nil {
+				break
 			}
-			if _, err := tx.Exec(makeList); err != nil {
-				return err
+			if !met(err) && code(err) != inTheWay || !rest(ctx, &pause, 5*time.Second) {
+				return fmt.Errorf("migrate %s: %w", f.name, err)
 			}
-			n, err := tx.Exec(`INSERT INTO migrations (name, applied) VALUES ($1, $2) ON CONFLICT DO NOTHING`, f.name, now.UnixMilli())
-			if err != nil || n == 0 {
-				return err
-			}
-			_, err = tx.Exec(f.sql, pgx.QueryExecModeSimpleProtocol) // several statements
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("migrate %s: %w", f.name, err)
 		}
 	}
 	return nil
+}
+
+func (p *postgres) forward(tx *Tx, now time.Time, f migration) error {
+	// One process at a time, in this schema.
+	if _, err := tx.Exec(`SELECT pg_advisory_xact_lock(hashtextextended('sigill migrations ' || current_schema(), 0))`); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`SET LOCAL lock_timeout = '1s'`); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(makeList); err != nil {
+		return err
+	}
+	n, err := tx.Exec(`INSERT INTO migrations (name, applied) VALUES ($1, $2) ON CONFLICT DO NOTHING`, f.name, now.UnixMilli())
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = tx.Exec(f.sql, pgx.QueryExecModeSimpleProtocol) // several statements
+	return err
 }
 
 // impatient gives a connection up when an answer takes too long: the way may be

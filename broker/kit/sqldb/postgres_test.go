@@ -264,3 +264,42 @@ func TestServerRestarts(t *testing.T) {
 	}
 	t.Logf("%d uncertain; %+v", len(uncertain), db.Stats())
 }
+
+// TestMigrateBehind: a table that others hold, such as a dump, is waited for
+// without keeping those who only read it.
+func TestMigrateBehind(t *testing.T) {
+	p := sqldb.Place{DSN: sqldbtest.DSN(t)}
+	db := sqldbtest.Open(t, p, "x", set(counters))
+	holding, release := make(chan struct{}), make(chan struct{})
+	dumped := make(chan error, 1)
+	go func() {
+		dumped <- db.Write(ctx, func(tx *sqldb.Tx) error {
+			if err := tx.Row(`SELECT count(*) FROM counters`).Scan(new(int)); err != nil {
+				return err
+			}
+			close(holding)
+			<-release
+			return nil
+		})
+	}()
+	<-holding
+	migrated := make(chan error, 1)
+	next := set(counters, `ALTER TABLE counters ADD COLUMN more BIGINT NOT NULL DEFAULT 7`)
+	go func() { migrated <- db.Migrate(ctx, time.Now(), next) }()
+	for deadline := time.Now().Add(2500 * time.Millisecond); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		began := time.Now()
+		check(t, db.Row(ctx, `SELECT count(*) FROM counters`).Scan(new(int)))
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("a reader waited %s", took)
+		}
+	}
+	select {
+	case err := <-migrated:
+		t.Fatalf("it did not wait: %v", err)
+	default:
+	}
+	close(release)
+	check(t, <-dumped)
+	check(t, <-migrated)
+	check(t, db.Row(ctx, `SELECT more FROM counters LIMIT 1`).Scan(new(int)))
+}
