@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 # Programs that judge us from outside. Exact versions of packages of npm, PyPI and
 # Maven stand in cmd/judges: package.json, pyhanko.txt, verapdf/pom.xml.
-DEBIAN := chromium fonts-liberation zbar-tools apache2 libapache2-mod-auth-openidc xmlsec1 openssl qpdf poppler-utils mupdf-tools redis-server redis-sentinel
+DEBIAN := chromium fonts-liberation zbar-tools apache2 libapache2-mod-auth-openidc xmlsec1 openssl qpdf poppler-utils mupdf-tools postgresql redis-server redis-sentinel
 JUDGES := ./cmd/judges
 # Everything but the judges, which are not built with the race detector: their
 # browser protocol is large, and what they judge is built with it.
@@ -86,7 +86,7 @@ judges: deps-missing
 soak: deps-missing
 	@rm -rf tmp/logs && mkdir -p tmp/logs
 	@$(RUN) SIGILL_SOAK=1 -race -count=1 -timeout=60m $(ROOMS) \
-		-- SIGILL_SOAK=1 SIGILL_JUDGES=1 -count=1 -timeout=120m -run='Kill|Raced' $(JUDGES) \
+		-- SIGILL_SOAK=1 SIGILL_JUDGES=1 -count=1 -timeout=120m -run='Kill|Raced|Nodes|Restore' $(JUDGES) \
 		-- SIGILL_LOGS=$(CURDIR)/tmp/logs -count=1 $(JUDGES)/nonumbers
 
 bench:
