@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -25,7 +26,7 @@ type RedisConfig struct {
 
 	Username, Password                 string
 	SentinelUsername, SentinelPassword string
-	TLS                                *tls.Config // nil: none
+	TLS                                *tls.Config // nil: none, and then only on this machine
 	Database                           int         // not in a cluster
 	Prefix                             string      // before every key
 
@@ -104,6 +105,7 @@ func (silence) Printf(context.Context, string, ...any) {}
 func (c RedisConfig) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := &net.Dialer{Timeout: connecting}
 	if c.TLS == nil {
+		d.Control = inTheClear
 		return d.DialContext(ctx, network, address)
 	}
 	conn, err := (&tls.Dialer{NetDialer: d, Config: c.TLS}).DialContext(ctx, network, address)
@@ -116,6 +118,20 @@ func (c RedisConfig) dial(ctx context.Context, network, address string) (net.Con
 		}
 	}
 	return conn, nil
+}
+
+var errInTheClear = errors.New("without TLS only servers on this machine are spoken to")
+
+// inTheClear lets a connection go no further than this machine: the password and
+// the records go over it for all to read. Sentinels and clusters name servers that
+// no configuration did, so it is asked of each, before anything is sent there, and
+// of the address that a name turned out to be.
+func inTheClear(_, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil || !to.Addr().Unmap().IsLoopback() {
+		return errInTheClear
+	}
+	return nil
 }
 
 // probed lets the pool see that an idle connection has been closed, which it
