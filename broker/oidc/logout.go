@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -170,6 +171,9 @@ func (p *Provider) leave(w http.ResponseWriter, r *http.Request, q params) {
 		return
 	}
 	s, id, err := p.session(r)
+	if errors.Is(err, errForgotten) {
+		err = cmp.Or(p.endForgotten(r.Context(), id), err)
+	}
 	switch {
 	case errors.Is(err, broker.ErrNotFound):
 		p.left(w, r, l.client, l.target)
@@ -215,6 +219,9 @@ func (p *Provider) logoutConfirmed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s, id, err := p.session(r)
+	if errors.Is(err, errForgotten) {
+		err = cmp.Or(p.endForgotten(r.Context(), id), err)
+	}
 	if err != nil && !errors.Is(err, broker.ErrNotFound) {
 		p.broken(w, r, nil, err)
 		return

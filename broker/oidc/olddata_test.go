@@ -245,6 +245,81 @@ func TestOldDataToken(t *testing.T) {
 	})
 }
 
+// What ends while the store is empty stays ended when old data come back.
+func TestOldDataEndedMeanwhile(t *testing.T) {
+	asks := func(a *agent, path string) *http.Request {
+		r := newGet(path)
+		for name, v := range a.cookies {
+			r.AddCookie(&http.Cookie{Name: name, Value: v})
+		}
+		return r
+	}
+	withOldData(t, func(t *testing.T, b forgetful) {
+		b.signer()
+		b.embed("group-a")
+		for name, row := range map[string]struct {
+			end            func(a *agent, token string)
+			token, session bool // live afterwards
+		}{
+			"logout":   {func(a *agent, _ string) { a.get("/logout") }, false, false},
+			"at home":  {func(a *agent, _ string) { b.EndSession(recorder(), asks(a, "/x")) }, false, false},
+			"replaced": {func(a *agent, _ string) { b.forget(t.Context(), a.cookies[SessionCookie]) }, true, false},
+			"revoked": {func(_ *agent, token string) {
+				for range 2 {
+					if got := b.revokes("any", token); got.status != 200 {
+						t.Errorf("%d %v", got.status, got.body)
+					}
+				}
+			}, false, true},
+			"only the id": {func(a *agent, _ string) {
+				id, _, _ := split(a.cookies[SessionCookie])
+				a.cookies[SessionCookie] = id
+				a.get("/logout")
+			}, true, true},
+		} {
+			a := b.agent()
+			token := a.tokenOf("any")
+			thief := &agent{b.bench, maps.Clone(a.cookies)}
+			restore := b.snapshot()
+			b.empty()
+			row.end(a, token)
+			restore()
+			if b.alive(token) != row.token || thief.hasSession("any") != row.session {
+				t.Errorf("%s: the token lives %t, the session %t", name, b.alive(token), thief.hasSession("any"))
+			}
+		}
+
+		a := b.agent()
+		token, own := a.tokenOf("group-a"), b.ownToken("signer")
+		restore := b.snapshot()
+		b.empty()
+		b.revokes("group-a", token)
+		b.revokes("signer", own)
+		restore()
+		if b.alive(token) || a.hasSession("group-a") {
+			t.Error("what an embedded client ended lives")
+		}
+		b.wantNoBearer(own)
+	})
+}
+
+// Of what the store does hold, nothing ends by its id alone.
+func TestIDEndsNothing(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	token := a.tokenOf("any")
+	id, _, _ := split(a.cookies[SessionCookie])
+	thief := &agent{b, maps.Clone(a.cookies)}
+	thief.cookies[SessionCookie] = join(id, broker.NewSecret())
+	thief.get("/logout")
+	b.forget(t.Context(), join(id, broker.NewSecret()))
+	b.revokes("basic", token)
+	b.revokes("any", join(id, broker.NewSecret()))
+	if !b.alive(token) || !a.hasSession("any") || len(b.records.spent) != 1 { // the code
+		t.Errorf("it ended: %d marks", len(b.records.spent))
+	}
+}
+
 // With nothing left, nothing is honoured and people can begin anew.
 func TestEmptyData(t *testing.T) {
 	withOldData(t, func(t *testing.T, b forgetful) {

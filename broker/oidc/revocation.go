@@ -31,6 +31,8 @@ func (p *Provider) revocation(w http.ResponseWriter, r *http.Request) {
 
 // revoke ends a token, whichever kind it is: the hint about that is not needed.
 // A request that ends nothing has no consequence, so its assertion is not marked.
+// What the short-lived store holds nothing about is ended all the same; see
+// endForgotten.
 func (p *Provider) revoke(ctx context.Context, c broker.Client, token string, marks []broker.Mark) error {
 	id, secret, ok := split(token)
 	if !ok {
@@ -39,8 +41,11 @@ func (p *Provider) revoke(ctx context.Context, c broker.Client, token string, ma
 	ctx, cancel := settled(ctx)
 	defer cancel()
 	err := p.revokeLogin(ctx, c, id, secret, marks)
-	if errors.Is(err, broker.ErrNotFound) {
+	if errors.Is(err, errForgotten) {
 		err = p.revokeOwn(ctx, c, id, secret, marks)
+	}
+	if errors.Is(err, errForgotten) {
+		err = p.revokeForgotten(ctx, c, id, marks)
 	}
 	if errors.Is(err, broker.ErrNotFound) {
 		return nil
@@ -48,8 +53,19 @@ func (p *Provider) revoke(ctx context.Context, c broker.Client, token string, ma
 	return err
 }
 
-// revokeLogin ends a token that a login gave; broker.ErrNotFound when there is
-// none. An embedded client's counts as long as its session lives, though nothing
+// revokeForgotten ends a token of which there is no record, of whichever kind. An
+// embedded client's takes the session along, as long as that is known by the same
+// login.
+func (p *Provider) revokeForgotten(ctx context.Context, c broker.Client, id string, marks []broker.Mark) error {
+	over := []broker.Mark{p.tokenEnded(id, max(p.TokenLife, clientTokenLife))}
+	if c.Embedded {
+		over = p.loginOver(id)
+	}
+	return p.revoked(ctx, c, append(marks, over...))
+}
+
+// revokeLogin ends a token that a login gave; broker.ErrNotFound when it is none,
+// and errForgotten when there is no such login. An embedded client's counts as long as its session lives, though nothing
 // else can be done with it any more.
 func (p *Provider) revokeLogin(ctx context.Context, c broker.Client, id, secret string, marks []broker.Mark) error {
 	err := broker.ErrConflict // with an exchange or a logout at the same moment
@@ -57,7 +73,12 @@ func (p *Provider) revokeLogin(ctx context.Context, c broker.Client, id, secret 
 		var rec record
 		var version int64
 		version, err = p.get(ctx, kindLogin, id, &rec)
-		if err != nil {
+		switch {
+		case errors.Is(err, broker.ErrNotFound) && try == 0:
+			return errForgotten
+		case errors.Is(err, broker.ErrNotFound): // ended by somebody else meanwhile
+			return nil
+		case err != nil:
 			return err
 		}
 		g := rec.Grant
@@ -106,7 +127,10 @@ func (p *Provider) endMade(ctx context.Context, made, client string) (ended bool
 // revokeOwn ends a token of the client's own (client credentials).
 func (p *Provider) revokeOwn(ctx context.Context, c broker.Client, id, secret string, marks []broker.Mark) error {
 	var g clientGrant
-	if _, err := p.get(ctx, kindClient, id, &g); err != nil {
+	_, err := p.get(ctx, kindClient, id, &g)
+	if errors.Is(err, broker.ErrNotFound) {
+		return errForgotten
+	} else if err != nil {
 		return err
 	}
 	if !secretIs(g.Secret, secret) || g.Client != c.ID {
@@ -117,14 +141,14 @@ func (p *Provider) revokeOwn(ctx context.Context, c broker.Client, id, secret st
 	if err := p.revoked(ctx, c, append(marks, p.tokenEnded(id, clientTokenLife)), e); err != nil {
 		return err
 	}
-	_, err := p.Short.Take(ctx, kindClient, id)
+	_, err = p.Short.Take(ctx, kindClient, id)
 	return err
 }
 
 // revoked makes the end of a token durable. The only mark that may be in the way
 // is that of the assertion.
-func (p *Provider) revoked(ctx context.Context, c broker.Client, marks []broker.Mark, e audit.Event) error {
-	err := p.Records.Spend(ctx, marks, e)
+func (p *Provider) revoked(ctx context.Context, c broker.Client, marks []broker.Mark, e ...audit.Event) error {
+	err := p.Records.Spend(ctx, marks, e...)
 	if errors.Is(err, broker.ErrConflict) {
 		return p.refuseClient(ctx, c, "replay")
 	}

@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -34,10 +35,13 @@ func (p *Provider) Session(r *http.Request) (broker.Session, error) {
 // that whoever has it log in at once can.
 func (p *Provider) EndSession(w http.ResponseWriter, r *http.Request) error {
 	s, id, err := p.session(r)
-	if err == nil {
-		ctx, cancel := settled(r.Context())
-		defer cancel()
+	ctx, cancel := settled(r.Context())
+	defer cancel()
+	switch {
+	case err == nil:
 		err = p.end(ctx, s, id, "")
+	case errors.Is(err, errForgotten):
+		err = p.endForgotten(ctx, id)
 	}
 	if err != nil && !errors.Is(err, broker.ErrNotFound) {
 		return err
@@ -52,20 +56,26 @@ func (p *Provider) sessionOf(ctx context.Context, cookie string) (broker.Session
 		err = p.lives(ctx, endedSession, id)
 	}
 	if err != nil {
-		return broker.Session{}, "", err
+		return broker.Session{}, id, err
 	}
 	return rec.Session.Session, id, nil
 }
 
+// errForgotten is the broker.ErrNotFound of what the short-lived store holds
+// nothing about: it may have lost it, and have it again later.
+var errForgotten = fmt.Errorf("oidc: no record: %w", broker.ErrNotFound)
+
 // sessionRecord finds the record that holds a cookie's session, which may have
-// ended all the same.
+// ended all the same. With errForgotten the id is whose record is not there.
 func (p *Provider) sessionRecord(ctx context.Context, cookie string) (rec record, id string, version int64, err error) {
 	id, secret, ok := split(cookie)
 	if !ok {
 		return record{}, "", 0, broker.ErrNotFound
 	}
 	version, err = p.get(ctx, kindLogin, id, &rec)
-	if err != nil {
+	if errors.Is(err, broker.ErrNotFound) {
+		return record{}, id, 0, errForgotten
+	} else if err != nil {
 		return record{}, "", 0, err
 	}
 	if s := rec.Session; s == nil || !secretIs(s.Secret, secret) || !p.Now().Before(s.Expires) {
@@ -140,6 +150,15 @@ func (p *Provider) end(ctx context.Context, s broker.Session, id, client string)
 	return err
 }
 
+// endForgotten ends what the short-lived store holds nothing about, in case it is
+// set back to when it did. Whether the sender had the secret cannot be told any
+// more: who only had the id makes somebody log in again, after such a loss alone.
+// It writes a few small marks that end by themselves, and at every endpoint that
+// leads here the limits by address come first.
+func (p *Provider) endForgotten(ctx context.Context, id string) error {
+	return p.Records.Spend(ctx, p.loginOver(id))
+}
+
 func (p *Provider) ended(s broker.Session, client string) audit.Event {
 	e := p.event(audit.SessionEnded, client)
 	e.Provider, e.Instance, e.Person = string(s.Identity.Provider), s.Instance, p.person(s.Identity)
@@ -158,6 +177,10 @@ func (p *Provider) forget(ctx context.Context, cookie string) {
 		var id string
 		var version int64
 		rec, id, version, err = p.sessionRecord(ctx, cookie)
+		if errors.Is(err, errForgotten) && try == 0 {
+			err = p.Records.Spend(ctx, []broker.Mark{p.sessionEnded(id)})
+			break
+		}
 		if err != nil {
 			break
 		}
