@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"sigill/broker/kit/sqldb"
 	"sigill/portal"
 	"sigill/portal/form"
 	"sigill/portal/store"
@@ -56,6 +57,25 @@ func TestAnonymousTogether(t *testing.T) {
 	refused(t, err, ErrBusy, "large answers that are late")
 	_, err = d.Aside(ctx, browser("c"), ids[2])
 	refused(t, err, portal.ErrNotFound, "what was late and not kept")
+}
+
+// What all have together is measured in no transaction of one, which would meet
+// theirs on PostgreSQL: what is not committed is not seen.
+func TestAnonymousMeasured(t *testing.T) {
+	d := newDesk(t)
+	id, err := d.Begin(ctx, browser("a"), "exempelby", "felanmalan")
+	check(t, err)
+	d.AnonymousBytes = 100_000
+	check(t, d.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		row, err := store.DraftOf(tx, id)
+		check(t, err)
+		large := store.DraftFile{ID: portal.FileID(portal.NewID()), Draft: id, Size: 100_000, Sealed: make([]byte, 100_000), Created: d.Now()}
+		check(t, store.InsertDraftFile(tx, large))
+		return d.room(ctx, row, 1000)
+	}))
+	row, err := store.DraftOf(store.Last(ctx, d.DB), id)
+	check(t, err)
+	refused(t, d.room(ctx, row, 1000), ErrBusy, "what is committed")
 }
 
 // A draft in which nothing was saved lives for an hour, and others for a day.

@@ -89,12 +89,14 @@ func (d *Drafts) life(s *form.Service, anonymous bool) time.Duration {
 	return draftLife
 }
 
-// room says whether a draft may take so many bytes more.
-func (d *Drafts) room(tx *sqldb.Tx, row store.Draft, more int) error {
+// room says whether a draft may take so many bytes more. It measures what others
+// have committed, and not in the transaction of whoever asks, which would meet all
+// who save at the same moment: those may pass the bound by what they bring.
+func (d *Drafts) room(ctx context.Context, row store.Draft, more int) error {
 	if !row.Anonymous {
 		return nil
 	}
-	n, err := store.SizeAnonymous(tx)
+	n, err := store.SizeAnonymous(store.Last(ctx, d.DB))
 	if err == nil && n+int64(more) > d.AnonymousBytes {
 		return ErrBusy
 	}
@@ -193,7 +195,7 @@ func (d *Drafts) change(ctx context.Context, v portal.Visitor, id portal.DraftID
 			return err
 		}
 		if len(row.Body) > smallBody {
-			if err := d.room(tx, row, len(row.Body)); err != nil {
+			if err := d.room(ctx, row, len(row.Body)); err != nil {
 				return err
 			}
 		}
@@ -234,7 +236,7 @@ func (d *Drafts) Save(ctx context.Context, v portal.Visitor, id portal.DraftID, 
 				b.Saved = union(b.Saved, saved)
 				return fresh, nil
 			}
-			if err := d.putAside(tx, k, row, revision, late{given, saved}); err != nil {
+			if err := d.putAside(ctx, tx, k, row, revision, late{given, saved}); err != nil {
 				return false, err
 			}
 			return false, &Conflict{Base: revision, Now: row.Revision}
@@ -246,7 +248,7 @@ func (d *Drafts) Save(ctx context.Context, v portal.Visitor, id portal.DraftID, 
 }
 
 // putAside keeps what came late, with what came late before and is not settled.
-func (d *Drafts) putAside(tx *sqldb.Tx, k draftKey, row store.Draft, revision int, l late) error {
+func (d *Drafts) putAside(ctx context.Context, tx *sqldb.Tx, k draftKey, row store.Draft, revision int, l late) error {
 	all := late{Answers: form.Answers{}}
 	before, err := store.AsideOf(tx, row.ID)
 	if err == nil {
@@ -262,7 +264,7 @@ func (d *Drafts) putAside(tx *sqldb.Tx, k draftKey, row store.Draft, revision in
 		return err
 	}
 	if len(sealed) > smallBody {
-		if err := d.room(tx, row, len(sealed)); err != nil {
+		if err := d.room(ctx, row, len(sealed)); err != nil {
 			return err
 		}
 	}

@@ -84,7 +84,7 @@ func (d *Drafts) Attach(ctx context.Context, v portal.Visitor, id portal.DraftID
 		if total > d.MaxBytes {
 			return false, &BadFile{Why: FileTotal, Max: size(d.MaxBytes)}
 		}
-		if err := d.room(tx, row, len(sealed)); err != nil {
+		if err := d.room(ctx, row, len(sealed)); err != nil {
 			return false, err
 		}
 		file.Name = unused(file.Name, names)

@@ -89,24 +89,22 @@ func (l *Logins) Hold(w http.ResponseWriter, r *http.Request, t portal.Tenant, f
 	h := store.Held{
 		ID: id, Kind: kindForm, Owner: owner, Body: key.Seal(form, heldContext(t, id, person)), Expires: l.Now().Add(heldLife),
 	}
-	err = l.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
-		n, err := store.CountHeld(tx, kindForm, owner)
-		if err != nil {
-			return err
-		}
-		bytes, err := store.HeldBytes(tx, kindForm)
-		if err != nil {
-			return err
-		}
-		if n >= heldAtOnce || bytes+int64(len(h.Body)) > l.Held {
-			return ErrNotHeld
-		}
-		return store.PutHeld(tx, h)
-	})
-	if errors.Is(err, ErrNotHeld) {
+	// Counted before: in the transaction it would meet all who hold something at the
+	// same moment. Those who come at once may pass the bounds by what they bring.
+	last := store.Last(r.Context(), l.DB)
+	n, err := store.CountHeld(last, kindForm, owner)
+	if err != nil {
+		return "", fmt.Errorf("login: %w", err)
+	}
+	bytes, err := store.HeldBytes(last, kindForm)
+	if err != nil {
+		return "", fmt.Errorf("login: %w", err)
+	}
+	if n >= heldAtOnce || bytes+int64(len(h.Body)) > l.Held {
 		l.Log.WarnContext(r.Context(), "a form is not held: there are too many", "tenant", t.ID)
 		return "", ErrNotHeld
-	} else if err != nil {
+	}
+	if err := l.DB.Write(r.Context(), func(tx *sqldb.Tx) error { return store.PutHeld(tx, h) }); err != nil {
 		return "", fmt.Errorf("login: %w", err)
 	}
 	l.Cookies.Set(w, formCookie(t.Group), cookie, heldLife)

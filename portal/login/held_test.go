@@ -5,10 +5,14 @@ import (
 	"errors"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"sigill/broker/kit/sqldb"
+	"sigill/broker/kit/sqldb/sqldbtest"
 	"sigill/portal"
+	"sigill/portal/store"
 	"sigill/providers/personnummer"
 )
 
@@ -291,5 +295,31 @@ func TestBrowser(t *testing.T) {
 	a.end("a")
 	if a.visitor("a", true).Browser != "" {
 		t.Error("the next person at the computer is taken for the last")
+	}
+}
+
+// On PostgreSQL nobody who holds a form is run again for others who do: they have
+// nothing in common but bounds.
+func TestHoldMeetsNobody(t *testing.T) {
+	db := sqldbtest.Open(t, sqldb.Place{DSN: sqldbtest.DSN(t)}, "portal", store.Tables()...)
+	b := newBench(t, func(c *Config) { c.DB = db })
+	var people []*agent
+	for range 8 {
+		people = append(people, b.known())
+	}
+	before := db.Stats().Again
+	var all sync.WaitGroup
+	for _, a := range people {
+		all.Go(func() {
+			for range heldAtOnce {
+				if _, err := b.Hold(httptest.NewRecorder(), a.request(base), b.tenants["a"], []byte("x")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := db.Stats().Again - before; n != 0 {
+		t.Errorf("%d transactions were run again", n)
 	}
 }
