@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sigill/broker/flow"
+	"sigill/broker/kit/sqldb"
 	"sigill/providers"
 	"sigill/signing"
 	"sigill/signing/orders"
@@ -72,5 +73,36 @@ func TestDown(t *testing.T) {
 		b.wait(o.Deadline.Add(signing.Grace).Sub(b.clock()))
 		orders.Due(ctx, b.service)
 		b.state(o.ID, c.want)
+	}
+}
+
+// An e-ID order whose note got no answer from the database never begins, and the
+// signing order waits for it no longer than for nothing, whether the note is there
+// or not.
+func TestUncertainNote(t *testing.T) {
+	for name, stored := range map[string]bool{"stored": true, "not stored": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			o := b.create(wish())
+			asked := 0
+			b.store.cut = func(after bool) error {
+				if after != stored {
+					return nil
+				}
+				if asked++; asked == 1 {
+					return sqldb.ErrUncertain
+				}
+				return nil
+			}
+			start := orders.Start{Digest: b.order(o.ID).Digest, Provider: providers.MBankID, Mode: providers.ModeOther, Browser: "b"}
+			_, err := b.service.Sign(ctx, "kommun", o.ID, 1, b.guest(one), start)
+			b.is(err, sqldb.ErrUncertain)
+			if len(b.begun) != 0 {
+				t.Error("it began")
+			}
+			b.wait(o.Deadline.Add(signing.Grace).Sub(b.clock()))
+			orders.Due(ctx, b.service)
+			b.state(o.ID, signing.Expired)
+		})
 	}
 }

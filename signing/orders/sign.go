@@ -15,6 +15,7 @@ import (
 	"sigill/broker"
 	"sigill/broker/flow"
 	"sigill/broker/kit/audit"
+	"sigill/broker/kit/sqldb"
 	"sigill/providers"
 	"sigill/providers/personnummer"
 	"sigill/signing"
@@ -113,6 +114,9 @@ func (s *Service) Sign(ctx context.Context, client, id string, n int, g Guest, s
 	if err != nil {
 		if begin.ID != "" {
 			s.mayClickAgain(ctx, begin)
+		}
+		if errors.Is(err, sqldb.ErrUncertain) { // it may be stored, and nothing begins it
+			s.neverBegan(ctx, begin)
 		}
 		return "", err
 	}
@@ -231,7 +235,9 @@ func (s *Service) doubleClick(ctx context.Context, b flow.Begin) (broker.OrderID
 
 // neverBegan notes that there is no e-ID order: its result will not come, and when
 // the order's time is out nobody need wait for it. It is only for what is certain:
-// after another error of flow's the e-ID order may be stored, and be signed.
+// after another error of flow's the e-ID order may be stored, and be signed. It is
+// noted also where the attempt may not be stored: an act that comes to its end late
+// then meets this one, and is undone.
 func (s *Service) neverBegan(ctx context.Context, b flow.Begin) {
 	id, n, _ := readRef(b.Ref)
 	if _, err := s.act(context.WithoutCancel(ctx), b.Client, id, func(a *act) error {
