@@ -284,6 +284,19 @@ func (s *Store) EnterNode(ctx context.Context, node, boot string, former []strin
 	return nil
 }
 
+// Touch writes to the row of a node and changes nothing, to see whether that can
+// be done.
+func (s *Store) Touch(ctx context.Context, node string) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`UPDATE nodes SET boot = boot WHERE node = $1`, node)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("touch node: %w", err)
+	}
+	return nil
+}
+
 // EndedOrders lists what an owner has not taken over; see flow.Results. The
 // conditions are those of the index orders_ended, word by word.
 func (s *Store) EndedOrders(ctx context.Context, owner string, after broker.Ended, limit int) ([]broker.Ended, error) {

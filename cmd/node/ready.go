@@ -22,8 +22,10 @@ const (
 	// answering is how long a part may take to answer before people are better off
 	// at another node.
 	answering = 2 * time.Second
-	// probing is how often the disk is written to.
-	probing = 10 * time.Second
+	// probing is how often the disk and the databases are written to, and
+	// probingShort how often the short-lived store is.
+	probing      = 10 * time.Second
+	probingShort = 5 * time.Second
 	// maxSkew is how far the clocks of this node and of the database's server may
 	// be apart. Leases last 20 s, and evidence is judged by the minute.
 	maxSkew = 5 * time.Second
@@ -45,6 +47,15 @@ type probe struct {
 	fault string // what is wrong when it fails, in words that anybody may read
 	ask   func(context.Context) error
 }
+
+// unwritable is a store that answers and takes nothing: it is full, or was made
+// another's copy.
+type unwritable struct {
+	fault string // instead of the probe's
+	error
+}
+
+func (u *unwritable) Unwrap() error { return u.error }
 
 // finding is what a probe came to.
 type finding struct {
@@ -143,6 +154,10 @@ func (r *readiness) why() string {
 	var errs []error
 	for _, f := range r.look() {
 		if f.err != nil {
+			var u *unwritable
+			if errors.As(f.err, &u) {
+				f.fault = u.fault
+			}
 			faults = append(faults, f.fault)
 			errs = append(errs, fmt.Errorf("%s: %w", f.name, f.err))
 		}
@@ -179,7 +194,7 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // watch makes what looks after this node, and what it tells of itself.
 func (n *Node) watch(c Config, id string) error {
 	clock := &clock{db: n.vault.Store.DB(), now: n.own}
-	probes := append(n.vault.probes(), n.vault.keysProbe(), newDisk(c.Settings.Data, id, c.Now).probe())
+	probes := append(n.vault.probes(id, n.own), n.vault.keysProbe(), newDisk(c.Settings.Data, id, n.own).probe())
 	if clock.known() {
 		probes = append(probes, clock.probe())
 	}
@@ -187,8 +202,10 @@ func (n *Node) watch(c Config, id string) error {
 	return c.Registry.Register(newNodeMetrics(n.ready, n.stopping.Load, n.vault, clock, c.Log))
 }
 
-// probes ask each store for what it does not have.
-func (v *Vault) probes() []probe {
+// probes ask each store for what it does not have, and seldom whether it can be
+// written to: a Redis that is full or was demoted, and a PostgreSQL that is
+// read-only, answer questions as ever.
+func (v *Vault) probes(node string, now func() time.Time) []probe {
 	expect := func(err, none error) error {
 		if errors.Is(err, none) {
 			return nil
@@ -205,47 +222,95 @@ func (v *Vault) probes() []probe {
 			return expect(err, broker.ErrNotFound)
 		}},
 	}
+	asWritten := func(db *sqldb.DB, write func(context.Context) error) *seldom {
+		if db.Engine() == sqldb.SQLite {
+			return nil // the disk's probe says as much
+		}
+		return newSeldom(probing, now, write)
+	}
+	writes := []*seldom{
+		asWritten(v.Store.DB(), func(ctx context.Context) error { return v.Store.Touch(ctx, node) }),
+		newSeldom(probingShort, now, func(ctx context.Context) error {
+			return v.Short.Put(ctx, "readyz", node, []byte("readyz"), v.now().Add(time.Minute))
+		}),
+	}
 	if v.archive != nil {
 		all = append(all, probe{partSigning, "the signing room's database does not answer", func(ctx context.Context) error {
 			_, err := v.archive.store.Order(ctx, "readyz", "readyz")
 			return expect(err, broker.ErrNotFound)
 		}})
+		writes = append(writes, asWritten(v.archive.db, v.archive.sequencer.Touch))
 	}
 	if v.hall != nil {
 		all = append(all, probe{partPortal, "the portal's database does not answer", func(ctx context.Context) error {
 			_, err := portalstore.CaseOf(portalstore.Last(ctx, v.hall.db), "readyz")
 			return expect(err, portalstore.ErrNone)
 		}})
+		writes = append(writes, asWritten(v.hall.db, v.hall.sequencer.Touch))
+	}
+	for i, write := range writes {
+		if write == nil {
+			continue
+		}
+		fault := strings.Replace(all[i].fault, "does not answer", "cannot be written to", 1)
+		read := all[i].ask
+		all[i].ask = func(ctx context.Context) error {
+			if err := read(ctx); err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(ctx, answering*3/4) // a write may be tried on, as at a Redis that was demoted
+			defer cancel()
+			if err := write.ask(ctx); err != nil {
+				return &unwritable{fault, err}
+			}
+			return nil
+		}
 	}
 	return all
 }
 
-// disk tries whether the data folder can be written to, seldom.
-type disk struct {
-	file  string
-	write func(file string) error
+// seldom asks no more often than every so long, and else tells what it was told
+// last. Its clock is the
+// machine's own.
+type seldom struct {
+	every time.Duration
 	now   func() time.Time
+	what  func(context.Context) error
 
 	mu  sync.Mutex
 	at  time.Time
 	err error
 }
 
+func newSeldom(every time.Duration, now func() time.Time, what func(context.Context) error) *seldom {
+	return &seldom{every: every, now: now, what: what}
+}
+
+func (s *seldom) ask(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if since := now.Sub(s.at); s.at.IsZero() || since >= s.every || since < 0 {
+		s.at, s.err = now, s.what(ctx)
+	}
+	return s.err
+}
+
+// disk tries whether the data folder can be written to, seldom.
+type disk struct {
+	seldom
+	file  string
+	write func(file string) error
+}
+
 func newDisk(folder, node string, now func() time.Time) *disk {
-	return &disk{file: filepath.Join(folder, ".probe-"+node), write: writeProbe, now: now}
+	d := &disk{seldom: seldom{every: probing, now: now}, file: filepath.Join(folder, ".probe-"+node), write: writeProbe}
+	d.what = func(context.Context) error { return d.write(d.file) }
+	return d
 }
 
 func (d *disk) probe() probe {
 	return probe{partDisk, "the data folder cannot be written to; its disk may be full", d.ask}
-}
-
-func (d *disk) ask(context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if now := d.now(); d.at.IsZero() || now.Sub(d.at) >= probing {
-		d.at, d.err = now, d.write(d.file)
-	}
-	return d.err
 }
 
 // writeProbe writes as much as a few transactions do, and removes it.

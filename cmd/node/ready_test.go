@@ -20,7 +20,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sigill/broker/kit/config"
+	"sigill/broker/kit/sqldb"
 	"sigill/broker/kit/sqldb/sqldbtest"
+	"sigill/broker/store/redistest"
 )
 
 func asks(r *readiness) (int, string) {
@@ -147,6 +149,101 @@ func TestClockSkew(t *testing.T) {
 		skew, wrong := between(at, at.Add(tt.theirs), at.Add(tt.took))
 		if skew != tt.skew || wrong != tt.wrong {
 			t.Errorf("%v: %s, wrong by %s", tt, skew, wrong)
+		}
+	}
+}
+
+// A store that answers and cannot be written to takes the node out, and lets it
+// in again; each is written to seldom.
+func TestReadyWithStoresThatTakeNothing(t *testing.T) {
+	server, redis := sqldbtest.Start(t), redistest.Start(t)
+	c, l := settings(t)
+	l.Close()
+	file := filepath.Join(t.TempDir(), "dsn")
+	if err := os.WriteFile(file, []byte(server.DSN(t)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Store.Postgres = &config.Postgres{DSNFile: file, Prefix: "taking_"}
+	c.Store.Redis = &config.Redis{Addresses: []string{redis.Addr}}
+	c.Signing, c.Portal = &config.Signing{}, &config.Portal{}
+	v, err := OpenVault(t.Context(), c, time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	now := time.Now()
+	r := newReadiness(v.probes("node", func() time.Time { return now }), never, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	expect := func(what, faults string) {
+		t.Helper()
+		now = now.Add(probing)
+		code, text := asks(r)
+		if faults == "" && (code != 200 || text != "ready\n") || faults != "" && (code != 503 || text != "not ready: "+faults+"\n") {
+			t.Errorf("%s: %d %q, want %q", what, code, text, faults)
+		}
+	}
+	expect("all is well", "")
+	do := func(args ...any) {
+		t.Helper()
+		if err := redis.Client().Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const short = "the short-lived store cannot be written to"
+	do("config", "set", "maxmemory", "1")
+	expect("Redis is full", short)
+	do("config", "set", "maxmemory", "0")
+	expect("there is room again", "")
+	do("replicaof", "127.0.0.1", "1")
+	expect("Redis was demoted", short)
+	do("replicaof", "no", "one")
+	expect("Redis is a master again", "")
+
+	const signing, portal = "the signing room's database cannot be written to", "the portal's database cannot be written to"
+	for _, broken := range []struct {
+		db           *sqldb.DB
+		table, fault string
+	}{
+		{v.Store.DB(), "nodes", "the broker's database cannot be written to"},
+		{v.archive.db, "audit_sequencer", signing}, {v.hall.db, "audit_sequencer", portal},
+	} {
+		if err := v.Store.EnterNode(t.Context(), "node", "boot", nil, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		sqldbtest.Break(t, broken.db, "UPDATE", broken.table)
+		expect(broken.table, broken.fault)
+		sqldbtest.Mend(t, broken.db)
+		expect("mended", "")
+	}
+	// Somebody else's write is under way and does not end: that is no fault.
+	held, over := make(chan struct{}), make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		if err := v.archive.db.Write(context.Background(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec(`UPDATE audit_sequencer SET until = until WHERE id = 1`)
+			close(held)
+			<-over
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	<-held
+	expect("another writes", "")
+	close(over)
+	writing.Wait()
+}
+
+// What is asked seldom is so by a clock that may be set.
+func TestSeldom(t *testing.T) {
+	now, asked := time.Now(), 0
+	s := newSeldom(probing, func() time.Time { return now }, func(context.Context) error { asked++; return nil })
+	for i, step := range []struct {
+		later time.Duration
+		asked int
+	}{{0, 1}, {probing - 1, 1}, {1, 2}, {-time.Hour, 3}, {time.Second, 3}, {time.Hour, 4}} {
+		now = now.Add(step.later)
+		if err := s.ask(t.Context()); err != nil || asked != step.asked {
+			t.Errorf("step %d: asked %d times, %v", i, asked, err)
 		}
 	}
 }
