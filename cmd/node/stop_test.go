@@ -123,8 +123,9 @@ func (b *balancer) watch(ctx context.Context) {
 }
 
 func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	for range b.nodes {
-		if n := b.nodes[int(b.next.Add(1))%len(b.nodes)]; n.ready.Load() {
+	next := int(b.next.Add(1))
+	for i := range b.nodes {
+		if n := b.nodes[(next+i)%len(b.nodes)]; n.ready.Load() {
 			n.proxy.ServeHTTP(w, r)
 			return
 		}
