@@ -251,7 +251,7 @@ func (e *Engine) Restart(ctx context.Context, id broker.OrderID, browser string)
 		return err
 	}
 	if o.Phase == broker.Pending && !e.draining {
-		e.schedule.add(o, r, now, e.Now().Add(wait))
+		e.schedule.add(o, r, now, wait)
 	}
 	return nil
 }

@@ -231,7 +231,7 @@ func (e *Engine) Begin(ctx context.Context, b Begin) error {
 	case o.Phase != broker.Pending:
 		e.ended(o)
 	case !e.draining:
-		e.schedule.add(o, r, now, e.Now().Add(wait))
+		e.schedule.add(o, r, now, wait)
 	}
 	return nil
 }

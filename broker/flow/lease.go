@@ -31,10 +31,10 @@ func (e *Engine) renewLeases(ctx context.Context, stop context.CancelCauseFunc) 
 	pause := e.Limits.Lease / 4
 	for rest(ctx, pause) {
 		pause = e.Limits.Lease / 4
-		if e.schedule.len() == 0 && e.Now().Sub(last) < e.Limits.Check {
+		if e.schedule.len() == 0 && time.Since(last) < e.Limits.Check {
 			continue
 		}
-		last = e.Now()
+		last = time.Now()
 		err := e.renew(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -68,10 +68,10 @@ func (e *Engine) renew(ctx context.Context) error {
 // findOrders takes over orders that nobody watches, until ctx ends, and sees to
 // it that those of this node are watched here and no others.
 func (e *Engine) findOrders(ctx context.Context) {
-	checked := e.Now()
+	checked := time.Now()
 	for rest(ctx, jitter(e.Limits.Look)) {
-		if e.unsure.Load() || e.Now().Sub(checked) >= e.Limits.Check {
-			checked = e.Now()
+		if e.unsure.Load() || time.Since(checked) >= e.Limits.Check {
+			checked = time.Now()
 			e.unsure.Store(false)
 			if err := e.reconcile(ctx); err != nil {
 				e.unsure.Store(true)
@@ -128,7 +128,7 @@ func (e *Engine) reconcile(ctx context.Context) error {
 		case err != nil:
 			e.complain(ctx, slog.LevelError, "unreadable", "order cannot be read", "order", id, "error", err)
 		case o.Phase == broker.Pending && o.Node == e.Node:
-			e.schedule.add(o, r, e.Now(), e.Now())
+			e.schedule.add(o, r, e.Now(), 0)
 		}
 	}
 	return nil
@@ -160,7 +160,7 @@ func (e *Engine) claimSome(ctx context.Context, own bool, limit int) (fresh, fou
 			e.complain(ctx, slog.LevelError, "unreadable", "order cannot be read", "order", o.ID, "error", err)
 			continue
 		}
-		if e.schedule.add(o, r, now, now) {
+		if e.schedule.add(o, r, now, 0) {
 			fresh++
 		}
 	}
@@ -195,7 +195,7 @@ func (e *Engine) bringHome(ctx context.Context) {
 		e.each(list, func(id broker.OrderID) {
 			if w, ok := e.schedule.take(id); ok {
 				if next, watch := e.ask(ctx, w); watch {
-					e.schedule.again(id, e.Now().Add(next))
+					e.schedule.again(id, next)
 				}
 			}
 		})

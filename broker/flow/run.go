@@ -68,7 +68,7 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) watch(ctx context.Context, asking *sync.WaitGroup) {
 	slots := make(chan struct{}, e.Limits.Workers)
 	for {
-		w, wait, ok := e.schedule.next(e.Now())
+		w, wait, ok := e.schedule.next()
 		if !ok {
 			timer := time.NewTimer(wait)
 			select {
@@ -83,14 +83,14 @@ func (e *Engine) watch(ctx context.Context, asking *sync.WaitGroup) {
 		}
 		select {
 		case <-ctx.Done():
-			e.schedule.again(w.order.ID, e.Now())
+			e.schedule.again(w.order.ID, 0)
 			return
 		case slots <- struct{}{}:
 		}
 		asking.Go(func() {
 			defer func() { <-slots }()
 			if next, watch := e.ask(ctx, w); watch {
-				e.schedule.again(w.order.ID, e.Now().Add(jitter(next)))
+				e.schedule.again(w.order.ID, jitter(next))
 			}
 		})
 	}

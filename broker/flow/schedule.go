@@ -12,7 +12,9 @@ import (
 
 // schedule is when which of this node's orders is to be asked about next: one
 // heap for all of them, since a goroutine and a timer for each would fall over
-// with ten thousand. An order that is being asked about is not in the heap.
+// with ten thousand. An order that is being asked about is not in the heap. When
+// to ask is by this machine's steady clock, which nobody sets: should the clock
+// that all share be set back, nobody waits for it to come again.
 type schedule struct {
 	mu   sync.Mutex
 	all  map[broker.OrderID]*entry
@@ -54,7 +56,7 @@ type entry struct {
 	seen   time.Time // the browser's last request, or when we took the order over
 	told   time.Time // when other nodes were last told of seen
 	absent time.Time // since when no trace of the browser was found anywhere
-	at     time.Time
+	at     time.Time // when to ask, by time.Now and its monotonic reading
 	index  int // in the heap, -1 when out
 }
 
@@ -70,9 +72,9 @@ func slim(o broker.Order, r record) (broker.Order, record) {
 	return o, r
 }
 
-// add watches an order from now on; false when it was watched already, or has
+// add watches an order, and has it asked about in a while; false when it was watched already, or has
 // ended since somebody began to look for it.
-func (s *schedule) add(o broker.Order, r record, seen, at time.Time) bool {
+func (s *schedule) add(o broker.Order, r record, seen time.Time, wait time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.all[o.ID]; ok {
@@ -82,7 +84,7 @@ func (s *schedule) add(o broker.Order, r record, seen, at time.Time) bool {
 		return false
 	}
 	o, r = slim(o, r)
-	s.put(&entry{watched: watched{order: o, r: r}, seen: seen, told: seen, at: at})
+	s.put(&entry{watched: watched{order: o, r: r}, seen: seen, told: seen, at: time.Now().Add(wait)})
 	return true
 }
 
@@ -109,7 +111,7 @@ func (s *schedule) refresh(o broker.Order, r record) {
 // keep holds on to what could not be stored, on top of the version that o has.
 // What the issuer has said for good is watched until it is stored, whoever
 // watches the order meanwhile.
-func (s *schedule) keep(o broker.Order, r record, last *said, at time.Time) {
+func (s *schedule) keep(o broker.Order, r record, last *said, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, ok := s.all[o.ID]
@@ -118,7 +120,7 @@ func (s *schedule) keep(o broker.Order, r record, last *said, at time.Time) {
 		return
 	case !ok:
 		o, r = slim(o, r)
-		s.put(&entry{watched: watched{order: o, r: r}, seen: at, told: at, at: at})
+		s.put(&entry{watched: watched{order: o, r: r}, seen: now, told: now, at: time.Now()})
 		n = s.all[o.ID]
 	case n.order.Version <= o.Version:
 		n.order, n.r = slim(o, r)
@@ -210,14 +212,14 @@ func (s *schedule) unstored() []broker.OrderID {
 }
 
 // next takes out the order that is due, or says how long to wait for one.
-func (s *schedule) next(now time.Time) (watched, time.Duration, bool) {
+func (s *schedule) next() (watched, time.Duration, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.due) == 0 {
 		return watched{}, time.Hour, false
 	}
 	n := s.due[0]
-	if wait := n.at.Sub(now); wait > 0 {
+	if wait := time.Until(n.at); wait > 0 {
 		return watched{}, wait, false
 	}
 	heap.Pop(&s.due)
@@ -236,12 +238,13 @@ func (s *schedule) take(id broker.OrderID) (watched, bool) {
 	return n.watched, true
 }
 
-// again puts an order back that was taken out, unless it was dropped meanwhile.
-func (s *schedule) again(id broker.OrderID, at time.Time) {
+// again puts an order back that was taken out, to be asked about in a while,
+// unless it was dropped meanwhile.
+func (s *schedule) again(id broker.OrderID, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n, ok := s.all[id]; ok && n.index < 0 {
-		n.at = at
+		n.at = time.Now().Add(wait)
 		heap.Push(&s.due, n)
 		s.signal()
 	}
@@ -264,7 +267,7 @@ func (s *schedule) mark(id broker.OrderID, now time.Time, every time.Duration) (
 		return !ok
 	}
 	n.seen = now
-	if now.Sub(n.told) >= every {
+	if d := now.Sub(n.told); d >= every || d < 0 {
 		n.told = now
 		return true
 	}
