@@ -57,7 +57,7 @@ type entry struct {
 	told   time.Time // when other nodes were last told of seen
 	absent time.Time // since when no trace of the browser was found anywhere
 	at     time.Time // when to ask, by time.Now and its monotonic reading
-	index  int // in the heap, -1 when out
+	index  int       // in the heap, -1 when out
 }
 
 func newSchedule() *schedule {

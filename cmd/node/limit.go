@@ -53,7 +53,7 @@ func (l *limiter) allow(address string) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	if now.Sub(l.swept) > l.burst {
+	if since := now.Sub(l.swept); since > l.burst || since < 0 {
 		for k, t := range l.empty {
 			if !t.After(now) {
 				delete(l.empty, k)
@@ -71,7 +71,7 @@ func (l *limiter) allow(address string) (wait time.Duration, ok bool) {
 		key = netip.Prefix{}
 		at = l.empty[key]
 	}
-	if at.Before(now) {
+	if at.Before(now) || at.Sub(now) > l.burst+l.every { // or written before the clock was set back
 		at = now
 	}
 	next := at.Add(l.every)

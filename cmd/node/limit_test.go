@@ -50,6 +50,26 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
+// Who was at the limit when the clock was set back does not wait for it to come
+// again.
+func TestLimiterWithAClockSetBack(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	l := newLimiter(config.Rate{Requests: 10, Within: time.Minute}, func() time.Time { return now })
+	for range 15 {
+		l.allow("192.0.2.1")
+	}
+	now = now.Add(-time.Hour)
+	served := 0
+	for range 15 {
+		if _, ok := l.allow("192.0.2.1"); ok {
+			served++
+		}
+	}
+	if served != 10 {
+		t.Errorf("of 15 an hour earlier %d were served, want 10", served)
+	}
+}
+
 func TestLimiterIsBounded(t *testing.T) {
 	now := time.Now()
 	l := newLimiter(config.Rate{Requests: 2, Within: time.Hour}, func() time.Time { return now })

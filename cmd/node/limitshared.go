@@ -89,7 +89,7 @@ func (l *limiter) admit(ctx context.Context, address string) (wait time.Duration
 		return 0, true
 	}
 	away := s.away.Load()
-	if l.now().UnixNano() < away {
+	if left := away - l.now().UnixNano(); left > 0 && left <= int64(absence) {
 		return 0, true
 	}
 	got, empty, err := l.reserve(ctx, key)
