@@ -32,6 +32,21 @@ func processes(t *testing.T, p sqldb.Place, offs ...time.Duration) (list []*Sequ
 
 var apart = []time.Duration{0, 10 * time.Second, -10 * time.Second}
 
+// A process whose clock is an hour ahead dies with the lease: the others do not
+// wait that hour.
+func TestLeaseByAClockAhead(t *testing.T) {
+	sqldbtest.Engines(t, func(t *testing.T, p sqldb.Place) {
+		list, _ := processes(t, p, 0, time.Hour)
+		for _, s := range []*Sequencer{list[1], list[0]} {
+			check(t, s.DB.Write(ctx, func(tx *sqldb.Tx) error { return Insert(tx, Event{Type: OrderStarted, At: time.Now()}) }))
+			check(t, s.Sequence(ctx))
+		}
+		if state, err := list[0].State(ctx); err != nil || state.Waiting != 0 {
+			t.Errorf("%d rows wait, %v", state.Waiting, err)
+		}
+	})
+}
+
 // Three processes whose clocks are ten seconds apart, one of which dies with the
 // lease, while somebody takes the lease away again and again: each row gets one
 // place, and the chain never forks. What holds that is not the lease but that

@@ -139,10 +139,12 @@ func (s *Sequencer) Sequence(ctx context.Context) error {
 	}
 }
 
+// lease takes or prolongs the lease. One that ends later than any would was
+// written by a clock that was ahead, and is not waited for.
 func (s *Sequencer) lease(tx *sqldb.Tx) error {
 	now := s.Now()
-	n, err := tx.Exec(`UPDATE audit_sequencer SET holder = $1, until = $2 WHERE id = 1 AND (holder = $1 OR until <= $3)`,
-		s.holder, now.Add(leaseFor).UnixMilli(), now.UnixMilli())
+	n, err := tx.Exec(`UPDATE audit_sequencer SET holder = $1, until = $2 WHERE id = 1 AND (holder = $1 OR until <= $3 OR until > $4)`,
+		s.holder, now.Add(leaseFor).UnixMilli(), now.UnixMilli(), now.Add(2*leaseFor).UnixMilli())
 	if err != nil {
 		return fmt.Errorf("lease: %w", err)
 	}
