@@ -25,9 +25,9 @@ func (x *chaos) deck(n int) []func() {
 		switch {
 		case n == 0 && soaking(0, 1) == 0:
 			acts = append(acts, x.redisEmpty, x.redisOld)
-		case n%5 == 1:
+		case n%5 == 2:
 			acts = append(acts, x.redisEmpty)
-		case n%5 == 3:
+		case n%5 == 0:
 			acts = append(acts, x.redisOld)
 		}
 	}

@@ -89,8 +89,7 @@ func nodesUnderFire(t *testing.T, w clusterWish) {
 	c.awaitReady(t)
 	l.logins.remembered(t.Context())
 	if c.redis != nil {
-		x.redisOld()
-		c.awaitReady(t)
+		c.forgets(t)
 		l.logins.remembered(t.Context())
 	}
 	l.signings.inspected()
@@ -101,6 +100,62 @@ func nodesUnderFire(t *testing.T, w clusterWish) {
 	l.table(t, fmt.Sprintf("%d nodes, %d logins, %d orders of three", len(c.nodes), logins, orders), took, &x.acts)
 	if in := l.logins.seen.of("person who came in"); in != logins {
 		t.Errorf("%d of %d persons came in", in, logins)
+	}
+}
+
+// forgets brings Redis back with what it held before codes and assertions were used
+// and tokens were ended: none of them is good again.
+func (c *cluster) forgets(t *testing.T) {
+	t.Helper()
+	list, pages, spent := c.begunLogins(t, 6)
+	for i, l := range list {
+		s := spent[i]
+		var err error
+		if s.back, err = l.approves(&pages[i]); err != nil {
+			t.Fatal(err)
+		}
+		callback, err := l.finishes(pages[i], s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.code, err = s.attempt.code(callback); err != nil {
+			t.Fatal(err)
+		}
+		if s.proof, err = c.assertion(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restore := c.redis.Snapshot()
+	for i, l := range list {
+		s := spent[i]
+		if end, err := l.redeems(t.Context(), s); err != nil || end != completed {
+			t.Errorf("%s %v", end, err)
+		}
+		if c.proves(s.proof, 1) != 1 {
+			t.Error("an assertion is not good")
+		}
+		if i%2 == 0 { // the other tokens live
+			for _, what := range l.again(t.Context(), s, 2) {
+				t.Errorf("good twice: %s", what)
+			}
+			if lives, known := c.tokenLives(s.token); lives || !known {
+				t.Error("a token of a code that was used again lives")
+			}
+		}
+	}
+	restore()
+	c.awaitReady(t)
+	for i, l := range list {
+		s := spent[i]
+		for _, what := range l.again(t.Context(), s, 3) {
+			t.Errorf("good once more, since Redis has forgotten: %s", what)
+		}
+		if c.proves(s.proof, 3) != 0 {
+			t.Error("good once more, since Redis has forgotten: an assertion")
+		}
+		if lives, known := c.tokenLives(s.token); lives || !known {
+			t.Error("good once more, since Redis has forgotten: a token that had ended")
+		}
 	}
 }
 
