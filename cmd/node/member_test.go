@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sigill/broker/flow"
 	"sigill/broker/kit/config"
 	"sigill/broker/kit/sqldb/sqldbtest"
 )
@@ -78,4 +80,40 @@ func TestClockAndName(t *testing.T) {
 	if wrong.flow.Node == right.flow.Node || wrong.flow.Boot == "" {
 		t.Errorf("two nodes are %q", right.flow.Node)
 	}
+}
+
+// No node makes or opens anything where data are being restored.
+func TestNodeWaitsForRestore(t *testing.T) {
+	c, l := settings(t)
+	defer l.Close()
+	c.Data = t.TempDir()
+	release, err := flow.Alone(c.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func() (*Node, error) {
+		return New(t.Context(), Config{Settings: c, Listener: l})
+	}
+	if _, err := begin(); !errors.Is(err, flow.ErrHeld) {
+		t.Fatalf("it starts: %v", err)
+	}
+	if made, err := filepath.Glob(filepath.Join(c.Data, "*.db*")); err != nil || len(made) > 0 {
+		t.Errorf("made %v %v", made, err)
+	}
+	release()
+	c, l = settings(t)
+	n, err := begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := flow.Alone(c.Data); !errors.Is(err, flow.ErrNotAlone) {
+		t.Errorf("alone beside a node: %v", err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if release, err = flow.Alone(c.Data); err != nil {
+		t.Fatalf("not alone after it: %v", err)
+	}
+	release()
 }

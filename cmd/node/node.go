@@ -59,7 +59,7 @@ type Node struct {
 	flow         *flow.Engine
 	room         *room            // of signing; nil: there is none
 	townhall     *townhall        // the portal; nil: there is none
-	release      func()           // of the node's id
+	release      func()           // of the node's id and its data folder
 	boot         string           // see flow.Join
 	own          func() time.Time // this machine's clock
 	common       *kitclock.Clock  // everybody's
@@ -99,6 +99,11 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 	if err != nil {
 		return n, err
 	}
+	leave, err := flow.Use(c.Settings.Data)
+	if err != nil {
+		return n, err
+	}
+	n.release = leave
 	n.certificates = newCertificates(c.Settings, eids, c.Now, c.Log)
 	if n.vault, err = OpenVault(ctx, c.Settings, c.Now, c.Log); err != nil {
 		return n, err
@@ -114,7 +119,7 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 	if err != nil {
 		return n, err
 	}
-	n.boot, n.release = member.Boot, member.Leave
+	n.boot, n.release = member.Boot, func() { member.Leave(); leave() }
 	if err := n.compose(ctx, c, member.ID, eids); err != nil {
 		return n, err
 	}

@@ -106,6 +106,13 @@ func TestStoreCopy(t *testing.T) {
 	}
 	o.runs("!a node runs in", "lite.yaml", "store", "copy", to)
 	release()
+	// A node that is about to make its name.
+	release, err = flow.Use(o.path("data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.runs("!a node runs in", "lite.yaml", "store", "copy", to)
+	release()
 	o.runs("!broker: it is not there yet", "postgres.yaml", "migrate", "--check")
 
 	said := o.runs("Every row was read again", "lite.yaml", "store", "copy", to)

@@ -270,7 +270,8 @@ const restoring = ".restoring"
 
 // Restore puts databases of a backup into an empty place. Each is compared with
 // its digest and given to try, which says what stands in the way of using it;
-// only when all are there does any get its name. After an error none is left.
+// only when all are there does any get its name. After an error none is left. A
+// database that somebody makes meanwhile is not replaced, and is an error.
 func (p Place) Restore(ctx context.Context, folder string, kept []Kept, try func(context.Context, string, *DB) error) error {
 	if p.Engine() != SQLite {
 		return errFilesOnly
@@ -284,19 +285,22 @@ func (p Place) Restore(ctx context.Context, folder string, kept []Kept, try func
 	}
 	for _, k := range kept {
 		to := filepath.Join(p.Dir, k.Name+".db")
-		defer removeDatabase(to + restoring) // it has gone to its place, or is in vain
+		defer removeDatabase(to + restoring) // it is in its place by then, or in vain
 		if err := k.restore(ctx, folder, to+restoring, try); err != nil {
 			return fmt.Errorf("restore %s: %w", k.Name, err)
 		}
 	}
 	for i, k := range kept {
 		to := filepath.Join(p.Dir, k.Name+".db")
-		if err := os.Rename(to+restoring, to); err != nil {
+		if err := os.Link(to+restoring, to); err != nil { // which, unlike renaming, never replaces
 			for _, k := range kept[:i] {
 				removeDatabase(filepath.Join(p.Dir, k.Name+".db"))
 			}
 			return fmt.Errorf("restore %s: %w", k.Name, err)
 		}
+	}
+	for _, k := range kept {
+		removeDatabase(filepath.Join(p.Dir, k.Name+".db"+restoring))
 	}
 	if err := syncPath(p.Dir); err != nil {
 		return fmt.Errorf("restore: %w", err)

@@ -171,11 +171,31 @@ func TestRestoreRefuses(t *testing.T) {
 	file := filepath.Join(folder, "b.db")
 	text, err := os.ReadFile(file)
 	check(t, err)
+	whole := bytes.Clone(text)
 	text[len(text)-1] ^= 1
 	check(t, os.WriteFile(file, text, 0o600))
 	refused("a changed file", kept, anyone)
 	check(t, os.WriteFile(file, text[:len(text)/2], 0o600))
 	refused("half a file", kept, anyone)
+
+	// Beside somebody who makes one meanwhile: theirs stays.
+	check(t, os.WriteFile(file, whole, 0o600))
+	to := t.TempDir()
+	theirs := filepath.Join(to, "b.db")
+	err = (sqldb.Place{Dir: to}).Restore(ctx, folder, kept, func(_ context.Context, name string, _ *sqldb.DB) error {
+		if name == "b" {
+			return os.WriteFile(theirs, []byte("theirs"), 0o600)
+		}
+		return nil
+	})
+	if !errors.Is(err, os.ErrExist) {
+		t.Errorf("over a database that was made meanwhile: %v", err)
+	}
+	left, err := filepath.Glob(filepath.Join(to, "*"))
+	check(t, err)
+	if text, err := os.ReadFile(theirs); err != nil || string(text) != "theirs" || len(left) != 1 {
+		t.Errorf("%d bytes in %v, %v", len(text), left, err)
+	}
 
 	// Over data that is there: of these not a byte is changed.
 	if err := p.Restore(ctx, folder, kept[:1], anyone); err == nil || !strings.Contains(err.Error(), "already") {
