@@ -52,8 +52,8 @@ type stock struct {
 }
 
 // limiter is the one of a name. Nodes count together over PostgreSQL or Redis. On
-// SQLite it would cost a login a tenth of its processor time, and those who share
-// such a file are two processes on one machine.
+// SQLite it would cost a login about a tenth of its processor time (measured on a
+// busy machine), and those who share such a file are two processes on one machine.
 func (c Config) limiter(name string, r config.Rate, short broker.Short) *limiter {
 	l := newLimiter(r, c.Now)
 	if c.Settings.Store.Postgres == nil && c.Settings.Store.Redis == nil {

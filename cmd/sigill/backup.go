@@ -268,5 +268,5 @@ const restoreWords = `the rows are in PostgreSQL. Into a new, empty database:
 
   pg_restore --single-transaction --exit-on-error --no-owner --dbname=DATABASE FILE
 
-then sigill audit verify, and start nodes. After pg_basebackup empty the tables
-sessions and held of the portal's schema first: who was logged in then would be again`
+empty Redis, then sigill audit verify, and start nodes. After pg_basebackup empty the
+tables sessions and held of the portal's schema too: who was logged in then would be again`
