@@ -19,7 +19,13 @@ var errName = errors.New("flow: another process goes by this node's name, as whe
 // that is given once.
 func (e *Engine) holds(o broker.Order) bool {
 	now := e.Now()
-	return o.Node == e.Node && (now.Before(o.LeaseUntil) || now.UnixMilli() < e.renewed.Load())
+	return o.Node == e.Node && (e.leased(now, o.LeaseUntil) || e.leased(now, time.UnixMilli(e.renewed.Load())))
+}
+
+// leased reports whether a lease until then goes on. One that ends later than any
+// would was written before the clock was set back: others do not believe it.
+func (e *Engine) leased(now, until time.Time) bool {
+	return now.Before(until) && until.Sub(now) <= 2*e.Limits.Lease
 }
 
 // renewLeases keeps the leases of this node's orders alive until ctx ends, or
@@ -56,7 +62,7 @@ func (e *Engine) renew(ctx context.Context) error {
 	if err := e.Leases.RenewLeases(ctx, e.Node, e.Boot, until); err != nil {
 		return err
 	}
-	if now.UnixMilli() >= e.renewed.Load() {
+	if !e.leased(now, time.UnixMilli(e.renewed.Load())) {
 		if err := e.reconcile(ctx); err != nil {
 			return err
 		}

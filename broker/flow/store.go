@@ -29,7 +29,8 @@ type Leases interface {
 	// (with own also those that are node's already: after a restart a node
 	// finds its own again) and leases them to node until the given time.
 	// Taking over another node's order sets ForeignUntil to the end of that
-	// lease. Version does not change.
+	// lease. Version does not change. A lease that ends later than twice the one
+	// that is taken is not believed: a clock was ahead when it was written.
 	ClaimOrders(ctx context.Context, node string, own bool, now, until time.Time, limit int) ([]broker.Order, error)
 	// HeldOrders names the pending orders whose last lease is node's.
 	HeldOrders(ctx context.Context, node string) ([]broker.OrderID, error)

@@ -102,14 +102,20 @@ func (s *Store) UpdateOrder(ctx context.Context, o broker.Order, events ...audit
 
 // silentNodes names those whose pending orders anybody may claim. It steps from
 // one holder to the next along the index orders_held, so that ten thousand orders
-// of nodes that are alive cost as much as one.
+// of nodes that are alive cost as much as one. A lease that ends after $2 is
+// longer than any: it was written by a clock that was ahead, and is not believed.
 const silentNodes = `WITH RECURSIVE held (node) AS (
 		SELECT (SELECT min(o.node) FROM orders o WHERE o.phase = 'pending')
 		UNION ALL
 		SELECT (SELECT min(o.node) FROM orders o WHERE o.phase = 'pending' AND o.node > held.node) FROM held WHERE held.node IS NOT NULL)
 	SELECT held.node FROM held WHERE held.node IS NOT NULL
-		AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.node = held.node AND nodes.until > $1)
-		AND (SELECT min(o.lease_until) FROM orders o WHERE o.phase = 'pending' AND o.node = held.node) <= $1`
+		AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.node = held.node AND nodes.until > $1 AND nodes.until <= $2)
+		AND ((SELECT min(o.lease_until) FROM orders o WHERE o.phase = 'pending' AND o.node = held.node) <= $1
+			OR (SELECT max(o.lease_until) FROM orders o WHERE o.phase = 'pending' AND o.node = held.node) > $2)`
+
+// believed is the latest end of a lease that is believed, when one that is taken
+// now ends at until.
+func believed(now, until time.Time) time.Time { return until.Add(until.Sub(now)) }
 
 // ClaimOrders leases orders that nobody watches to a node; see flow.Leases. Most
 // of the time there is nothing to take, and finding that out does not write, nor
@@ -121,7 +127,7 @@ func (s *Store) ClaimOrders(ctx context.Context, node string, own bool, now, unt
 		claimed = append(claimed, list...)
 		return err
 	}
-	silent, err := s.silent(ctx, now)
+	silent, err := s.silent(ctx, now, believed(now, until))
 	if err != nil {
 		return nil, fmt.Errorf("claim orders: %w", err)
 	}
@@ -146,8 +152,8 @@ func (s *Store) ClaimOrders(ctx context.Context, node string, own bool, now, unt
 	return claimed, nil
 }
 
-func (s *Store) silent(ctx context.Context, now time.Time) ([]string, error) {
-	rows, err := s.db.Rows(ctx, silentNodes, now.UnixMilli())
+func (s *Store) silent(ctx context.Context, now, latest time.Time) ([]string, error) {
+	rows, err := s.db.Rows(ctx, silentNodes, now.UnixMilli(), latest.UnixMilli())
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +170,7 @@ func (s *Store) silent(ctx context.Context, now time.Time) ([]string, error) {
 }
 
 // claimable are orders of one holder, those first whose lease has ended longest.
-const claimable = `SELECT id FROM orders WHERE phase = 'pending' AND node = $4 AND lease_until <= $5 ORDER BY lease_until LIMIT $6`
+const claimable = `SELECT id FROM orders WHERE phase = 'pending' AND node = $4 AND (lease_until <= $5 OR lease_until > $7) ORDER BY lease_until LIMIT $6`
 
 // claimFrom leases orders of one holder to node: those whose lease has ended, or
 // all of them when they are mine.
@@ -177,16 +183,16 @@ func (s *Store) claimFrom(ctx context.Context, holder string, mine bool, node st
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		latest := now.UnixMilli()
+		latest, furthest := now.UnixMilli(), believed(now, until).UnixMilli()
 		if mine {
 			latest = math.MaxInt64
-		} else if said > latest {
+		} else if said > latest && said <= furthest {
 			return nil // it has spoken meanwhile
 		}
 		rows, err := tx.Rows(`UPDATE orders SET lease_until = $1, node = $2,
 				foreign_until = CASE WHEN node = $2 THEN foreign_until WHEN lease_until >= $3 THEN NULLIF(lease_until, 0) ELSE $3 END
 			WHERE id IN (`+claimable+`)
-			RETURNING `+plainOrder+`, 0`, until.UnixMilli(), node, said, holder, latest, limit)
+			RETURNING `+plainOrder+`, 0`, until.UnixMilli(), node, said, holder, latest, limit, furthest)
 		if err != nil {
 			return err
 		}
@@ -227,14 +233,18 @@ func (s *Store) HeldOrders(ctx context.Context, node string) ([]broker.OrderID, 
 	return list, nil
 }
 
+// late is how long after a newer renewal an older one may arrive, which changes
+// nothing then. What ends later still was written before the clock was set back.
+const late = 20 * time.Second
+
 // RenewLeases prolongs the leases of all of a node's orders; see flow.Leases.
 func (s *Store) RenewLeases(ctx context.Context, node, boot string, until time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		n, err := tx.Exec(`INSERT INTO nodes (node, until, boot) VALUES ($1, $2, $3)
 			ON CONFLICT (node) DO UPDATE SET
-				until = CASE WHEN nodes.until < excluded.until THEN excluded.until ELSE nodes.until END,
+				until = CASE WHEN nodes.until BETWEEN excluded.until AND excluded.until + $4 THEN nodes.until ELSE excluded.until END,
 				boot = CASE WHEN excluded.boot = '' THEN nodes.boot ELSE excluded.boot END
-			WHERE excluded.boot = '' OR nodes.boot = '' OR nodes.boot = excluded.boot`, node, until.UnixMilli(), boot)
+			WHERE excluded.boot = '' OR nodes.boot = '' OR nodes.boot = excluded.boot`, node, until.UnixMilli(), boot, late.Milliseconds())
 		if err == nil && n == 0 {
 			return broker.ErrConflict
 		}

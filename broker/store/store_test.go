@@ -595,7 +595,7 @@ func TestPlans(t *testing.T) {
 			"ended":      {s.db, endedOrders, []string{"SEARCH orders USING INDEX orders_ended"}, []string{"using orders_ended"}},
 			"silent":     {s.db, silentNodes, []string{"orders_held"}, []string{"Index Only Scan using orders_held"}},
 			"held":       {s.db, `SELECT id FROM orders WHERE phase = 'pending' AND node = $1`, []string{"orders_held"}, []string{"orders_held"}},
-			"to claim":   {s.db, strings.NewReplacer("$4", "$1", "$5", "$2", "$6", "$3").Replace(claimable), []string{"orders_held"}, []string{"Index Scan using orders_"}},
+			"to claim":   {s.db, strings.NewReplacer("$4", "$1", "$5", "$2", "$6", "$3", "$7", "$2").Replace(claimable), []string{"orders_held"}, []string{"Index Scan using orders_"}},
 			"pending":    {s.db, `SELECT count(*) FROM orders WHERE phase = 'pending'`, []string{"orders_"}, []string{"orders_"}},
 			"order":      {s.db, `SELECT ` + orderColumns + ` FROM orders WHERE id = $1`, []string{"SEARCH orders"}, []string{"orders_pkey"}},
 			"spent":      {s.db, `SELECT count(*) FROM spent WHERE kind = $1 AND digest = $2`, []string{"SEARCH spent"}, []string{"spent_pkey"}},

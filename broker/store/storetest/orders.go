@@ -281,6 +281,28 @@ func Orders(t *testing.T, open func(*testing.T, *Clock) (OrderStore, Events)) {
 		same(t, s, o)
 	})
 
+	t.Run("leases by a clock that was ahead", func(t *testing.T) {
+		s, _, now := begin(t)
+		wrong, later := now.Add(time.Hour), now.Add(20*time.Second)
+		o := anOrder("a", now)
+		o.LeaseUntil = wrong
+		check(t, s.CreateOrder(ctx, o))
+		check(t, s.RenewLeases(ctx, "one", "", wrong))
+		// The node lives, and the clock has been set right.
+		check(t, s.RenewLeases(ctx, "one", "", later))
+		if got := claim(t, s, "two", false, now, later, 10); len(got) != 0 {
+			t.Errorf("claimed %v of a node that is there", ids(got))
+		}
+		if got := claim(t, s, "two", false, later, later.Add(20*time.Second), 10); !slices.Equal(ids(got), []string{"a"}) {
+			t.Errorf("claimed %v an hour early, want a", ids(got))
+		}
+		// It died before that.
+		check(t, s.RenewLeases(ctx, "two", "", wrong.Add(time.Hour)))
+		if got := claim(t, s, "three", false, later.Add(20*time.Second), later.Add(40*time.Second), 10); !slices.Equal(ids(got), []string{"a"}) {
+			t.Errorf("claimed %v of a node that is silent, want a", ids(got))
+		}
+	})
+
 	t.Run("an order that begins again is leased anew in the same write", func(t *testing.T) {
 		s, _, now := begin(t)
 		o := anOrder("a", now)
