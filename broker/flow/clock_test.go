@@ -33,3 +33,24 @@ func TestSharedClockSetBack(t *testing.T) {
 		})
 	}
 }
+
+// The clock that all share runs ahead for a while: nobody's time is out by that.
+func TestSharedClockSetAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Int64
+		s := &story{t: t, rows: newRows(), p: newIssuer()}
+		s.e = newEngine(t, s.rows, s.p, "node-a")
+		s.e.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		s.e.Past = time.Now
+		s.stop = run(t, s.e)
+		defer s.stop()
+		s.begin(providers.ModeOther)
+		s.p.set("picked")
+		s.wait(4*time.Second, true)
+		ahead.Store(int64(time.Hour))
+		s.wait(20*time.Second, true)
+		s.want(StatePending, "")
+		s.wait(s.e.Limits.Life, true)
+		s.want(StateFailed, providers.TimedOut)
+	})
+}

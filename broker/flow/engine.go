@@ -86,7 +86,10 @@ type Config struct {
 	Log          *slog.Logger
 	// Now is the clock that all nodes go by; see kit/clock. Where it is a
 	// machine's own, leases are as good as the machines' clocks agree.
-	Now     func() time.Time
+	Now func() time.Time
+	// Past is the time that has surely come, by which an order's time is out; see
+	// clock.Clock. Default Now.
+	Past    func() time.Time
 	Observe func(Outcome)
 	Limits  Limits
 }

@@ -135,7 +135,6 @@ func jitter(d time.Duration) time.Duration {
 // answer already, and what it gave must be stored.
 func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 	ctx = context.WithoutCancel(ctx)
-	now := e.Now()
 	o, r := w.order, w.r
 	p, ok := e.Provider(o.Provider, o.Instance)
 	if w.said != nil {
@@ -156,7 +155,7 @@ func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 		// Configured away while the order was under way.
 		e.Log.ErrorContext(ctx, "e-ID of a pending order is not configured", "order", o.ID, "provider", o.Provider, "instance", o.Instance)
 		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.Unknown, Text: textUnknown})
-	case !r.Answered && !now.Before(o.Deadline):
+	case !r.Answered && !e.past().Before(o.Deadline):
 		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.TimedOut, Text: textTimedOut})
 	case !o.PickedUp && !r.Answered && e.gone(ctx, o):
 		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.Cancelled, Hint: "browserGone", Text: textCancelled})
@@ -209,6 +208,14 @@ func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 			return e.end(ctx, o, r, providers.Failed{Reason: providers.Unknown, Text: textUnknown})
 		}
 	}
+}
+
+// past is the time that has surely come.
+func (e *Engine) past() time.Time {
+	if e.Past == nil {
+		return e.Now()
+	}
+	return e.Past()
 }
 
 // keep holds on to what could not be stored: the disk is full or the database

@@ -29,6 +29,9 @@ func (s *Store) Run(ctx context.Context) error {
 // forgotten that have not been there for a day.
 func (s *Store) Clean(ctx context.Context) error {
 	now := s.now()
+	if s.Past != nil {
+		now = s.Past()
+	}
 	if err := inBatches(ctx, s.db, `DELETE FROM logins WHERE login IN
 		(SELECT login FROM logins WHERE expires <= $1 ORDER BY expires LIMIT $2)`, now.UnixMilli()); err != nil {
 		return fmt.Errorf("clean logins: %w", err)

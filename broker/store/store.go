@@ -55,6 +55,10 @@ func (c Config) withDefaults() Config {
 
 // Store is the durable part.
 type Store struct {
+	// Past is the time that has surely come, by which Clean removes; see
+	// clock.Clock. Set it before Run; nil: Now's.
+	Past func() time.Time
+
 	db  *sqldb.DB
 	now func() time.Time
 	log *slog.Logger

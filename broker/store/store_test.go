@@ -566,6 +566,25 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// What is over by a clock that is ahead alone is not removed.
+func TestCleanByTheTimeThatHasCome(t *testing.T) {
+	c := storetest.NewClock()
+	s := open(t, t.TempDir(), c.Now)
+	check(t, s.FinishLogin(ctx, broker.LoginRecord{Login: "l", At: c.Now(), Expires: c.Now().Add(time.Hour)}))
+	past := c.Now()
+	s.Past = func() time.Time { return past }
+	c.Advance(2 * time.Hour)
+	for _, want := range []int{1, 0} {
+		check(t, s.Clean(ctx))
+		var n int
+		check(t, s.db.Row(ctx, `SELECT count(*) FROM logins`).Scan(&n))
+		if n != want {
+			t.Errorf("%d are left, want %d", n, want)
+		}
+		past = c.Now()
+	}
+}
+
 // What is looked for all the time must not be read for through the orders: there
 // are indices that hold those alone, in their order.
 func TestPlans(t *testing.T) {

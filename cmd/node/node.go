@@ -48,6 +48,7 @@ type Config struct {
 	Log                                     *slog.Logger
 	Now                                     func() time.Time
 
+	past   func() time.Time // see flow.Config.Past
 	counts *metrics
 }
 
@@ -87,7 +88,7 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 	// All nodes go by the database's time; see kit/clock.
 	own := c.Now
 	common := kitclock.New(kitclock.Config{Local: own, Log: c.Log})
-	c.Now = common.Now
+	c.Now, c.past = common.Now, common.Past
 	n = &Node{settings: c.Settings, log: c.Log, own: own, common: common, release: func() {}, grace: grace, settling: settling(c.Limits)}
 	defer func() {
 		if err != nil {
@@ -108,6 +109,7 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 	if n.vault, err = OpenVault(ctx, c.Settings, c.Now, c.Log); err != nil {
 		return n, err
 	}
+	n.vault.erasesBy(c.past)
 	if err := n.vault.publish(); err != nil {
 		return n, err
 	}
@@ -194,7 +196,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 			return s.Issuer + "/return/" + string(id) + "?n=" + nonce
 		},
 		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },
-		Log:          c.Log, Now: c.Now, Observe: counts.observe, Limits: c.Limits,
+		Log:          c.Log, Now: c.Now, Past: c.past, Observe: counts.observe, Limits: c.Limits,
 	})
 	if err != nil {
 		return err

@@ -65,7 +65,7 @@ type townhall struct {
 	eids      *eids
 	due       time.Duration
 	limiter   *limiter
-	now       func() time.Time
+	now, past func() time.Time
 	log       *slog.Logger
 }
 
@@ -75,7 +75,7 @@ func openTownhall(ctx context.Context, c Config, v *Vault, id string, e *eids, r
 	if s.Portal == nil {
 		return nil, nil
 	}
-	t = &townhall{hall: v.hall, settings: s, eids: e, now: c.Now, log: c.Log, due: cmp.Or(c.Due, time.Minute),
+	t = &townhall{hall: v.hall, settings: s, eids: e, now: c.Now, past: c.past, log: c.Log, due: cmp.Or(c.Due, time.Minute),
 		limiter: c.limiter("portal", s.LoginsBy, v.Short)}
 	t.vault = portal.NewVault(t.ring)
 	t.broker = newInside(s.Issuer, http.DefaultTransport)
@@ -121,7 +121,7 @@ func (t *townhall) compose(ctx context.Context, c Config, id string, calls *http
 	}
 	t.drafts, err = drafts.New(drafts.Config{
 		DB: t.db, Vault: t.vault, Service: t.catalogue.Version, Newest: t.catalogue.Service, Tenants: t.group,
-		Facts: persons.Facts, Now: t.now, Log: t.log,
+		Facts: persons.Facts, Now: t.now, Past: t.past, Log: t.log,
 	})
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func (t *townhall) compose(ctx context.Context, c Config, id string, calls *http
 	}
 	t.cases, err = cases.New(cases.Config{
 		DB: t.db, Vault: t.vault, Notices: told, Service: t.catalogue.Version, Tenant: t.catalogue.Tenant, Tenants: t.group,
-		Forget: api.Delete, Wake: wake, Now: t.now, Log: t.log,
+		Forget: api.Delete, Wake: wake, Now: t.now, Past: t.past, Log: t.log,
 	})
 	if err != nil {
 		return err

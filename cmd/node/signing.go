@@ -92,7 +92,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 		VerifyURL: s.Issuer + check.Path, TrustSHA256: sum,
 		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },
 		Mail:         mail, SMS: sms, Hook: hook(c.Now, s.LoopbackIssuer(), deliver),
-		Wake: func() { r.queues.wake() }, Purge: r.store.Purge, Log: c.Log, Now: c.Now, Poll: c.Due,
+		Wake: func() { r.queues.wake() }, Purge: r.store.Purge, Log: c.Log, Now: c.Now, Past: c.past, Poll: c.Due,
 		Limits: r.limits(), Keep: orders.Keep{Completed: s.Signing.CompletedLife, Other: s.Signing.EndedLife},
 	})
 	if err != nil {

@@ -142,6 +142,14 @@ func openShelf(ctx context.Context, r *config.Redis, at store.Config) (shelf, er
 	return redis, nil
 }
 
+// erasesBy says by which time what is over is erased.
+func (v *Vault) erasesBy(past func() time.Time) {
+	v.Store.Past = past
+	for _, ring := range v.Rings() {
+		ring.Past = past
+	}
+}
+
 // Close gives the databases back.
 func (v *Vault) Close() error {
 	var errs []error

@@ -34,7 +34,10 @@ type Config struct {
 	Forget func(ctx context.Context, t portal.TenantID, order string) error
 	Wake   func()
 	Now    func() time.Time
-	Log    *slog.Logger
+	// Past is the time that has surely come, by which what is over is erased; see
+	// clock.Clock. Default Now.
+	Past func() time.Time
+	Log  *slog.Logger
 	// Absence is how long somebody without drafts and cases has a profile;
 	// default 90 days since they were last here.
 	Absence time.Duration
@@ -50,6 +53,9 @@ func New(c Config) (*Cases, error) {
 	}
 	if c.Wake == nil {
 		c.Wake = func() {}
+	}
+	if c.Past == nil {
+		c.Past = c.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -311,3 +311,18 @@ func TestProfileStays(t *testing.T) {
 	}
 	has("not here for long", false)
 }
+
+// TestErasedByTheTimeThatHasCome: a clock that is ahead alone erases nothing.
+func TestErasedByTheTimeThatHasCome(t *testing.T) {
+	h := newHouse(t)
+	h.close(h.arrive())
+	past := h.clock()
+	h.cases.Past = func() time.Time { return past }
+	h.pass(20 * 365 * 24 * time.Hour)
+	for _, want := range []int{0, 1} {
+		if err := h.erase(want); err != nil {
+			t.Error(err)
+		}
+		past = h.clock()
+	}
+}

@@ -373,7 +373,7 @@ const expireBatch = 100
 func (d *Drafts) Expire(ctx context.Context) (int, error) {
 	removed := 0
 	for {
-		now := d.Now()
+		now := d.Past()
 		// Where nothing is over, nothing is written.
 		rows, err := store.DraftsExpired(store.Last(ctx, d.DB), now, expireBatch)
 		if err != nil {

@@ -35,7 +35,10 @@ type Config struct {
 	// Facts are asked when a draft is made, for what is prefilled.
 	Facts func(ctx context.Context, v portal.Visitor, s *form.Service) (form.Facts, error)
 	Now   func() time.Time
-	Log   *slog.Logger
+	// Past is the time that has surely come, by which what is over is erased; see
+	// clock.Clock. Default Now.
+	Past func() time.Time
+	Log  *slog.Logger
 	// MaxOpen is how many a person may have with a group; default 50. MaxBytes
 	// bounds the files of one draft; default 20 MiB, so that with the answers it is
 	// within what the signing service takes, 25 MiB.
@@ -68,6 +71,9 @@ const (
 func New(c Config) (*Drafts, error) {
 	if c.DB == nil || c.Service == nil || c.Newest == nil || c.Tenants == nil || c.Facts == nil || c.Now == nil {
 		return nil, errors.New("drafts: something is missing in the configuration")
+	}
+	if c.Past == nil {
+		c.Past = c.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

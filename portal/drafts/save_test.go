@@ -348,6 +348,21 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+// A clock that is ahead alone removes nothing.
+func TestExpireByTheTimeThatHasCome(t *testing.T) {
+	d := newDesk(t)
+	d.begin(d.one())
+	past := d.clock()
+	d.Past = func() time.Time { return past }
+	d.later(365 * 24 * time.Hour)
+	for _, want := range []int{0, 1} {
+		if n, err := d.Expire(ctx); err != nil || n != want {
+			t.Errorf("expired %d, not %d: %v", n, want, err)
+		}
+		past = d.clock()
+	}
+}
+
 func TestExpire(t *testing.T) {
 	d := newDesk(t)
 	v := d.one()

@@ -106,3 +106,20 @@ func TestUncertainNote(t *testing.T) {
 		})
 	}
 }
+
+// A clock that is ahead alone ends and erases nothing.
+func TestDueByTheTimeThatHasCome(t *testing.T) {
+	b := newBench(t)
+	o := b.create(wish())
+	past := b.clock()
+	b.service.Past = func() time.Time { return past }
+	b.wait(10 * 365 * 24 * time.Hour)
+	orders.Due(ctx, b.service)
+	b.state(o.ID, signing.Open)
+	past = o.Deadline.Add(-time.Minute) // a reminder is due, and no more
+	orders.Due(ctx, b.service)
+	b.state(o.ID, signing.Open)
+	past = o.Deadline.Add(signing.Grace)
+	orders.Due(ctx, b.service)
+	b.state(o.ID, signing.Expired)
+}

@@ -24,7 +24,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var purged time.Time
 	for {
 		s.due(ctx)
-		if now := s.now(); now.Sub(purged) >= purgeEvery {
+		if now := s.past(); now.Sub(purged) >= purgeEvery {
 			purged = now
 			if err := s.purge(ctx, now); err != nil && ctx.Err() == nil {
 				s.Log.ErrorContext(ctx, "orders: store not purged", "error", err)
@@ -54,7 +54,7 @@ func (s *Service) purge(ctx context.Context, now time.Time) error {
 
 // due does what is due now.
 func (s *Service) due(ctx context.Context) {
-	now := s.now()
+	now := s.past()
 	err := s.each(ctx, func(after Mark) ([]Row, error) { return s.Store.Due(ctx, now, after, handful) }, func(r Row) time.Time { return r.Due })
 	if err != nil && ctx.Err() == nil {
 		s.Log.ErrorContext(ctx, "orders: what is due was not looked up", "error", err)
@@ -89,6 +89,9 @@ func (s *Service) each(ctx context.Context, list func(after Mark) ([]Row, error)
 func (s *Service) turn(ctx context.Context, row Row) error {
 	a, err := s.act(ctx, row.Client, row.ID, func(a *act) error {
 		o := &a.Order
+		if past := s.past(); past.Before(a.now) {
+			a.now = past
+		}
 		switch {
 		case o.State.Over():
 			if !a.now.Before(o.EndedAt.Add(s.keep(o.State))) {

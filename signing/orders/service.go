@@ -135,8 +135,9 @@ type Config struct {
 	Zone     *time.Location // of the times in messages; default Europe/Stockholm
 	Log      *slog.Logger
 	Now      func() time.Time
-	Poll     time.Duration // how often it looks for what is due; default 15 s
-	LoginAge time.Duration // how old a guest's login may be; default 1 h
+	Past     func() time.Time // that has surely come, by which the clock ends and erases; see clock.Clock; default Now
+	Poll     time.Duration    // how often it looks for what is due; default 15 s
+	LoginAge time.Duration    // how old a guest's login may be; default 1 h
 	Limits   signing.Limits
 	Keep     Keep
 }
@@ -173,6 +174,9 @@ func New(c Config) (*Service, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Past == nil {
+		c.Past = c.Now
+	}
 	if c.Zone == nil {
 		if c.Zone, err = time.LoadLocation("Europe/Stockholm"); err != nil {
 			return nil, err
@@ -196,6 +200,9 @@ func New(c Config) (*Service, error) {
 	}
 	return s, nil
 }
+
+// past is Past as orders keep time.
+func (s *Service) past() time.Time { return s.Past().UTC().Truncate(time.Millisecond) }
 
 // now is the time as orders keep it.
 func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }

@@ -50,9 +50,11 @@ type Clock struct {
 	Config
 	shift atomic.Int64 // what is added to Local, in nanoseconds
 
-	mu     sync.Mutex
-	apart  time.Duration // the last difference: positive when ours is behind
-	warned bool
+	mu       sync.Mutex
+	apart    time.Duration // the last difference: positive when ours is behind
+	warned   bool
+	source   time.Time // what the source said last; zero: nothing yet
+	measured time.Time // when that was, by Local
 }
 
 // New measures nothing yet; until Measure the time is the machine's.
@@ -70,6 +72,31 @@ func New(c Config) *Clock {
 
 // Now is the time that all share.
 func (c *Clock) Now() time.Time { return c.Local().Add(time.Duration(c.shift.Load())) }
+
+// Past is the time that has come by every clock: the one that all share, this
+// machine's, and what the source said last with the time that has gone by since.
+// What cannot be undone, such as erasing, is done by it. So neither a database's
+// server that is suddenly ahead nor a machine that is makes anything end early; it
+// ends when the clocks agree again, or when the slower one comes to it. Where
+// there is no source, the machine's clock is all there is.
+func (c *Clock) Past() time.Time {
+	own := c.Local()
+	past := own
+	if now := own.Add(time.Duration(c.shift.Load())); now.Before(past) {
+		past = now
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.source.IsZero() {
+		return past
+	}
+	// Steady where Local is: a machine's clock that is set shows here after the
+	// next measurement alone.
+	if steady := c.source.Add(max(own.Sub(c.measured), 0)); steady.Before(past) {
+		past = steady
+	}
+	return past
+}
 
 // ErrSlow is the error of a measurement that took too long to be of use.
 var ErrSlow = errors.New("clock: the answer took too long to tell the time")
@@ -94,6 +121,7 @@ func (c *Clock) Measure(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.apart = apart
+	c.source, c.measured = source, began.Add(took/2)
 	known := time.Duration(c.shift.Load())
 	switch {
 	case apart.Abs() <= near+took/2:

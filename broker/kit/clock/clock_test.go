@@ -160,3 +160,41 @@ func TestDatabase(t *testing.T) {
 		}
 	})
 }
+
+// What cannot be undone waits until its time has come by every clock.
+func TestPast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		theirs := time.Duration(0)
+		c := New(Config{Local: s.local, Source: func(context.Context) (time.Time, error) { return time.Now().Add(theirs), nil }})
+		if c.Past() != time.Now() {
+			t.Error("not the machine's before anything is known")
+		}
+		for _, tt := range []struct {
+			what         string
+			theirs, ours time.Duration // off
+			measured     bool
+			now, past    time.Duration // off
+		}{
+			{"agreed", 0, 0, true, 0, 0},
+			{"the source is ahead", time.Hour, 0, true, time.Hour, 0},
+			{"the source is behind", -time.Hour, 0, true, -time.Hour, -time.Hour},
+			{"ours is ahead", 0, time.Hour, true, 0, 0},
+			{"ours is behind", 0, -time.Hour, true, 0, -time.Hour},
+			{"agreed again", 0, 0, true, 0, 0},
+			{"the source steps ahead, unseen", time.Hour, 0, false, 0, 0},
+		} {
+			theirs = tt.theirs
+			s.set(0, tt.ours, nil)
+			if tt.measured {
+				if err := c.Measure(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Second)
+			if now, past := c.Now().Sub(time.Now()), c.Past().Sub(time.Now()); now != tt.now || past != tt.past {
+				t.Errorf("%s: now off by %v, past by %v; want %v, %v", tt.what, now, past, tt.now, tt.past)
+			}
+		}
+	})
+}

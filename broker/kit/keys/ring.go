@@ -53,7 +53,10 @@ type Ring struct {
 	// MasterFiles are the files of the master keys, the current one's first, which
 	// are read anew before the keys are. None: the masters stay as they were given.
 	MasterFiles []string
-	Log         *slog.Logger
+	// Past is the time that has surely come, by which keys are erased; see
+	// clock.Clock. nil: the time that Open was given.
+	Past func() time.Time
+	Log  *slog.Logger
 
 	db      *sqldb.DB
 	masters atomic.Pointer[[]Master]
@@ -295,6 +298,10 @@ func (r *Ring) Maintain(ctx context.Context) error {
 		return err
 	}
 	now := r.now()
+	past := now
+	if r.Past != nil {
+		past = r.Past()
+	}
 	changed := false
 	var faults []error
 	for _, k := range r.loaded.Load().all {
@@ -302,7 +309,7 @@ func (r *Ring) Maintain(ctx context.Context) error {
 		switch {
 		case k.State == Next && k.opened() && !now.Before(k.Created.Add(r.Lead)):
 			act = func(tx *sqldb.Tx) error { return r.replace(tx, k.Info) }
-		case k.State == Retired && k.Purpose == purposeTokens && !now.Before(k.Retired.Add(r.Overlap)):
+		case k.State == Retired && k.Purpose == purposeTokens && !past.Before(k.Retired.Add(r.Overlap)):
 			act = func(tx *sqldb.Tx) error { return r.withdraw(tx, k.Info) }
 		case k.State == Active && k.Kind == kindBox && !now.Before(k.Activated.Add(r.BoxAge)):
 			next, err := r.make(slot{k.Purpose, k.Kind}, Next)

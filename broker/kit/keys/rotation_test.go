@@ -491,3 +491,29 @@ func TestBrokenMasterFile(t *testing.T) {
 		t.Errorf("started without a key that it needs: %v", err)
 	}
 }
+
+// A clock that is ahead alone erases no key.
+func TestWithdrawnByTheTimeThatHasCome(t *testing.T) {
+	c := newClock()
+	n := nodes(t, sqldb.Place{Dir: t.TempDir()}, c, masterText(t), 0)[0]
+	past := c.Now()
+	n.Past = func() time.Time { return past }
+	_, err := n.Signer(ES256)
+	check(t, err)
+	check(t, n.RotateSigning(ctx, ES256))
+	check(t, n.ActivateSigning(ctx, ES256))
+	c.advance(n.Overlap)
+	for _, want := range []State{Retired, Withdrawn} {
+		check(t, n.Maintain(ctx))
+		var states []State
+		for _, k := range n.List() {
+			if k.Kind == ES256 {
+				states = append(states, k.State)
+			}
+		}
+		if !slices.Contains(states, want) {
+			t.Errorf("%v, and none is %v", states, want)
+		}
+		past = c.Now()
+	}
+}
