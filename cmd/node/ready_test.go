@@ -233,6 +233,26 @@ func TestReadyWithStoresThatTakeNothing(t *testing.T) {
 	writing.Wait()
 }
 
+// A command on a machine whose clock is an hour ahead goes by the nodes' time.
+func TestOpenBeside(t *testing.T) {
+	c, l := settings(t)
+	l.Close()
+	file := filepath.Join(t.TempDir(), "dsn")
+	if err := os.WriteFile(file, []byte(sqldbtest.DSN(t)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Store.Postgres = &config.Postgres{DSNFile: file, Prefix: "beside_"}
+	ahead := func() time.Time { return time.Now().Add(time.Hour) }
+	v, err := OpenBeside(t.Context(), c, ahead, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	if off := time.Until(v.Now()).Abs(); off > 10*time.Second {
+		t.Errorf("off by %v", off)
+	}
+}
+
 // What is asked seldom is so by a clock that may be set.
 func TestSeldom(t *testing.T) {
 	now, asked := time.Now(), 0

@@ -11,6 +11,7 @@ import (
 
 	"sigill/broker"
 	"sigill/broker/kit/audit"
+	kitclock "sigill/broker/kit/clock"
 	"sigill/broker/kit/config"
 	"sigill/broker/kit/keys"
 	"sigill/broker/kit/outbox"
@@ -108,6 +109,21 @@ func OpenVault(ctx context.Context, s config.Config, now func() time.Time, log *
 	return v, err
 }
 
+// OpenBeside opens what an installation keeps for an act beside its nodes, which
+// goes by the time that they go by; own is this machine's.
+func OpenBeside(ctx context.Context, s config.Config, own func() time.Time, log *slog.Logger) (*Vault, error) {
+	common := kitclock.New(kitclock.Config{Local: own, Log: log})
+	v, err := OpenVault(ctx, s, common.Now, log)
+	if err != nil {
+		return nil, err
+	}
+	common.Source = kitclock.Of(v.Store.DB())
+	if err := common.Measure(ctx); err != nil && !errors.Is(err, kitclock.ErrSlow) {
+		return nil, errors.Join(err, v.Close())
+	}
+	return v, nil
+}
+
 func openShelf(ctx context.Context, r *config.Redis, at store.Config) (shelf, error) {
 	if r == nil {
 		short, err := store.OpenShort(ctx, at)
@@ -141,6 +157,9 @@ func openShelf(ctx context.Context, r *config.Redis, at store.Config) (shelf, er
 	}
 	return redis, nil
 }
+
+// Now is the time that the vault goes by.
+func (v *Vault) Now() time.Time { return v.now() }
 
 // erasesBy says by which time what is over is erased.
 func (v *Vault) erasesBy(past func() time.Time) {

@@ -158,7 +158,7 @@ func clientSecret(ctx context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
-		now := time.Now()
+		now := v.Now()
 		secret, until := "", time.Time{}
 		change, reason := retireSecret, "retired"
 		if !*retire {
@@ -225,7 +225,7 @@ func overlapOf(text string) (time.Duration, error) {
 func clientRemove(ctx context.Context, c *call) error {
 	return c.with(ctx, 1, func(v *node.Vault) error {
 		id := c.args[0]
-		err := v.Store.RemoveClient(ctx, id, audit.Event{Type: audit.ClientRemoved, At: time.Now(), Client: id})
+		err := v.Store.RemoveClient(ctx, id, audit.Event{Type: audit.ClientRemoved, At: v.Now(), Client: id})
 		if errors.Is(err, broker.ErrNotFound) {
 			return fmt.Errorf("no client %s was added (those of the configuration are removed there)", id)
 		}

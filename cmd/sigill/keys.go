@@ -12,14 +12,14 @@ import (
 )
 
 // open reads the configuration and opens what it keeps, without serving. A
-// node may be running beside us.
+// node may be running beside us. Like nodes, we go by the database's time.
 func (c *call) open(ctx context.Context) (*node.Vault, error) {
 	settings, err := c.load()
 	if err != nil {
 		return nil, err
 	}
 	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return node.OpenVault(ctx, settings, time.Now, log)
+	return node.OpenBeside(ctx, settings, time.Now, log)
 }
 
 // with opens the vault for one act and closes it.
@@ -44,7 +44,7 @@ func keysList(ctx context.Context, c *call) error {
 	return c.with(ctx, 0, func(v *node.Vault) error {
 		table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "PURPOSE\tKIND\tSTATE\tSINCE\tDAYS\tKEY\tMASTER")
-		now := time.Now()
+		now := v.Now()
 		for _, ring := range v.Rings() {
 			for _, k := range ring.List() {
 				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", k.Purpose, k.Kind, k.State, day(since(k)), int(now.Sub(since(k)).Hours()/24), k.ID, k.Master)
@@ -98,10 +98,10 @@ func keysRotate(ctx context.Context, c *call) error {
 			return err
 		}
 		if !*now {
-			fmt.Fprintf(c.out, "A new key for %s is published. It is used from %s on.\n", alg, day(time.Now().Add(v.Ring.Lead)))
+			fmt.Fprintf(c.out, "A new key for %s is published. It is used from %s on.\n", alg, day(v.Now().Add(v.Ring.Lead)))
 			return nil
 		}
-		if wait := time.Until(nextSince(v.Ring, alg).Add(spreading)); wait > 0 {
+		if wait := nextSince(v.Ring, alg).Add(spreading).Sub(v.Now()); wait > 0 {
 			fmt.Fprintf(c.out, "A new key for %s is published. It is used in %s, when all nodes publish it.\n", alg, wait.Round(time.Second))
 			select {
 			case <-ctx.Done():
