@@ -156,3 +156,22 @@ func TestStopLeavesToOthers(t *testing.T) {
 		b.want("a", Done, 1)
 	})
 }
+
+// What was claimed by a clock that was a day ahead, by a node that died then, does
+// not wait for that day; what is under way in a lease that is right is left alone.
+func TestLeaseByAClockAhead(t *testing.T) {
+	in(t, func(b *bench) {
+		b.insert(b.entry("a"))
+		dead := b.queue(Config{Node: "dead", Handlers: handlers(b.do)})
+		dead.Now = func() time.Time { return time.Now().Add(24 * time.Hour) }
+		held, err := dead.claim(ctx, 1)
+		check(b, err)
+		if len(held) != 1 {
+			b.Fatalf("claimed %d", len(held))
+		}
+		stop := b.run(b.queue(Config{Node: "lives", Handlers: handlers(b.do)}))
+		after(5 * time.Minute)
+		stop()
+		b.want("a", Done, 2)
+	})
+}

@@ -134,6 +134,7 @@ func (q *Queue) Run(ctx context.Context) error {
 	over := make(chan struct{})
 	busy, failing := 0, false
 	var purged time.Time
+	looked, overlong := time.Now(), false
 	for {
 		if busy < q.Workers && ctx.Err() == nil {
 			list, err := q.claim(ctx, q.Workers-busy)
@@ -149,7 +150,14 @@ func (q *Queue) Run(ctx context.Context) error {
 				}()
 			}
 		}
-		if now := q.Now(); now.Sub(purged) >= purgeEvery {
+		if time.Since(looked) >= q.Lease && ctx.Err() == nil {
+			looked = time.Now()
+			var err error
+			if overlong, err = q.free(ctx, overlong); err != nil && ctx.Err() == nil {
+				q.Log.ErrorContext(ctx, "outbox: leases not looked through", "error", err)
+			}
+		}
+		if now := q.Now(); now.Sub(purged) >= purgeEvery || now.Before(purged) {
 			purged = now
 			if _, err := q.Purge(ctx); err != nil && ctx.Err() == nil {
 				q.Log.ErrorContext(ctx, "outbox not purged", "error", err)
@@ -179,6 +187,24 @@ func (q *Queue) reclaim(ctx context.Context) error {
 	return q.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(`UPDATE outbox SET claim = '', next = $1 WHERE ended IS NULL AND claim <> '' AND node = $2
 			AND kind IN (`+placeholders(3, len(q.kinds))+`)`, append([]any{q.Now().UnixMilli(), q.Node}, texts(q.kinds)...)...)
+		return err
+	})
+}
+
+// free ends leases that end later than any would: a clock was ahead when they were
+// taken. Who took one may be at work still, so it takes two looks, a lease apart.
+func (q *Queue) free(ctx context.Context, again bool) (some bool, err error) {
+	if len(q.kinds) == 0 {
+		return false, nil
+	}
+	now := q.Now()
+	where := ` WHERE ended IS NULL AND claim <> '' AND next > $1 AND kind IN (` + placeholders(2, len(q.kinds)) + `)`
+	args := append([]any{now.Add(2 * q.Lease).UnixMilli()}, texts(q.kinds)...)
+	if err := q.DB.Row(ctx, `SELECT EXISTS (SELECT 1 FROM outbox`+where+`)`, args...).Scan(&some); err != nil || !some || !again {
+		return some, err
+	}
+	return false, q.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.Exec(`UPDATE outbox SET claim = '', next = $`+fmt.Sprint(len(args)+1)+where, append(args, now.UnixMilli())...)
 		return err
 	})
 }
