@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"sync"
 	"time"
+	"unique"
 
 	"sigill/broker"
 	"sigill/providers"
@@ -69,8 +70,20 @@ func newSchedule() *schedule {
 func slim(o broker.Order, r record) (broker.Order, record) {
 	o.Sealed = nil
 	r.State = bytes.Clone(r.State)
+	// These say the same of thousands of orders, each in its own words read from a
+	// row of its own.
+	o.Owner, o.Client, o.Instance, o.Node = once(o.Owner), once(o.Client), once(o.Instance), once(o.Node)
+	o.Provider, o.Mode, o.Kind, o.Phase, o.Reason = once(o.Provider), once(o.Mode), once(o.Kind), once(o.Phase), once(o.Reason)
+	q := &r.Request
+	q.Mode, q.Markup, q.Device.UserAgent, q.Device.Domain = once(q.Mode), once(q.Markup), once(q.Device.UserAgent), once(q.Device.Domain)
+	if o.Kind == providers.KindAuth { // what is signed is each time something else
+		q.Text = once(q.Text)
+	}
 	return o, r
 }
+
+// once gives a text that lies in memory no more often than it must.
+func once[T ~string](s T) T { return unique.Make(s).Value() }
 
 // add watches an order, and has it asked about in a while; false when it was watched already, or has
 // ended since somebody began to look for it.
