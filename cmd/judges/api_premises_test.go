@@ -80,6 +80,7 @@ const (
 // premisesWish says how premises differ from others.
 type premisesWish struct {
 	process bool             // the broker is the production program
+	program string           // that program, where it is built already
 	built   bool             // it is built, and not started
 	log     string           // name of its log
 	more    string           // lines of configuration
@@ -165,7 +166,9 @@ signing:
 		w.before(p.dir)
 	}
 	if w.process {
-		p.processes = build(t, "sigill")
+		if p.processes = w.program; p.processes == "" {
+			p.processes = build(t, "sigill")
+		}
 		if !w.built {
 			p.serve(w.log)
 		}

@@ -62,7 +62,8 @@ type clusterWish struct {
 	drain    time.Duration // of each node
 	balance  time.Duration // how often the balancer asks; zero: 200 ms
 	more     string        // lines of configuration
-	program  string        // empty: the production program as it is now
+	program  string        // of the nodes; empty: the production program as it is now
+	today    string        // that program, where it is built already
 	before   func(dir string)
 	// clocks: the nodes run in this process, and their clocks are wrong by so much.
 	clocks []time.Duration
@@ -79,7 +80,7 @@ func newCluster(t testing.TB, w clusterWish) *cluster {
 		c.redis = redistest.Start(t)
 	}
 	collect := map[bool]string{true: "1s", false: "100ms"}[soaking(0, 1) == 1]
-	c.premises = newPremises(t, premisesWish{process: true, built: true, log: w.log, more: w.more, before: w.before})
+	c.premises = newPremises(t, premisesWish{process: true, program: w.today, built: true, log: w.log, more: w.more, before: w.before})
 	c.life = time.Duration(soaking(260, 600)) * time.Second // an answer that may be lost is waited for three minutes
 	c.pace = time.Duration(soaking(60, 400)) * time.Millisecond
 	c.slow = true

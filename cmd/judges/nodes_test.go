@@ -17,13 +17,14 @@ import (
 func TestNodes(t *testing.T) {
 	judged(t)
 	besides(t)
+	today := build(t, "sigill")
 	t.Run("sqlite", func(t *testing.T) {
 		besides(t)
-		nodesUnderFire(t, clusterWish{log: "nodes-sqlite", nodes: 2, portal: true})
+		nodesUnderFire(t, clusterWish{log: "nodes-sqlite", nodes: 2, portal: true, today: today})
 	})
 	t.Run("postgres", func(t *testing.T) {
 		besides(t)
-		nodesUnderFire(t, clusterWish{log: "nodes-postgres", nodes: 3, postgres: true, portal: true})
+		nodesUnderFire(t, clusterWish{log: "nodes-postgres", nodes: 3, postgres: true, portal: true, today: today})
 	})
 }
 
