@@ -68,7 +68,12 @@ func TestRenewUnderLoad(t *testing.T) {
 		creators[order] = by
 		_, _ = io.WriteString(w, strings.Replace(tokens, "order-1", order, 1))
 	})
-	p := i.provider(t, providers.MBankID)
+	c := i.config(providers.MBankID)
+	c.Certificate = old // another one is made in another second
+	p, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
 	running, stop := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -114,8 +119,8 @@ func TestRenewUnderLoad(t *testing.T) {
 		use()
 		more()
 	}
-	use, err := p.Renew(next)
-	if err != nil {
+	var use func()
+	if use, err = p.Renew(next); err != nil {
 		t.Fatal(err)
 	}
 	use()
