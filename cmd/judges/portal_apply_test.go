@@ -381,9 +381,9 @@ func testPortalByKeyboard(t *testing.T, d *demo, b *chromium) {
 	if !value[bool](x, "document.activeElement.id === 'problems'") {
 		t.Error("the summary of errors has not the focus")
 	}
-	x.tabTo("#problems a")
-	x.key(kb.Enter) // goes to the question, which takes the browser a moment
-	x.until("the question", "location.hash !== '' && document.activeElement.id !== 'problems' && !document.activeElement.closest('#problems')")
+	const there = "location.hash !== '' && document.activeElement.id !== 'problems' && !document.activeElement.closest('#problems')"
+	x.pressed(kb.Enter, "#problems a", there) // goes to the question, which takes the browser a moment
+	x.until("the question", there)
 	x.pressed(" ", `input[type=radio][name=barn]`, "document.querySelector('[name=barn]:checked')")
 	x.pressed(" ", next, "location.pathname.endsWith('/s/platsen')")
 	x.step("platsen")
