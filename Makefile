@@ -65,17 +65,21 @@ deps-missing:
 	@$(MAKE) --no-print-directory -k deps-user || true
 
 # A run begins with empty logs, since the last step searches them for personal
-# numbers. What lint or the fuzzers find does not keep the tests from running.
+# numbers. What lint or the fuzzers find does not keep the tests from running; lint
+# is told of at the end, since it runs beside them. Many tests wait most of their
+# time, so one package more than there are cores is tested at once.
 test: deps-missing
 	@status=0; \
-	$(MAKE) --no-print-directory lint || status=1; \
 	if [ -n "$(FUZZ)" ]; then $(MAKE) --no-print-directory fuzz || status=1; fi; \
 	rm -rf tmp/logs && mkdir -p tmp/logs; \
-	$(RUN) -race $(ROOMS) \
+	$(MAKE) --no-print-directory lint >tmp/lint.log 2>&1 & lint=$$!; \
+	$(RUN) -race -p=$$(($$(nproc) + 1)) $(ROOMS) \
 		-- -count=1 -run='^TestTrial$$' ./signing/orders \
 		-- SIGILL_PAGES=1 -count=1 -run='InChromium|ScriptIsNotNeeded|WithoutScript' ./broker/web ./signing/web ./signing/web/check ./portal/web \
 		-- SIGILL_JUDGES=1 -count=1 -timeout=15m $(JUDGES) \
 		-- SIGILL_LOGS=$(CURDIR)/tmp/logs -count=1 $(JUDGES)/nonumbers || status=1; \
+	wait $$lint || status=1; \
+	cat tmp/lint.log; \
 	exit $$status
 
 judges: deps-missing
