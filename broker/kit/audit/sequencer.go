@@ -165,12 +165,9 @@ func (s *Sequencer) release(ctx context.Context) error {
 // Touch writes to the database and changes nothing, to see whether that can be
 // done. It waits for nobody: who holds the row can write.
 func (s *Sequencer) Touch(ctx context.Context) error {
-	query := `UPDATE audit_sequencer SET until = until WHERE id = 1`
-	if s.DB.Engine() == sqldb.PostgreSQL {
-		query = `UPDATE audit_sequencer SET until = until WHERE id IN (SELECT id FROM audit_sequencer WHERE id = 1 FOR UPDATE SKIP LOCKED)`
-	}
 	err := s.DB.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(query)
+		_, err := tx.Exec(`UPDATE audit_sequencer SET until = until
+			WHERE id IN (SELECT id FROM audit_sequencer WHERE id = 1` + tx.SkipLocked() + `)`)
 		return err
 	})
 	if err != nil {
