@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -58,18 +57,6 @@ func (l *link) do(call string, act func() error) error {
 	}
 	time.Sleep(hang)
 	return errCut
-}
-
-// made counts the calls of a kind so far.
-func (l *link) made(call string) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range l.calls {
-		if strings.HasPrefix(c, call) {
-			n++
-		}
-	}
-	return n
 }
 
 func (l *link) CreateOrder(ctx context.Context, o broker.Order, events ...audit.Event) error {

@@ -59,14 +59,14 @@ func TestShortOnCluster(t *testing.T) {
 	cluster := redistest.StartCluster(t)
 	c := RedisConfig{Addresses: cluster.Addresses()[:2], Cluster: true}
 	storetest.Short(t, onRedis(c))
-	t.Run("a master is lost", func(t *testing.T) { failOver(t, c, cluster.Masters[0]) })
+	t.Run("a master is lost", func(t *testing.T) { failOver(t, c, cluster.Masters[0], cluster.Replica) })
 }
 
 func TestShortOnSentinel(t *testing.T) {
 	w := redistest.StartWatched(t)
 	c := RedisConfig{Addresses: []string{w.Sentinel}, SentinelMaster: redistest.MasterName}
 	storetest.Short(t, onRedis(c))
-	t.Run("the master is lost", func(t *testing.T) { failOver(t, c, w.Servers[0]) })
+	t.Run("the master is lost", func(t *testing.T) { failOver(t, c, w.Servers[0], w.Servers[1]) })
 }
 
 // Without a server program too, and sealed as it is in use.
@@ -79,14 +79,14 @@ func TestShortOnMiniredis(t *testing.T) {
 
 // failOver loses a master. Its replica takes over, and calls wait or fail plainly
 // until it has.
-func failOver(t *testing.T, c RedisConfig, master *redistest.Server) {
+func failOver(t *testing.T, c RedisConfig, master, replica *redistest.Server) {
 	r := openRedis(t, c)
 	const keys = 30
 	later := time.Now().Add(time.Hour)
 	for i := range keys {
 		check(t, r.Put(ctx, "code", fmt.Sprint(i), fmt.Append(nil, i), later))
 	}
-	time.Sleep(200 * time.Millisecond) // replicas are told after the answer
+	redistest.Follow(t, replica, master)
 	master.Kill()
 	var taken [keys]int
 	for i := range keys {

@@ -198,10 +198,8 @@ func replaceLine(text, begins, line string) string {
 
 func (c *cluster) jwks() string {
 	point := func(b []byte) string { return jwtBase64(b) }
-	public := c.key.PublicKey
-	x, y := make([]byte, 32), make([]byte, 32)
-	public.X.FillBytes(x)
-	public.Y.FillBytes(y)
+	uncompressed, _ := c.key.PublicKey.Bytes() // 4, x, y
+	x, y := uncompressed[1:33], uncompressed[33:]
 	text, _ := json.Marshal(members{"keys": []members{{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "judges", "x": point(x), "y": point(y)}}})
 	return string(text)
 }

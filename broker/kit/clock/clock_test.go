@@ -71,7 +71,7 @@ func TestAgree(t *testing.T) {
 			clocks = append(clocks, c)
 		}
 		for i, c := range clocks[:3] {
-			if d := c.Now().Sub(time.Now()).Abs(); d > time.Millisecond {
+			if d := time.Until(c.Now()).Abs(); d > time.Millisecond {
 				t.Errorf("clock %d is off by %v", i, d)
 			}
 		}
@@ -98,12 +98,12 @@ func TestDrift(t *testing.T) {
 		}
 		s.set(quick, 8*time.Second, nil) // somebody sets the clock
 		wait()
-		if d := c.Now().Sub(time.Now()).Abs(); d > quick || c.Check() == nil {
+		if d := time.Until(c.Now()).Abs(); d > quick || c.Check() == nil {
 			t.Errorf("off by %v, %v", d, c.Check())
 		}
 		s.set(quick, 8100*time.Millisecond, errors.New("away"))
 		wait()
-		if d := c.Now().Sub(time.Now()).Abs(); d > 110*time.Millisecond || c.Check() == nil {
+		if d := time.Until(c.Now()).Abs(); d > 110*time.Millisecond || c.Check() == nil {
 			t.Errorf("without the database: off by %v, %v", d, c.Check())
 		}
 		s.set(3*time.Second, 0, nil) // too slow to tell
@@ -130,7 +130,7 @@ func TestDrift(t *testing.T) {
 
 func TestOwn(t *testing.T) {
 	c := New(Config{Local: machine(time.Hour)})
-	if err := c.Measure(t.Context()); err != nil || c.Check() != nil || c.Now().Sub(time.Now()) < 59*time.Minute {
+	if err := c.Measure(t.Context()); err != nil || c.Check() != nil || time.Until(c.Now()) < 59*time.Minute {
 		t.Error(err, c.Check(), c.Now())
 	}
 }
@@ -155,7 +155,7 @@ func TestDatabase(t *testing.T) {
 				break
 			}
 		}
-		if d := c.Now().Sub(time.Now()).Abs(); err != nil || d > time.Second || c.Check() != nil {
+		if d := time.Until(c.Now()).Abs(); err != nil || d > time.Second || c.Check() != nil {
 			t.Errorf("off by %v: %v", d, err)
 		}
 	})
@@ -192,7 +192,7 @@ func TestPast(t *testing.T) {
 				}
 			}
 			time.Sleep(time.Second)
-			if now, past := c.Now().Sub(time.Now()), c.Past().Sub(time.Now()); now != tt.now || past != tt.past {
+			if now, past := time.Until(c.Now()), time.Until(c.Past()); now != tt.now || past != tt.past {
 				t.Errorf("%s: now off by %v, past by %v; want %v, %v", tt.what, now, past, tt.now, tt.past)
 			}
 		}

@@ -39,8 +39,8 @@ func StartWatched(t testing.TB) *Watched {
 port %s
 dir %s
 sentinel monitor %[3]s %[4]s %[5]s 1
-sentinel down-after-milliseconds %[3]s 500
-sentinel failover-timeout %[3]s 3000
+sentinel down-after-milliseconds %[3]s 3000
+sentinel failover-timeout %[3]s 6000
 `, own, dir, MasterName, host, port)
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
 	node := func() *Server {
 		_, bus, _ := net.SplitHostPort(freeAddress(t))
-		return Start(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "1000")
+		return Start(t, "--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "3000")
 	}
 	c := &Cluster{Replica: node()}
 	for i := range c.Masters {
@@ -118,14 +118,31 @@ func StartCluster(t testing.TB) *Cluster {
 				return false
 			}
 		}
-		shards, err := clients[0].ClusterSlots(ctx).Result()
-		return err == nil && len(shards) == 3 && slices.ContainsFunc(shards, func(s redis.ClusterSlot) bool { return len(s.Nodes) == 2 })
+		shards, err := clients[0].ClusterShards(ctx).Result()
+		return err == nil && len(shards) == 3 && slices.ContainsFunc(shards, func(s redis.ClusterShard) bool { return len(s.Nodes) == 2 })
 	})
 	until(t, "the replica has what its master has", func(ctx context.Context) bool {
 		info, err := clients[3].Info(ctx, "replication").Result()
 		return err == nil && hasLine(info, "master_link_status:up")
 	})
 	return c
+}
+
+// Follow waits until a replica has as many keys as its master, which nobody writes to
+// meanwhile: what it has been answered for is lost with a master that is killed.
+func Follow(t testing.TB, replica, master *Server) {
+	t.Helper()
+	theirs, own := master.Client(), replica.Client()
+	defer theirs.Close()
+	defer own.Close()
+	until(t, "the replica has what its master has", func(ctx context.Context) bool {
+		want, err := theirs.DBSize(ctx).Result()
+		if err != nil {
+			return false
+		}
+		got, err := own.DBSize(ctx).Result()
+		return err == nil && got == want
+	})
 }
 
 // until waits for something that servers agree on among themselves.
