@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"sigill/providers/personnummer"
@@ -27,6 +28,12 @@ const (
 	Freja   ID = "freja"
 	Telia   ID = "telia"
 )
+
+var idForm = regexp.MustCompile(`^[a-z][a-z0-9-]{1,29}$`)
+
+// Valid reports whether id has the form of an e-ID's name. Configuration may
+// offer others than the known ones, from any SAML or OIDC issuer.
+func (id ID) Valid() bool { return idForm.MatchString(string(id)) }
 
 // Known reports whether id is one of the e-IDs that Sigill knows of.
 func (id ID) Known() bool {
@@ -92,13 +99,32 @@ type Info struct {
 	ID           ID
 	Instance     string // the configured instance that stands behind the id
 	Name         string // what people call it: "Mobilt BankID"
-	Level        Level  // what a login with it gives
-	Modes        []Mode
-	TextLimit    int  // bytes of visible text at signing, before any encoding
-	AuthText     int  // bytes of visible text at login, 0 if it shows none
-	Markdown     bool // understands SimpleMarkdownV1
-	NonVisible   int  // bytes of non-visible data at signing, 0 if it has no such field
-	CoordNumbers bool // holders may have a samordningsnummer
+	Title        Text   // the same in both languages, where they differ; zero: Name
+	Site         bool   // the person goes to the issuer's own web site: no app of ours to open, no QR
+	Help         Help   // where people get on when it does not work
+	Level        Level  // what a login with it gives, at most
+	Modes        []Mode // of a Site only ModeThis
+	TextLimit    int    // bytes of visible text at signing, before any encoding; 0 if it cannot sign
+	AuthText     int    // bytes of visible text at login, 0 if it shows none
+	Markdown     bool   // understands SimpleMarkdownV1
+	NonVisible   int    // bytes of non-visible data at signing, 0 if it has no such field
+	CoordNumbers bool   // holders may have a samordningsnummer
+}
+
+// Named is what people call the e-ID in a language.
+func (i Info) Named(lang string) string {
+	if name := i.Title.In(lang); name != "" {
+		return name
+	}
+	return i.Name
+}
+
+// Help is who helps with an e-ID. Empty fields are not known.
+type Help struct {
+	Issuer string // whose e-ID it is: "Telia"
+	URL    string // the issuer's help
+	Test   string // where people can try whether their e-ID works
+	Get    string // how to get one
 }
 
 // Device is what the broker knows about the browser that shows our page.
@@ -126,6 +152,14 @@ type Request struct {
 	ReturnURL string
 	// Caller says who made the phone call, in ModePhone: "user" or "RP".
 	Caller string
+	// Email, unless empty, finds the person at an issuer that can do that.
+	Email string
+	// Handle is what an issuer with a Site sends back with its answer (SAML's
+	// RelayState, OAuth's state) for us to find the order by: secret, one-time,
+	// URL-safe, at most 80 bytes. It proves nothing of the answer.
+	Handle string
+	// Lang is the language of the person: "sv" or "en".
+	Lang string
 }
 
 // LogValue keeps the person and the text out of logs.
@@ -158,8 +192,24 @@ const (
 // Event is what happened to an order since the last call.
 type Event struct {
 	Kind EventKind
-	Form map[string][]string // Callback: the query or form of the request
+	// At is where the browser came back to: BackPath or SignBackPath. Form is what
+	// it brought, at most BackLimit bytes. Both only with Callback.
+	At   string
+	Form map[string][]string
 }
+
+// Where issuers with a Site send browsers back to, by GET or POST, below the
+// address of the instance ({issuer}/eid/{instance}/). The broker finds the order
+// by the fields RelayState or state, which bring Request.Handle back; everything
+// else is the provider's to read.
+const (
+	BackPath     = "back"      // after a login
+	SignBackPath = "sign/back" // after a signature
+	BackLimit    = 512 << 10   // bytes of what a browser may bring
+)
+
+// LogValue keeps the issuer's answer out of logs.
+func (e Event) LogValue() slog.Value { return slog.StringValue(string(e.Kind)) }
 
 // A Provider lets a person prove who they are with one kind of e-ID.
 // It keeps nothing of an order between calls: what it must remember it returns
@@ -189,6 +239,53 @@ type Shower interface {
 	Show(State, time.Time) (Wait, error)
 }
 
+// A Publisher has documents of its own that issuers fetch, such as SAML metadata.
+// They are served below the address of the instance; the keys are the paths there.
+// Of the e-IDs of one instance the first that is a Publisher is asked.
+type Publisher interface {
+	Documents() map[string]Document
+}
+
+// A Document is something that a Publisher publishes.
+type Document struct {
+	MediaType string
+	Bytes     []byte
+}
+
+// A Runner has something to do while the program runs, such as keeping an issuer's
+// metadata fresh. Run returns nil when ctx ends, and never before. An e-ID must
+// work without it with what it had at the start.
+type Runner interface {
+	Run(ctx context.Context) error
+}
+
+// A Checker can try its issuer without a person: `sigill provider test`.
+type Checker interface {
+	// Check looks at one thing after the other, and goes on after a fault.
+	Check(ctx context.Context) []Finding
+}
+
+// A Finding is one thing that was looked at. No text holds anything secret.
+type Finding struct {
+	What string    // "the issuer's TLS certificate"
+	Said string    // what was found, or what is wrong and how to mend it
+	Bad  bool      // it does not work
+	Ends time.Time // what was found holds until then; zero: not limited
+}
+
+// A Dated has certificates or documents that end, besides those that the program
+// itself reads from files. Metrics and `sigill check` warn of them.
+type Dated interface {
+	Dates() []Finding
+}
+
+// A Replay remembers what may be used once, over all nodes.
+type Replay interface {
+	// Seen notes key for owner until then, and reports whether another owner had
+	// noted it before. The same owner may ask again, as after a crash.
+	Seen(ctx context.Context, key, owner string, until time.Time) (bool, error)
+}
+
 // Step is one of Wait, Redirect, PostForm, Done, Failed.
 type Step interface{ step() }
 
@@ -208,10 +305,17 @@ type Wait struct {
 // LogValue keeps the tokens that start the app out of logs.
 func (w Wait) LogValue() slog.Value { return slog.StringValue(w.Hint) }
 
-// Redirect sends the browser to the issuer.
+// Redirect sends the browser to the issuer. The order then waits for a Callback;
+// a Tick before that asks nobody, and is answered by a Wait with PickedUp.
 type Redirect struct{ URL string }
 
-// PostForm sends the browser to the issuer with a form.
+// LogValue keeps what an address carries out of logs.
+func (Redirect) LogValue() slog.Value { return slog.StringValue("redirect") }
+
+// LogValue keeps what a form carries out of logs.
+func (PostForm) LogValue() slog.Value { return slog.StringValue("post") }
+
+// PostForm sends the browser to the issuer with a form; as Redirect.
 type PostForm struct {
 	URL    string
 	Fields map[string]string

@@ -76,7 +76,7 @@ func TestAgree(t *testing.T) {
 			}
 		}
 		// A little apart does not matter, and the machine's own runs evenly.
-		if d := clocks[3].Now().Sub(time.Now()); d != 50*time.Millisecond {
+		if d := time.Until(clocks[3].Now()); d != 50*time.Millisecond {
 			t.Errorf("corrected to %v", d)
 		}
 	})
