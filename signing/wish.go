@@ -279,7 +279,7 @@ func (c *checker) reminders(days []int) []int {
 
 func (c *checker) providers(ids []providers.ID) []providers.ID {
 	for i, id := range ids {
-		if !id.Known() || slices.Contains(ids[:i], id) {
+		if !id.Valid() || slices.Contains(ids[:i], id) {
 			c.fault(fmt.Sprintf("allowedProviders[%d]", i), "is unknown or named twice")
 		}
 	}

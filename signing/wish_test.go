@@ -104,7 +104,7 @@ func TestWish(t *testing.T) {
 		{"visibility, unknown", func(w *Wish) { w.Visibility = "everything" }, "visibility"},
 		{"visibility", func(w *Wish) { w.Visibility = ShowNone }, ""},
 		{"e-IDs", func(w *Wish) { w.Providers = []providers.ID{providers.BankID, providers.Freja} }, ""},
-		{"e-ID, unknown", func(w *Wish) { w.Providers = []providers.ID{providers.BankID, "hemligtid"} }, "allowedProviders[1]"},
+		{"e-ID, unknown", func(w *Wish) { w.Providers = []providers.ID{providers.BankID, "Hemligt id"} }, "allowedProviders[1]"},
 		{"e-ID, twice", func(w *Wish) { w.Providers = []providers.ID{providers.BankID, providers.Freja, providers.BankID} }, "allowedProviders[2]"},
 
 		{"deadline, earliest", func(w *Wish) { w.Deadline = t0.Add(time.Minute) }, ""},

@@ -75,7 +75,7 @@ func checkPortal(ctx context.Context, s config.Config, e *eids, now func() time.
 	_, register := t.register()
 	_, _, staff := t.staff()
 	c, err := catalogue.Open(ctx, catalogue.Config{
-		Tenants: s.Portal.Tenants, Services: s.Portal.Services, Providers: knownEIDs(), Configured: t.configured(),
+		Tenants: s.Portal.Tenants, Services: s.Portal.Services, Providers: knownEIDs(t.configured()), Configured: t.configured(),
 		Now: now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

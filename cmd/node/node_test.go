@@ -83,7 +83,7 @@ func settings(t *testing.T) (config.Config, net.Listener) {
 	for _, name := range []string{"one", "two"} {
 		c.Providers = append(c.Providers, config.Provider{
 			Name: name, Kind: "bankid", Offers: []providers.ID{providers.MBankID, providers.BankID}, DisplayName: "Exempelby",
-			BankID: config.BankID{CertificateFile: certificate, KeyFile: key},
+			BankID: config.BankID{ClientCertificate: config.ClientCertificate{CertificateFile: certificate, KeyFile: key}},
 		})
 	}
 	return c, l

@@ -83,7 +83,7 @@ func openTownhall(ctx context.Context, c Config, v *Vault, id string, e *eids, r
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.catalogue, err = catalogue.Open(ctx, catalogue.Config{
 		Tenants: s.Portal.Tenants, Services: s.Portal.Services, Versions: portalstore.Versions{DB: t.db, Now: t.now},
-		Providers: knownEIDs(), Configured: t.configured(), Now: c.Now, Log: c.Log,
+		Providers: knownEIDs(t.configured()), Configured: t.configured(), Now: c.Now, Log: c.Log,
 	})
 	if err != nil {
 		return t, err
@@ -241,9 +241,17 @@ func (t *townhall) key() (crypto.Signer, string, error) {
 	return k.Key, k.KID, err
 }
 
-// knownEIDs are the ids that a tenant may list, whether or not they are
-// configured.
-func knownEIDs() []string { return []string{"bankid", "mbankid", "freja", "telia"} }
+// knownEIDs are the ids that a tenant may list: those that are known from the
+// start, whether or not they are configured, and what else is.
+func knownEIDs(configured []string) []string {
+	all := []string{string(providers.BankID), string(providers.MBankID), string(providers.Freja), string(providers.Telia)}
+	for _, id := range configured {
+		if !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	}
+	return all
+}
 
 // configured are the ids of e-IDs that work here.
 func (t *townhall) configured() []string {
@@ -298,8 +306,10 @@ func (t *townhall) clientOf(tenant portal.Tenant) (broker.Client, error) {
 	}
 	for _, id := range tenant.Providers {
 		instance := ""
-		if _, own := t.eids.find(providers.ID(id), string(tenant.ID)); own {
-			instance = string(tenant.ID) // the app then shows the tenant's own name (P-34)
+		for _, name := range []string{string(tenant.ID), string(tenant.ID) + "-" + id} {
+			if _, own := t.eids.find(providers.ID(id), name); own {
+				instance = name // the app then shows the tenant's own name (P-34)
+			}
 		}
 		c.Providers[providers.ID(id)] = instance
 		c.ProviderOrder = append(c.ProviderOrder, providers.ID(id))

@@ -121,7 +121,7 @@ func openBankID(c config.Provider, w workshop) (map[providers.ID]providers.Provi
 		return nil, nil, err
 	}
 	certificate := newRenewal(whatRP+c.Name, w.now, w.log, c.BankID.CertificateFile, c.BankID.KeyFile, c.BankID.PKCS12File, c.BankID.PassphraseFile)
-	cert, leaf, err := bankIDCertificate(c.BankID)
+	cert, leaf, err := clientCertificate(c.BankID.ClientCertificate)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,7 +139,7 @@ func openBankID(c config.Provider, w workshop) (map[providers.ID]providers.Provi
 		made[id], all = p, append(all, p)
 	}
 	certificate.begin(leaf, func() (*x509.Certificate, func(), error) {
-		cert, leaf, err := bankIDCertificate(c.BankID)
+		cert, leaf, err := clientCertificate(c.BankID.ClientCertificate)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -180,7 +180,7 @@ func bankIDEnvironment(c config.Provider) (bankid.Environment, error) {
 	}, nil
 }
 
-func bankIDCertificate(c config.BankID) (cert tls.Certificate, leaf *x509.Certificate, err error) {
+func clientCertificate(c config.ClientCertificate) (cert tls.Certificate, leaf *x509.Certificate, err error) {
 	read := func(file string) []byte {
 		data, err := os.ReadFile(file)
 		if err != nil {

@@ -144,6 +144,11 @@ func (s *Service) mayAsk(c broker.Client, h head, b signing.Body) error {
 	longest := ""
 	if len(o.Signatories) > 0 {
 		infos := s.signers(c, o.Providers)
+		for i, id := range o.Providers {
+			if !id.Known() && !slices.ContainsFunc(s.Offers(c), func(info providers.Info) bool { return info.ID == id }) {
+				faults = append(faults, signing.Fault{Field: fmt.Sprintf("allowedProviders[%d]", i), Problem: "is unknown"})
+			}
+		}
 		if len(infos) == 0 {
 			faults = append(faults, signing.Fault{Field: "allowedProviders", Problem: "leaves no e-ID that this client offers and that can sign"})
 		}

@@ -376,8 +376,8 @@ func readOffered(v strict.Value, c *broker.Client, instances []Provider) {
 		id := providers.ID(name)
 		_, twice := c.Providers[id]
 		switch {
-		case !id.Known():
-			at.Fault("there is no e-ID %q; known are bankid, mbankid, freja and telia", name)
+		case !id.Known() && !offers("", id):
+			at.Fault("there is no e-ID %q; known are bankid, mbankid, freja, telia and what the providers here offer", name)
 			return
 		case twice:
 			at.Fault("stands there twice")

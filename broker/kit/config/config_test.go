@@ -96,7 +96,7 @@ clients:
 		OrdersBy: config.Rate{Requests: 60, Within: time.Minute}, TokensBy: config.Rate{Requests: 6000, Within: time.Minute},
 		Providers: []config.Provider{{
 			Name: "one", Kind: "bankid", Offers: []providers.ID{"bankid", "mbankid"}, Line: 5,
-			BankID: config.BankID{CertificateFile: filepath.Join(dir, "rp.pem"), KeyFile: filepath.Join(dir, "rp.key")},
+			BankID: config.BankID{ClientCertificate: config.ClientCertificate{CertificateFile: filepath.Join(dir, "rp.pem"), KeyFile: filepath.Join(dir, "rp.key")}},
 		}},
 		Clients: []broker.Client{
 			{
@@ -161,7 +161,7 @@ c.yaml:1: providers: is missing`},
 		{"both certificates", sound + "    pkcs12_file: b.p12\n", "c.yaml:5: providers[0]: give the certificate as certificate_file and key_file, or as pkcs12_file and passphrase_file"},
 		{"half a certificate", strings.Replace(sound, "    key_file: rp.key\n", "", 1), "c.yaml:5: providers[0].key_file: is missing"},
 		{"unknown kind", strings.Replace(sound, "kind: bankid", "kind: freja", 1), "c.yaml:6: providers[0].kind: must be one of: bankid"},
-		{"unknown offer", strings.Replace(sound, "[bankid, mbankid]", "[bankid, bankid, telia]", 1), "c.yaml:7: providers[0].offers[1]: stands there twice\nc.yaml:7: providers[0].offers[2]: must be one of: bankid, mbankid"},
+		{"unknown offer", strings.Replace(sound, "[bankid, mbankid]", "[bankid, bankid, telia]", 1), "c.yaml:7: providers[0].offers[1]: stands there twice\nc.yaml:7: providers[0].offers[2]: telia cannot be offered by kind bankid"},
 		{"unknown environment", strings.Replace(sound, "environment: production", "environment: test", 1), "c.yaml:8: providers[0].environment: must be one of: production"},
 		{"environment in parts", strings.Replace(sound, "environment: production", "environment: {base_url: http://x, policies: {mobile: [abc]}}", 1), `c.yaml:8: providers[0].environment.base_url: must be an https address such as https://appapi2.test.bankid.com/rp/v6.0/
 c.yaml:8: providers[0].environment.tls_root_file: is missing
@@ -182,7 +182,7 @@ c.yaml:14: clients[0].redirect_uris[6]: stands there twice`},
 		{"previous secret the same", strings.Replace(client(""), "secret: hemlig", "secret_file: app.secret\n    previous_secret_file: app.secret", 1), "c.yaml:16: clients[0].previous_secret_file: holds the same secret as secret_file"},
 		{"secret of two lines", strings.Replace(client(""), "secret: hemlig", "secret_file: two.secret", 1), "c.yaml:15: clients[0].secret_file: two.secret must hold the secret on its only line"},
 		{"keys missing", client("    auth_method: private_key_jwt\n"), "c.yaml:16: clients[0].auth_method: needs the client's public keys in jwks"},
-		{"unknown e-ID", client("    providers: [bankd]\n"), `c.yaml:16: clients[0].providers[0]: there is no e-ID "bankd"; known are bankid, mbankid, freja and telia`},
+		{"unknown e-ID", client("    providers: [bankd]\n"), `c.yaml:16: clients[0].providers[0]: there is no e-ID "bankd"; known are bankid, mbankid, freja, telia and what the providers here offer`},
 		{"no e-ID", client("    providers: []\n"), "c.yaml:16: clients[0].providers: must name at least one e-ID; leave it out to offer all"},
 		{"e-ID without instance", client("    providers: {mbankid: }\n"), "c.yaml:16: clients[0].providers.mbankid: is missing"},
 		{"unknown instance", client("    providers: {mbankid: two}\n"), "c.yaml:16: clients[0].providers.mbankid: there is no provider named two"},

@@ -10,46 +10,55 @@ import (
 	"sigill/providers"
 )
 
+// The kinds of e-IDs that there are.
+const (
+	KindBankID = "bankid"
+	KindFreja  = "freja"
+	KindSAML   = "saml"
+	KindOIDC   = "oidc"
+)
+
 // A Provider is one instance of an e-ID: a certificate of its own, and with it
 // the name that the person sees in the app.
 type Provider struct {
 	Name     string
-	Kind     string // "bankid"
+	Kind     string
 	Offers   []providers.ID
 	Approved bool // the installation itself is approved for level 3
 	// DisplayName is what the app shows, where the certificate has no name.
 	DisplayName string
-	BankID      BankID
-	Line        int // where it stands, for faults that are found later
+	// Title is what people call the e-ID, where it is not one of the known ones.
+	Title providers.Text
+	Help  providers.Help
+
+	BankID BankID
+	Freja  Freja
+	SAML   SAML
+	OIDC   OIDC
+	Line   int // where it stands, for faults that are found later
 }
 
-// BankID are the settings of kind bankid. The zero Environment is production.
-type BankID struct {
-	Environment     BankIDEnvironment
-	CertificateFile string
-	KeyFile         string
-	PKCS12File      string
-	PassphraseFile  string
+// ClientCertificate is what we show an issuer, in one of two forms.
+type ClientCertificate struct {
+	CertificateFile, KeyFile   string
+	PKCS12File, PassphraseFile string
 }
 
-// BankIDEnvironment is one of BankID's worlds other than production, or a
-// simulated one.
-type BankIDEnvironment struct {
-	BaseURL           string
-	TLSRootFile       string
-	SignatureRootFile string
-	// Policies of BankID on file, on card, and of Mobilt BankID.
-	FilePolicies, CardPolicies, MobilePolicies []string
-	DesktopLink, MobileLink                    string
+var instanceName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
+// mayOffer are the e-IDs of each kind. SAML and OIDC issuers may stand for any
+// e-ID that is not another kind's.
+func mayOffer(kind string, id providers.ID) bool {
+	switch id {
+	case providers.BankID, providers.MBankID:
+		return kind == KindBankID
+	case providers.Freja:
+		return kind == KindFreja || kind == KindOIDC
+	case providers.Telia:
+		return kind == KindSAML || kind == KindOIDC
+	}
+	return id.Valid() && (kind == KindSAML || kind == KindOIDC)
 }
-
-// Production reports whether nothing else was said.
-func (e BankIDEnvironment) Production() bool { return e.BaseURL == "" }
-
-var (
-	instanceName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
-	policyOID    = regexp.MustCompile(`^[0-2](\.(0|[1-9][0-9]{0,9})){2,15}$`)
-)
 
 func readProviders(v strict.Value) []Provider {
 	var list []Provider
@@ -78,34 +87,101 @@ func readProvider(v strict.Value) Provider {
 	if p.Name = name.Text(); p.Name != "" && !instanceName.MatchString(p.Name) {
 		name.Fault("must be small letters, digits and hyphens, at most 40")
 	}
-	p.Kind = m.Get("kind").Required().OneOf("bankid")
+	p.Kind = m.Get("kind").Required().OneOf(KindBankID, KindFreja, KindSAML, KindOIDC)
 	p.Approved = m.Get("approved").Bool()
-	p.DisplayName = m.Get("display_name").Text()
-
-	offers := m.Get("offers").Required()
-	for _, item := range offers.List() {
-		id := providers.ID(item.Required().OneOf(string(providers.BankID), string(providers.MBankID)))
-		switch {
-		case id == "":
-		case slices.Contains(p.Offers, id):
-			item.Fault("stands there twice")
-		default:
-			p.Offers = append(p.Offers, id)
-		}
+	p.Title = readTitle(m.Get("title"))
+	p.Help = readHelp(m.Get("help"))
+	readOffers(m.Get("offers").Required(), &p)
+	switch p.Kind {
+	case KindBankID:
+		p.DisplayName = m.Get("display_name").Text()
+		p.BankID = readBankID(v, m)
+	case KindFreja:
+		p.Freja = readFreja(v, m)
+	case KindSAML:
+		p.SAML = readSAML(m)
+	case KindOIDC:
+		p.OIDC = readOIDC(m)
 	}
-	if offers.IsList() && len(offers.List()) == 0 {
-		offers.Fault("must name at least one e-ID")
-	}
-	p.BankID = readBankID(v, m)
 	return p
 }
 
-func readBankID(v strict.Value, m *strict.Map) BankID {
-	b := BankID{Environment: readBankIDEnvironment(m.Get("environment").Required())}
-	b.CertificateFile = readExisting(m.Get("certificate_file"))
-	b.KeyFile = readSecretFile(m.Get("key_file"))
-	b.PKCS12File = readSecretFile(m.Get("pkcs12_file"))
-	b.PassphraseFile = readSecretFile(m.Get("passphrase_file"))
+// readOffers reads the e-IDs. A SAML or OIDC issuer stands for one: what it lets
+// people choose between is its own affair.
+func readOffers(v strict.Value, p *Provider) {
+	for _, item := range v.List() {
+		id := providers.ID(item.Required().Text())
+		switch {
+		case id == "" || p.Kind == "":
+		case slices.Contains(p.Offers, id):
+			item.Fault("stands there twice")
+		case !mayOffer(p.Kind, id):
+			item.Fault("%s cannot be offered by kind %s", id, p.Kind)
+		default:
+			p.Offers = append(p.Offers, id)
+			if !id.Known() && p.Title == (providers.Text{}) {
+				item.Fault("is no e-ID that is known here: say what people call it, with title: {sv: …, en: …}")
+			}
+		}
+	}
+	switch {
+	case v.IsList() && len(v.List()) == 0:
+		v.Fault("must name at least one e-ID")
+	case len(p.Offers) > 1 && p.Kind != KindBankID:
+		v.Fault("must name one e-ID; make another provider for each other")
+	}
+}
+
+func readTitle(v strict.Value) providers.Text {
+	m := v.Map()
+	defer m.Close()
+	if !v.Present() {
+		return providers.Text{}
+	}
+	return providers.Text{SV: m.Get("sv").Required().Text(), EN: m.Get("en").Required().Text()}
+}
+
+func readHelp(v strict.Value) providers.Help {
+	m := v.Map()
+	defer m.Close()
+	return providers.Help{
+		Issuer: m.Get("issuer").Text(), URL: readPage(m.Get("url")), Test: readPage(m.Get("test")), Get: readPage(m.Get("get")),
+	}
+}
+
+// readPage reads the address of a page for people.
+func readPage(v strict.Value) string {
+	s := v.Text()
+	if s == "" {
+		return ""
+	}
+	if u, err := url.Parse(s); err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && loopbackHost(u.Hostname())) {
+		v.Fault("must be the https address of a page")
+		return ""
+	}
+	return s
+}
+
+// readService reads the address of an issuer's service.
+func readService(v strict.Value, example string) string {
+	s := v.Text()
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && loopbackHost(u.Hostname())) {
+		v.Fault("must be an https address such as %s", example)
+		return ""
+	}
+	return s
+}
+
+// readClientCertificate reads what stands beside other keys of a provider.
+func readClientCertificate(v strict.Value, m *strict.Map) ClientCertificate {
+	c := ClientCertificate{
+		CertificateFile: readExisting(m.Get("certificate_file")), KeyFile: readSecretFile(m.Get("key_file")),
+		PKCS12File: readSecretFile(m.Get("pkcs12_file")), PassphraseFile: readSecretFile(m.Get("passphrase_file")),
+	}
 	pem := m.Get("certificate_file").Present() || m.Get("key_file").Present()
 	pkcs12 := m.Get("pkcs12_file").Present() || m.Get("passphrase_file").Present()
 	switch {
@@ -118,49 +194,7 @@ func readBankID(v strict.Value, m *strict.Map) BankID {
 		m.Get("pkcs12_file").Required()
 		m.Get("passphrase_file").Required()
 	}
-	return b
-}
-
-func readBankIDEnvironment(v strict.Value) BankIDEnvironment {
-	var e BankIDEnvironment
-	if !v.Present() || !v.IsMap() {
-		v.OneOf("production")
-		return e
-	}
-	m := v.Map()
-	defer m.Close()
-	base := m.Get("base_url").Required()
-	e.BaseURL = base.Text()
-	if u, err := url.Parse(e.BaseURL); base.Present() && (err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
-		base.Fault("must be an https address such as https://appapi2.test.bankid.com/rp/v6.0/")
-	}
-	e.TLSRootFile = readExisting(m.Get("tls_root_file").Required())
-	e.SignatureRootFile = readExisting(m.Get("signature_root_file").Required())
-
-	policies := m.Get("policies").Required().Map()
-	e.FilePolicies = readPolicies(policies.Get("file"))
-	e.CardPolicies = readPolicies(policies.Get("card"))
-	e.MobilePolicies = readPolicies(policies.Get("mobile").Required())
-	policies.Close()
-
-	links := m.Get("app_links").Map()
-	e.DesktopLink = readLink(links.Get("desktop"), "bankid:///?autostarttoken=")
-	e.MobileLink = readLink(links.Get("mobile"), "https://app.bankid.com/?autostarttoken=")
-	links.Close()
-	return e
-}
-
-func readPolicies(v strict.Value) []string {
-	var policies []string
-	for _, item := range v.List() {
-		s := item.Required().Text()
-		if s != "" && !policyOID.MatchString(s) {
-			item.Fault("must be an object identifier such as 1.2.3.4.25")
-			continue
-		}
-		policies = append(policies, s)
-	}
-	return policies
+	return c
 }
 
 // readLink reads what an order's token is appended to.
