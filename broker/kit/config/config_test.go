@@ -160,7 +160,7 @@ c.yaml:1: providers: is missing`},
 		{"a folder for a file", strings.Replace(sound, "rp.key", ".", 1), "c.yaml:10: providers[0].key_file: DIR is a folder"},
 		{"both certificates", sound + "    pkcs12_file: b.p12\n", "c.yaml:5: providers[0]: give the certificate as certificate_file and key_file, or as pkcs12_file and passphrase_file"},
 		{"half a certificate", strings.Replace(sound, "    key_file: rp.key\n", "", 1), "c.yaml:5: providers[0].key_file: is missing"},
-		{"unknown kind", strings.Replace(sound, "kind: bankid", "kind: freja", 1), "c.yaml:6: providers[0].kind: must be one of: bankid"},
+		{"unknown kind", strings.Replace(sound, "kind: bankid", "kind: mojleg", 1), "c.yaml:6: providers[0].kind: must be one of: bankid, freja, saml, oidc"},
 		{"unknown offer", strings.Replace(sound, "[bankid, mbankid]", "[bankid, bankid, telia]", 1), "c.yaml:7: providers[0].offers[1]: stands there twice\nc.yaml:7: providers[0].offers[2]: telia cannot be offered by kind bankid"},
 		{"unknown environment", strings.Replace(sound, "environment: production", "environment: test", 1), "c.yaml:8: providers[0].environment: must be one of: production"},
 		{"environment in parts", strings.Replace(sound, "environment: production", "environment: {base_url: http://x, policies: {mobile: [abc]}}", 1), `c.yaml:8: providers[0].environment.base_url: must be an https address such as https://appapi2.test.bankid.com/rp/v6.0/

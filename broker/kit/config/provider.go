@@ -81,7 +81,6 @@ func readProviders(v strict.Value) []Provider {
 
 func readProvider(v strict.Value) Provider {
 	m := v.Required().Map()
-	defer m.Close()
 	p := Provider{Line: v.Line()}
 	name := m.Get("name").Required()
 	if p.Name = name.Text(); p.Name != "" && !instanceName.MatchString(p.Name) {
@@ -92,6 +91,9 @@ func readProvider(v strict.Value) Provider {
 	p.Title = readTitle(m.Get("title"))
 	p.Help = readHelp(m.Get("help"))
 	readOffers(m.Get("offers").Required(), &p)
+	if p.Kind != "" || !m.Get("kind").Present() { // which keys may stand there is the kind's
+		defer m.Close()
+	}
 	switch p.Kind {
 	case KindBankID:
 		p.DisplayName = m.Get("display_name").Text()
