@@ -97,24 +97,23 @@ func bench(t *testing.T, id providers.ID, log *slog.Logger) providertest.Bench {
 	}
 	number := must2(personnummer.FromDigits(sim.People()[0].Number))(t)
 
-	ending := func(hint string) func(providers.Step) error {
-		return func(step providers.Step) error {
-			order, err := opened(sim, step)
-			if err != nil {
-				return err
-			}
-			_, err = sim.Act(order, control.Action{Action: "fail", Pnr: number.Digits(), Hint: hint})
-			return err
+	act := func(step providers.Step, action control.Action) (providers.Event, error) {
+		order, err := opened(sim, step)
+		if err != nil {
+			return providers.Event{}, err
+		}
+		action.Pnr = number.Digits()
+		_, err = sim.Act(order, action)
+		return providers.Event{Kind: providers.Tick}, err
+	}
+	ending := func(hint string) func(providers.Step) (providers.Event, error) {
+		return func(step providers.Step) (providers.Event, error) {
+			return act(step, control.Action{Action: "fail", Hint: hint})
 		}
 	}
-	endings := map[providers.Reason]func(providers.Step) error{
-		providers.Cancelled: func(step providers.Step) error {
-			order, err := opened(sim, step)
-			if err != nil {
-				return err
-			}
-			_, err = sim.Act(order, control.Action{Action: "cancel", Pnr: number.Digits()})
-			return err
+	endings := map[providers.Reason]func(providers.Step) (providers.Event, error){
+		providers.Cancelled: func(step providers.Step) (providers.Event, error) {
+			return act(step, control.Action{Action: "cancel"})
 		},
 		providers.TimedOut:     ending("expiredTransaction"),
 		providers.Blocked:      ending("certificateErr"),

@@ -1,5 +1,6 @@
 // Package providertest is the contract of providers.Provider as a test suite:
-// every e-ID runs it against its issuer, simulated.
+// every e-ID runs it against its issuer, simulated. An e-ID whose Info says Site
+// also runs what is true of answers that come through the browser.
 //
 // It owns what is true of all e-IDs. What is an issuer's own (wire formats, the
 // steps of a verification) is tested beside its provider.
@@ -8,6 +9,7 @@ package providertest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -39,8 +41,9 @@ type Bench struct {
 	// others a Tick.
 	Approve func(providers.Step) (providers.Event, error)
 	// Endings lets the person, or time, end the order for each reason that the
-	// e-ID knows.
-	Endings map[providers.Reason]func(providers.Step) error
+	// e-ID knows, and returns an event as Approve does. LevelTooLow is one of them
+	// for an e-ID that has people of several levels.
+	Endings map[providers.Reason]func(providers.Step) (providers.Event, error)
 
 	// Break makes the issuer behave in the named way; Mend makes it well.
 	Break func(fault string)
@@ -52,8 +55,19 @@ type Bench struct {
 	// Tampers are the ways of answering falsely, with the step of verification
 	// that must refuse each; an empty step means any.
 	Tampers map[string]string
+	// SignTampers are those that only a signature can tell from the truth.
+	SignTampers map[string]string
 	// Harmless are ways of answering oddly but rightly.
 	Harmless []string
+
+	// Unbound are the kinds whose evidence says nothing of the order that it was
+	// made for: neither its binding nor its text.
+	Unbound []providers.Kind
+	// Wordless are the kinds whose evidence has the binding, but not the text.
+	Wordless []providers.Kind
+	// Unread are the fields of a browser's answer that the e-ID does not read, for
+	// which it may then not refuse one either. Only for a Site.
+	Unread []string
 
 	// Verify is the e-ID's own verification of evidence.
 	Verify func(providers.Evidence, providers.Expected) (providers.Identity, error)
@@ -80,6 +94,11 @@ func Run(t *testing.T, open func(*testing.T, *slog.Logger) Bench) {
 		{"takes odd answers", testHarmless},
 		{"refuses what the e-ID cannot do", testBadRequests},
 		{"shows without asking", testShow},
+		{"sends the browser away and waits", testAway},
+		{"takes an answer again after a crash", testBackTwice},
+		{"refuses answers at the wrong address", testBackElsewhere},
+		{"refuses the answer to another order", testBackCrossed},
+		{"refuses answers that are not whole", testBackForms},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var log logs
@@ -115,8 +134,12 @@ type bench struct {
 	errors []error
 }
 
+func (b *bench) site() bool { return b.Provider.Info().Site }
+
+// kinds are what the e-ID can do. One that could sign in other configurations
+// states no room for a text.
 func (b *bench) kinds() []providers.Kind {
-	if _, ok := b.Provider.(providers.Signer); ok {
+	if _, ok := b.Provider.(providers.Signer); ok && b.Provider.Info().TextLimit > 0 {
 		return []providers.Kind{providers.KindAuth, providers.KindSign}
 	}
 	return []providers.Kind{providers.KindAuth}
@@ -133,13 +156,19 @@ func (b *bench) request(kind providers.Kind, mode providers.Mode) providers.Requ
 			ID:        "provenhet-1", Domain: "e-tjanster.example.se",
 		},
 		Binding: []byte("a binding of thirty-two bytes ..")[:32],
+		Lang:    "sv",
+	}
+	if info.Site {
+		r.Handle = rand.Text() + rand.Text()
 	}
 	if kind == providers.KindSign || info.AuthText > 0 {
 		r.Text = "Prov på en text åäö"
 	}
 	switch mode {
 	case providers.ModeThis:
-		r.ReturnURL = "https://e-tjanster.example.se/tillbaka?n=provnonce"
+		if !info.Site { // a site is told where we are once and for all
+			r.ReturnURL = "https://e-tjanster.example.se/tillbaka?n=provnonce"
+		}
 	case providers.ModePhone:
 		r.Number, r.Caller = b.Number, "RP"
 	}
@@ -238,11 +267,29 @@ func describe(step providers.Step) string {
 
 func testInfo(t *testing.T, b *bench) {
 	info := b.Provider.Info()
-	if !info.ID.Known() || info.Name == "" || len(info.Modes) == 0 || info.Level == providers.LevelNone {
+	if !info.ID.Valid() || info.Name == "" || len(info.Modes) == 0 || info.Level == providers.LevelNone {
 		t.Errorf("incomplete: %+v", info)
 	}
-	if _, signs := b.Provider.(providers.Signer); signs && info.TextLimit == 0 {
-		t.Error("signs, but no text")
+	if info.Named("sv") == "" || info.Named("en") == "" {
+		t.Errorf("has no name in a language: %+v", info.Title)
+	}
+	if !info.ID.Known() && (info.Title.SV == "" || info.Title.EN == "") {
+		t.Error("nobody knows what to call it")
+	}
+	if info.Site && !slices.Equal(info.Modes, []providers.Mode{providers.ModeThis}) {
+		t.Errorf("a site has modes %v", info.Modes)
+	}
+	signer, signs := b.Provider.(providers.Signer)
+	switch {
+	case !signs && info.TextLimit != 0:
+		t.Error("has room for a text, and cannot sign")
+	case signs && info.TextLimit == 0:
+		r := b.request(providers.KindSign, info.Modes[0])
+		_, step, err := signer.StartSignature(t.Context(), providers.SignRequest{Request: r})
+		var wrong *providers.BadRequest
+		if !errors.As(err, &wrong) || step != nil {
+			t.Errorf("cannot sign, but starts to: %s, %v", describe(step), err)
+		}
 	}
 }
 
@@ -253,7 +300,11 @@ func testHappy(t *testing.T, b *bench) {
 				r := b.request(kind, mode)
 				before := time.Now()
 				s, step := b.mustBegin(t, kind, r)
-				if w, ok := step.(providers.Wait); ok {
+				w, waits := step.(providers.Wait)
+				if waits == b.site() {
+					t.Errorf("begins with %s", describe(step))
+				}
+				if waits {
 					if (w.QR != "") != (mode == providers.ModeOther) || (w.Link != "") != (mode == providers.ModeThis) {
 						t.Errorf("mode %s shows %+v", mode, w)
 					}
@@ -292,8 +343,16 @@ func testHappy(t *testing.T, b *bench) {
 						e.Started, e.Ended = e.Started.Add(-time.Hour), e.Ended.Add(-time.Hour)
 					},
 				} {
-					if r.Text == "" && name == "another text" {
-						continue
+					unbound := slices.Contains(b.Unbound, kind)
+					switch name {
+					case "another text":
+						if r.Text == "" || unbound || slices.Contains(b.Wordless, kind) {
+							continue
+						}
+					case "another binding":
+						if unbound {
+							continue
+						}
 					}
 					wrong := want
 					change(&wrong)
@@ -320,27 +379,39 @@ func otherNumber(n personnummer.Number) personnummer.Number {
 
 func testEndings(t *testing.T, b *bench) {
 	for reason, end := range b.Endings {
-		t.Run(string(reason), func(t *testing.T) {
-			mode := b.Provider.Info().Modes[0]
-			if reason == providers.Declined {
-				mode = providers.ModePhone
-			}
-			s, step := b.mustBegin(t, providers.KindAuth, b.request(providers.KindAuth, mode))
-			if err := end(step); err != nil {
-				t.Fatalf("end: %v", err)
-			}
-			s, step = b.finish(t, s, providers.Event{Kind: providers.Tick}, b.same)
-			failed, ok := step.(providers.Failed)
-			if !ok || failed.Reason != reason {
-				t.Fatalf("ended with %s", describe(step))
-			}
-			if failed.Text.SV == "" || failed.Text.EN == "" {
-				t.Error("says nothing to people")
-			}
-			if _, _, err := b.Provider.Continue(t.Context(), s, providers.Event{Kind: providers.Tick}); err == nil {
-				t.Error("continues what is over")
-			}
-		})
+		for _, kind := range b.kinds() {
+			t.Run(string(reason)+" "+string(kind), func(t *testing.T) {
+				mode := b.Provider.Info().Modes[0]
+				if reason == providers.Declined {
+					mode = providers.ModePhone
+				}
+				s, step := b.mustBegin(t, kind, b.request(kind, mode))
+				event, err := end(step)
+				if err != nil {
+					t.Fatalf("end: %v", err)
+				}
+				s, step = b.finish(t, s, event, b.same)
+				failed, ok := step.(providers.Failed)
+				if !ok || failed.Reason != reason {
+					t.Fatalf("ended with %s", describe(step))
+				}
+				b.tells(t, failed)
+				if _, _, err := b.Provider.Continue(t.Context(), s, event); err == nil {
+					t.Error("continues what is over")
+				}
+			})
+		}
+	}
+}
+
+// tells checks what a failed order says to people.
+func (b *bench) tells(t *testing.T, failed providers.Failed) {
+	t.Helper()
+	if failed.Text.SV == "" || failed.Text.EN == "" {
+		t.Error("says nothing to people")
+	}
+	if leaks(failed.Text.SV+failed.Text.EN+failed.Hint+failed.Check, b.Number) {
+		t.Error("names the person")
 	}
 }
 
@@ -376,11 +447,12 @@ func testMoves(t *testing.T, b *bench) {
 }
 
 // answer continues until the state holds the issuer's final answer. It returns
-// the state before that as well. Nil: the issuer answers through the browser.
-func (b *bench) answer(t *testing.T) (before, held providers.State) {
+// the state before that as well, and the event that brought the answer. Nil: the
+// answer came whole, and can come again.
+func (b *bench) answer(t *testing.T) (before, held providers.State, event providers.Event) {
 	t.Helper()
 	s, step := b.mustBegin(t, providers.KindAuth, b.request(providers.KindAuth, b.Provider.Info().Modes[0]))
-	event := b.approve(t, step)
+	event = b.approve(t, step)
 	deadline := time.Now().Add(30 * time.Second)
 	for time.Now().Before(deadline) {
 		after, step, err := b.Provider.Continue(t.Context(), s, event)
@@ -389,22 +461,23 @@ func (b *bench) answer(t *testing.T) (before, held providers.State) {
 		}
 		w, waiting := step.(providers.Wait)
 		if !waiting {
-			return nil, nil
+			mustDone(t, step)
+			return nil, nil, event
 		}
 		if w.Next == 0 {
-			return s, after
+			return s, after, event
 		}
 		s, event = after, providers.Event{Kind: providers.Tick}
 		<-time.After(w.Next)
 	}
 	t.Fatal("still waiting")
-	return nil, nil
+	return nil, nil, event
 }
 
 func testAnswerKept(t *testing.T, b *bench) {
-	_, held := b.answer(t)
+	_, held, _ := b.answer(t)
 	if held == nil {
-		t.Skip("answers through the browser")
+		t.Skip("needs the issuer for nothing")
 	}
 	for _, fault := range b.Outages {
 		b.Break(fault)
@@ -424,11 +497,11 @@ func testAnswerKept(t *testing.T, b *bench) {
 }
 
 func testAnswerOnce(t *testing.T, b *bench) {
-	before, held := b.answer(t)
+	before, held, event := b.answer(t)
 	if held == nil {
-		t.Skip("answers through the browser")
+		t.Skip("the issuer's answer is not one-time")
 	}
-	_, step, err := b.Provider.Continue(t.Context(), before, providers.Event{Kind: providers.Tick})
+	_, step, err := b.Provider.Continue(t.Context(), before, event)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -450,11 +523,17 @@ func testStates(t *testing.T, b *bench) {
 		"cut off": mine[:len(mine)-1], "foreign": foreign,
 		"newer": bytes.Replace(mine, []byte(`"v":1`), []byte(`"v":2`), 1),
 	} {
-		_, step, err := b.Provider.Continue(t.Context(), s, providers.Event{Kind: providers.Tick})
-		b.note(err)
-		var down *providers.Unavailable
-		if err == nil || errors.As(err, &down) || step != nil {
-			t.Errorf("%s: continued to %s, %v", name, describe(step), err)
+		events := []providers.Event{{Kind: providers.Tick}}
+		if b.site() {
+			events = append(events, providers.Event{Kind: providers.Callback, At: providers.BackPath, Form: map[string][]string{}})
+		}
+		for _, event := range events {
+			_, step, err := b.Provider.Continue(t.Context(), s, event)
+			b.note(err)
+			var down *providers.Unavailable
+			if err == nil || errors.As(err, &down) || step != nil {
+				t.Errorf("%s: continued by a %s to %s, %v", name, event.Kind, describe(step), err)
+			}
 		}
 		if err := b.Provider.Cancel(t.Context(), s); err == nil {
 			t.Errorf("%s: cancelled", name)
@@ -474,17 +553,18 @@ func testStates(t *testing.T, b *bench) {
 }
 
 func testCancel(t *testing.T, b *bench) {
-	s, _ := b.mustBegin(t, providers.KindAuth, b.request(providers.KindAuth, b.Provider.Info().Modes[0]))
+	s, step := b.mustBegin(t, providers.KindAuth, b.request(providers.KindAuth, b.Provider.Info().Modes[0]))
 	for i := range 3 {
 		if err := b.Provider.Cancel(t.Context(), s); err != nil {
 			t.Fatalf("cancel %d: %v", i+1, err)
 		}
 	}
-	after, step, err := b.Provider.Continue(t.Context(), s, providers.Event{Kind: providers.Tick})
-	if err != nil {
-		t.Fatal(err)
+	event := providers.Event{Kind: providers.Tick}
+	if b.site() { // nobody can tell an issuer that it need not wait
+		event = b.approve(t, step)
 	}
-	if _, ok := step.(providers.Failed); !ok {
+	after, step := b.finish(t, s, event, b.same)
+	if _, ok := step.(providers.Failed); !ok && !b.site() {
 		t.Fatalf("after cancel: %s", describe(step))
 	}
 	if err := b.Provider.Cancel(t.Context(), after); err != nil {
@@ -494,22 +574,30 @@ func testCancel(t *testing.T, b *bench) {
 
 func testContext(t *testing.T, b *bench) {
 	r := b.request(providers.KindAuth, b.Provider.Info().Modes[0])
-	s, _ := b.mustBegin(t, providers.KindAuth, r)
+	s, step := b.mustBegin(t, providers.KindAuth, r)
+	event := providers.Event{Kind: providers.Tick}
+	if b.site() {
+		event = b.approve(t, step)
+	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	calls := map[string]func(context.Context) error{
 		"start": func(ctx context.Context) error { _, _, err := b.begin(ctx, providers.KindAuth, r); return err },
 		"continue": func(ctx context.Context) error {
-			_, _, err := b.Provider.Continue(ctx, s, providers.Event{Kind: providers.Tick})
+			_, _, err := b.Provider.Continue(ctx, s, event)
 			return err
 		},
 		"cancel": func(ctx context.Context) error { return b.Provider.Cancel(ctx, s) },
 	}
-	for name, call := range calls {
-		err := call(ended)
+	// What asks nobody cannot be stopped. The others say that the caller has gone,
+	// not the issuer.
+	stopped := func(err, by error) bool {
 		var down *providers.Unavailable
-		if !errors.Is(err, context.Canceled) || errors.As(err, &down) {
-			t.Errorf("%s: %v", name, err) // the caller has gone, not the issuer
+		return err == nil && b.site() || errors.Is(err, by) && !errors.As(err, &down)
+	}
+	for name, call := range calls {
+		if err := call(ended); !stopped(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if b.Slow == "" {
@@ -522,7 +610,7 @@ func testContext(t *testing.T, b *bench) {
 		began := time.Now()
 		err := call(ctx)
 		cancel()
-		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 2*time.Second {
+		if took := time.Since(began); !stopped(err, context.DeadlineExceeded) || took > 2*time.Second {
 			t.Errorf("%s against a slow issuer: %v after %v", name, err, took)
 		}
 	}
@@ -531,6 +619,10 @@ func testContext(t *testing.T, b *bench) {
 func testOutages(t *testing.T, b *bench) {
 	for _, fault := range b.Outages {
 		t.Run(fault, func(t *testing.T) {
+			if b.site() {
+				b.siteOutage(t, fault)
+				return
+			}
 			r := b.request(providers.KindAuth, b.Provider.Info().Modes[0])
 			b.Break(fault)
 			_, step, err := b.begin(t.Context(), providers.KindAuth, r)
@@ -560,9 +652,14 @@ func testOutages(t *testing.T, b *bench) {
 }
 
 func testTampers(t *testing.T, b *bench) {
-	for fault, check := range b.Tampers {
+	b.tampers(t, b.Tampers, b.kinds())
+	b.tampers(t, b.SignTampers, []providers.Kind{providers.KindSign})
+}
+
+func (b *bench) tampers(t *testing.T, faults map[string]string, kinds []providers.Kind) {
+	for fault, check := range faults {
 		t.Run(fault, func(t *testing.T) {
-			for _, kind := range b.kinds() {
+			for _, kind := range kinds {
 				// Some falsehoods need an honest answer before them to repeat.
 				s, step := b.mustBegin(t, kind, b.request(kind, b.Provider.Info().Modes[0]))
 				_, step = b.finish(t, s, b.approve(t, step), b.same)
@@ -582,9 +679,7 @@ func testTampers(t *testing.T, b *bench) {
 				if check != "" && failed.Check != check {
 					t.Errorf("%s: refused at %s instead of %s", kind, failed.Check, check)
 				}
-				if failed.Text.SV == "" || failed.Text.EN == "" {
-					t.Error("says nothing to people")
-				}
+				b.tells(t, failed)
 			}
 		})
 	}
@@ -626,7 +721,16 @@ func testBadRequests(t *testing.T, b *bench) {
 	if info.AuthText > 0 {
 		cases = append(cases, bad{"long text", providers.KindAuth, func(r *providers.Request) { r.Text = strings.Repeat("a", info.AuthText+1) }})
 	}
-	if _, signs := b.Provider.(providers.Signer); signs {
+	if info.Site {
+		for name, handle := range map[string]string{
+			"no handle": "", "long handle": strings.Repeat("a", 81), "handle with a space": "a b", "handle with an ampersand": "a&b",
+		} {
+			for _, kind := range b.kinds() {
+				cases = append(cases, bad{name, kind, func(r *providers.Request) { r.Handle = handle }})
+			}
+		}
+	}
+	if len(b.kinds()) == 2 {
 		cases = append(cases,
 			bad{"long text to sign", providers.KindSign, func(r *providers.Request) { r.Text = strings.Repeat("å", info.TextLimit/2+1) }},
 			bad{"nothing to sign", providers.KindSign, func(r *providers.Request) { r.Text = "" }},
