@@ -1,0 +1,187 @@
+package xmlsec
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"maps"
+	"strings"
+
+	"github.com/beevik/etree"
+	roundtrip "github.com/mattermost/xml-roundtrip-validator"
+)
+
+// maxDepth is how deep elements may lie in each other. SAML's own messages stay
+// under 20.
+const maxDepth = 40
+
+// Parse reads a document of at most limit bytes and returns its root. It refuses
+// everything by which two readers could see two documents: document types,
+// comments and processing instructions, IDs and attributes that stand there twice,
+// names without a namespace, and what would change when it is written again.
+func Parse(raw []byte, limit int) (root *etree.Element, err error) {
+	defer contain(&err)
+	if len(raw) > limit {
+		return nil, refuse("size", "%d bytes, at most %d are read", len(raw), limit)
+	}
+	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
+	if err := scan(raw); err != nil {
+		return nil, err
+	}
+	doc := etree.NewDocument()
+	doc.ReadSettings.MaxDepth = maxDepth
+	if err := doc.ReadFromBytes(raw); err != nil {
+		return nil, refuse("syntax", "elements do not end where they should")
+	}
+	if doc.Root() == nil {
+		return nil, refuse("syntax", "no element")
+	}
+	return doc.Root(), nil
+}
+
+// scan walks the tokens once, without building anything.
+func scan(raw []byte) error {
+	s := scanner{ids: map[string]bool{}, scopes: []map[string]string{{"xml": nsXML, "xmlns": nsXMLNS, "": ""}}}
+	dec := xml.NewDecoder(bytes.NewReader(raw))
+	for first := true; ; first = false {
+		at := dec.InputOffset()
+		token, err := dec.RawToken()
+		if errors.Is(err, io.EOF) {
+			return s.end()
+		}
+		if err != nil {
+			return refuse("syntax", "not XML at byte %d", dec.InputOffset())
+		}
+		if err := s.token(token, first); err != nil {
+			return err
+		}
+		if err := roundtrip.CheckToken(token); err != nil {
+			return refuse("unstable", "would not be the same when written again, at byte %d", at)
+		}
+	}
+}
+
+type scanner struct {
+	ids    map[string]bool
+	scopes []map[string]string // prefix to namespace; one more than elements are open
+	roots  int
+}
+
+func (s *scanner) depth() int { return len(s.scopes) - 1 }
+
+func (s *scanner) end() error {
+	if s.depth() != 0 || s.roots != 1 {
+		return refuse("syntax", "not one whole element")
+	}
+	return nil
+}
+
+func (s *scanner) token(token xml.Token, first bool) error {
+	switch t := token.(type) {
+	case xml.Directive:
+		return refuse("dtd", "document type or other directive")
+	case xml.Comment:
+		return refuse("comment", "comment")
+	case xml.ProcInst:
+		if !first || t.Target != "xml" {
+			return refuse("instruction", "processing instruction")
+		}
+	case xml.CharData:
+		if s.depth() == 0 && len(bytes.Trim(t, " \t\r\n")) > 0 {
+			return refuse("syntax", "text outside the element")
+		}
+	case xml.EndElement:
+		if s.depth() == 0 {
+			return refuse("syntax", "ends what did not begin")
+		}
+		s.scopes = s.scopes[:len(s.scopes)-1]
+	case xml.StartElement:
+		return s.start(t)
+	}
+	return nil
+}
+
+func (s *scanner) start(t xml.StartElement) error {
+	if s.depth() == 0 {
+		if s.roots++; s.roots > 1 {
+			return refuse("syntax", "more than one element")
+		}
+	}
+	if s.depth() >= maxDepth {
+		return refuse("depth", "elements deeper than %d", maxDepth)
+	}
+	scope, err := s.scope(t)
+	if err != nil {
+		return err
+	}
+	s.scopes = append(s.scopes, scope)
+	if err := named(t.Name, scope); err != nil {
+		return err
+	}
+	return s.attributes(t, scope)
+}
+
+// scope is what prefixes mean inside an element.
+func (s *scanner) scope(t xml.StartElement) (map[string]string, error) {
+	scope := s.scopes[len(s.scopes)-1]
+	copied := false
+	for _, a := range t.Attr {
+		prefix := a.Name.Local
+		switch {
+		case a.Name.Space == "" && prefix == "xmlns":
+			prefix = ""
+		case a.Name.Space != "xmlns":
+			continue
+		case a.Value == "" || prefix == "xmlns" || (prefix == "xml") != (a.Value == nsXML):
+			return nil, refuse("namespace", "a prefix is declared as it may not be")
+		}
+		if a.Value == nsXMLNS || prefix == "" && a.Value == nsXML {
+			return nil, refuse("namespace", "a reserved namespace is declared")
+		}
+		if !copied {
+			scope, copied = maps.Clone(scope), true
+		}
+		scope[prefix] = a.Value
+	}
+	return scope, nil
+}
+
+// named refuses names that are no names, and prefixes that stand for nothing.
+func named(name xml.Name, scope map[string]string) error {
+	if name.Local == "" || strings.Contains(name.Local, ":") {
+		return refuse("namespace", "a name with more than one colon, or an empty half")
+	}
+	if _, ok := scope[name.Space]; !ok {
+		return refuse("namespace", "a prefix that nothing declares")
+	}
+	return nil
+}
+
+func (s *scanner) attributes(t xml.StartElement, scope map[string]string) error {
+	seen := make(map[xml.Name]bool, len(t.Attr))
+	ids := 0
+	for _, a := range t.Attr {
+		name := a.Name
+		if name != (xml.Name{Local: "xmlns"}) {
+			if err := named(name, scope); err != nil {
+				return err
+			}
+			if name.Space != "" {
+				name.Space = scope[name.Space]
+			}
+		}
+		if seen[name] {
+			return refuse("duplicate-attribute", "the same attribute twice on one element")
+		}
+		seen[name] = true
+		if a.Name.Space == "xmlns" || !strings.EqualFold(name.Local, "id") {
+			continue
+		}
+		if ids++; ids > 1 || s.ids[a.Value] {
+			return refuse("duplicate-id", "an ID twice")
+		}
+		s.ids[a.Value] = true
+	}
+	return nil
+}
