@@ -150,7 +150,7 @@ func checkReceipts(s config.Config, now time.Time) error {
 	}
 	faults := []error{checkSeal(sealer, chain, t, now)}
 	for _, p := range s.Providers {
-		if p.Kind == "bankid" {
+		if p.Kind == config.KindBankID {
 			faults = append(faults, checkProofs(p, t))
 		}
 	}

@@ -171,14 +171,15 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 type certificates struct {
 	own   []*renewal
 	fixed []ending
+	eids  *eids // some of what they live by changes while they run
 	now   func() time.Time
 	log   *slog.Logger
 }
 
 func newCertificates(s config.Config, e *eids, now func() time.Time, log *slog.Logger) *certificates {
-	c := &certificates{fixed: fixedEndings(s, now()), now: now, log: log}
+	c := &certificates{fixed: fixedEndings(s, now()), eids: e, now: now, log: log}
 	for _, i := range e.instances {
-		c.own = append(c.own, i.certificate)
+		c.own = append(c.own, i.certificates...)
 	}
 	return c
 }
@@ -210,6 +211,9 @@ func (c *certificates) endings() []ending {
 	for _, r := range c.own {
 		until, _ := r.state()
 		all = append(all, ending{r.what, until, true})
+	}
+	for _, i := range c.eids.instances {
+		all = append(all, i.dates()...)
 	}
 	return append(all, c.fixed...)
 }

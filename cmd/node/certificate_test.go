@@ -362,11 +362,11 @@ func TestProviderIsRenewed(t *testing.T) {
 	c, l := settings(t)
 	l.Close()
 	log, said := plainLog()
-	e, err := openProviders(c.Providers[:1], workshop{0, time.Now, log})
+	e, err := openProviders(t.Context(), c.Providers[:1], workshop{now: time.Now, log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := e.instances[0].certificate
+	r := e.instances[0].certificates[0]
 	until, _ := r.state()
 	dir := filepath.Dir(c.Providers[0].BankID.CertificateFile)
 	pair(t, dir, "rp", 9, until.Add(time.Hour))
@@ -394,7 +394,7 @@ func TestEndingsAreTold(t *testing.T) {
 		leaf := func(days int) *x509.Certificate {
 			return &x509.Certificate{NotAfter: time.Now().Add(time.Duration(days)*24*time.Hour + time.Minute)}
 		}
-		c := &certificates{now: time.Now, log: log, fixed: rootsEnding("trust:seal", []*x509.Certificate{leaf(-5), leaf(300), leaf(33)}, time.Now())}
+		c := &certificates{eids: &eids{}, now: time.Now, log: log, fixed: rootsEnding("trust:seal", []*x509.Certificate{leaf(-5), leaf(300), leaf(33)}, time.Now())}
 		for what, days := range map[string]int{"rp:one": 61, "seal": 8, "tls": 400} {
 			r := newRenewal(what, time.Now, log, filepath.Join(dir, what))
 			r.begin(leaf(days), nil)

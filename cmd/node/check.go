@@ -22,7 +22,7 @@ func Check(ctx context.Context, s config.Config) error {
 		faults = append(faults, err)
 	}
 	now := time.Now
-	eids, err := openProviders(s.Providers, workshop{s.Collect, now, slog.New(slog.DiscardHandler)})
+	eids, err := openProviders(ctx, s.Providers, workshopOf(s, nil, now, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		faults = append(faults, err)
 	}
@@ -55,7 +55,7 @@ func Check(ctx context.Context, s config.Config) error {
 // read, or has ended, is Check's.
 func Warnings(s config.Config, now time.Time) []string {
 	quiet := slog.New(slog.DiscardHandler)
-	eids, err := openProviders(s.Providers, workshop{s.Collect, func() time.Time { return now }, quiet})
+	eids, err := openProviders(context.Background(), s.Providers, workshopOf(s, nil, func() time.Time { return now }, quiet))
 	if err != nil {
 		return nil
 	}

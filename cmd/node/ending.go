@@ -73,8 +73,11 @@ const (
 func endings(s config.Config, e *eids, now time.Time) []ending {
 	var all []ending
 	for _, i := range e.instances {
-		until, _ := i.certificate.state()
-		all = append(all, ending{i.certificate.what, until, true})
+		for _, certificate := range i.certificates {
+			until, _ := certificate.state()
+			all = append(all, ending{certificate.what, until, true})
+		}
+		all = append(all, i.dates()...)
 	}
 	if s.TLS.CertificateFile != "" {
 		if pair, err := tls.LoadX509KeyPair(s.TLS.CertificateFile, s.TLS.KeyFile); err == nil {
@@ -142,6 +145,9 @@ func rootsEnding(what string, roots []*x509.Certificate, now time.Time) []ending
 func providerRoots(list []config.Provider, now time.Time) []ending {
 	var all []ending
 	for _, p := range list {
+		if p.Kind != config.KindBankID {
+			continue // the e-IDs say it themselves
+		}
 		env, err := bankIDEnvironment(p)
 		if err != nil {
 			continue // openProviders says it

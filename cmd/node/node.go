@@ -58,8 +58,9 @@ type Node struct {
 	log          *slog.Logger
 	vault        *Vault
 	flow         *flow.Engine
-	room         *room            // of signing; nil: there is none
-	townhall     *townhall        // the portal; nil: there is none
+	room         *room     // of signing; nil: there is none
+	townhall     *townhall // the portal; nil: there is none
+	eids         *eids
 	release      func()           // of the node's id and its data folder
 	boot         string           // see flow.Join
 	own          func() time.Time // this machine's clock
@@ -96,7 +97,8 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 			n = nil
 		}
 	}()
-	eids, err := openProviders(c.Settings.Providers, workshop{c.Settings.Collect, c.Now, c.Log})
+	replay := &replay{}
+	eids, err := openProviders(ctx, c.Settings.Providers, workshopOf(c.Settings, replay, c.Now, c.Log))
 	if err != nil {
 		return n, err
 	}
@@ -110,6 +112,8 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 		return n, err
 	}
 	n.vault.erasesBy(c.past)
+	replay.short = n.vault.Short
+	n.eids = eids
 	if err := n.vault.publish(); err != nil {
 		return n, err
 	}

@@ -296,7 +296,7 @@ func TestNewRefuses(t *testing.T) {
 func TestOffers(t *testing.T) {
 	c, l := settings(t)
 	l.Close()
-	e, err := openProviders(c.Providers, workshop{0, time.Now, slog.New(slog.DiscardHandler)})
+	e, err := openProviders(t.Context(), c.Providers, workshop{now: time.Now, log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

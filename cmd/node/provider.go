@@ -1,16 +1,12 @@
 package node
 
 import (
-	"crypto/tls"
-	"crypto/x509"
+	"context"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"sigill/broker"
@@ -20,33 +16,76 @@ import (
 )
 
 // A factory makes the e-IDs of one configured instance, one for each id that it
-// offers, and what follows the files of its certificate.
-type factory func(config.Provider, workshop) (map[providers.ID]providers.Provider, *renewal, error)
+// offers, and what follows the files of its certificates.
+type factory func(context.Context, config.Provider, workshop) (map[providers.ID]providers.Provider, []*renewal, error)
 
 // workshop is what factories share.
 type workshop struct {
+	issuer  string
+	data    string // folder of what may be fetched again; empty: nothing is kept
 	collect time.Duration
+	replay  providers.Replay
 	now     func() time.Time
 	log     *slog.Logger
 }
 
+// workshopOf is the workshop of an installation. Without replay the e-IDs can be
+// looked at and not used.
+func workshopOf(s config.Config, replay providers.Replay, now func() time.Time, log *slog.Logger) workshop {
+	return workshop{issuer: s.Issuer, data: s.Data, collect: s.Collect, replay: replay, now: now, log: log}
+}
+
+// address is where browsers and issuers find what is an instance's own.
+func (w workshop) address(instance, path string) string {
+	return w.issuer + "/eid/" + instance + "/" + path
+}
+
 // factories names each kind of provider that a configuration may hold.
 func factories() map[string]factory {
-	return map[string]factory{"bankid": openBankID}
+	return map[string]factory{
+		config.KindBankID: openBankID,
+	}
 }
 
 // eids are the configured e-IDs.
 type eids struct{ instances []instance }
 
 type instance struct {
-	name        string
-	offers      []providers.ID
-	eids        map[providers.ID]providers.Provider
-	certificate *renewal
+	name         string
+	kind         string
+	offers       []providers.ID
+	eids         map[providers.ID]providers.Provider
+	certificates []*renewal
+}
+
+// each gives the e-IDs of an instance in the order in which it offers them.
+func (i instance) each(yield func(providers.Provider) bool) {
+	for _, id := range i.offers {
+		if !yield(i.eids[id]) {
+			return
+		}
+	}
+}
+
+// dates are when something ends that the e-IDs of an instance live by, besides
+// the files that are followed.
+func (i instance) dates() []ending {
+	for p := range i.each {
+		if d, ok := p.(providers.Dated); ok {
+			var all []ending
+			for _, f := range d.Dates() {
+				if !f.Ends.IsZero() {
+					all = append(all, ending{what: i.name + ": " + f.What, until: f.Ends})
+				}
+			}
+			return all
+		}
+	}
+	return nil
 }
 
 // openProviders makes all instances, and reports what is wrong with any.
-func openProviders(list []config.Provider, w workshop) (*eids, error) {
+func openProviders(ctx context.Context, list []config.Provider, w workshop) (*eids, error) {
 	kinds := factories()
 	e := &eids{}
 	var faults []error
@@ -56,14 +95,42 @@ func openProviders(list []config.Provider, w workshop) (*eids, error) {
 			faults = append(faults, fmt.Errorf("provider %s: there is no kind %q", c.Name, c.Kind))
 			continue
 		}
-		made, certificate, err := open(c, w)
+		made, certificates, err := open(ctx, c, w)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("provider %s: %w", c.Name, err))
 			continue
 		}
-		e.instances = append(e.instances, instance{c.Name, c.Offers, made, certificate})
+		e.instances = append(e.instances, instance{c.Name, c.Kind, c.Offers, made, certificates})
 	}
 	return e, errors.Join(faults...)
+}
+
+// documents are what an instance publishes.
+func (e *eids) documents(name string) map[string]providers.Document {
+	for _, i := range e.instances {
+		if i.name != name {
+			continue
+		}
+		for p := range i.each {
+			if publisher, ok := p.(providers.Publisher); ok {
+				return publisher.Documents()
+			}
+		}
+	}
+	return nil
+}
+
+// runs are what keeps the e-IDs fresh.
+func (e *eids) runs() []func(context.Context) error {
+	var all []func(context.Context) error
+	for _, i := range e.instances {
+		for p := range i.each {
+			if r, ok := p.(providers.Runner); ok {
+				all = append(all, r.Run)
+			}
+		}
+	}
+	return all
 }
 
 // find gives the e-ID of an instance; without a name that of the first instance
@@ -113,119 +180,6 @@ func (e *eids) levels() []providers.Level {
 	}
 	slices.Sort(list)
 	return list
-}
-
-func openBankID(c config.Provider, w workshop) (map[providers.ID]providers.Provider, *renewal, error) {
-	env, err := bankIDEnvironment(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	certificate := newRenewal(whatRP+c.Name, w.now, w.log, c.BankID.CertificateFile, c.BankID.KeyFile, c.BankID.PKCS12File, c.BankID.PassphraseFile)
-	cert, leaf, err := clientCertificate(c.BankID.ClientCertificate)
-	if err != nil {
-		return nil, nil, err
-	}
-	made := map[providers.ID]providers.Provider{}
-	cache := &bankid.Cache{}
-	var all []*bankid.Provider
-	for _, id := range c.Offers {
-		p, err := bankid.New(bankid.Config{
-			ID: id, Instance: c.Name, Environment: env, Certificate: cert, DisplayName: c.DisplayName,
-			Approved: c.Approved, PollInterval: w.collect, Clock: w.now, Log: w.log, Cache: cache,
-		})
-		if err != nil {
-			return nil, nil, err
-		}
-		made[id], all = p, append(all, p)
-	}
-	certificate.begin(leaf, func() (*x509.Certificate, func(), error) {
-		cert, leaf, err := clientCertificate(c.BankID.ClientCertificate)
-		if err != nil {
-			return nil, nil, err
-		}
-		var uses []func()
-		for _, p := range all {
-			use, err := p.Renew(cert)
-			if err != nil {
-				return nil, nil, err
-			}
-			uses = append(uses, use)
-		}
-		return leaf, func() {
-			for _, use := range uses {
-				use()
-			}
-		}, nil
-	})
-	return made, certificate, nil
-}
-
-func bankIDEnvironment(c config.Provider) (bankid.Environment, error) {
-	e := c.BankID.Environment
-	if e.Production() {
-		return bankid.Production(), nil
-	}
-	tlsRoots, err := readCertificates(e.TLSRootFile)
-	if err != nil {
-		return bankid.Environment{}, err
-	}
-	signatureRoots, err := readCertificates(e.SignatureRootFile)
-	if err != nil {
-		return bankid.Environment{}, err
-	}
-	return bankid.Environment{
-		Name: c.Name, BaseURL: e.BaseURL, TLSRoots: tlsRoots, SignatureRoots: signatureRoots,
-		Policies:    bankid.Policies{File: e.FilePolicies, Card: e.CardPolicies, Mobile: e.MobilePolicies},
-		DesktopLink: e.DesktopLink, MobileLink: e.MobileLink,
-	}, nil
-}
-
-func clientCertificate(c config.ClientCertificate) (cert tls.Certificate, leaf *x509.Certificate, err error) {
-	read := func(file string) []byte {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return nil // the loaders below refuse nothing at all
-		}
-		return data
-	}
-	if c.PKCS12File != "" {
-		cert, err = bankid.LoadPKCS12(read(c.PKCS12File), strings.TrimRight(string(read(c.PassphraseFile)), "\r\n"))
-	} else {
-		cert, err = bankid.LoadPEM(read(c.CertificateFile), read(c.KeyFile))
-	}
-	if err != nil {
-		return cert, nil, err
-	}
-	if leaf = cert.Leaf; leaf == nil {
-		if leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
-			return cert, nil, fmt.Errorf("certificate: %w", err)
-		}
-	}
-	return cert, leaf, nil
-}
-
-// readCertificates reads one or more certificates in PEM, and nothing else.
-func readCertificates(file string) ([]*x509.Certificate, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	var list []*x509.Certificate
-	for {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			break
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if block.Type != "CERTIFICATE" || err != nil {
-			return nil, fmt.Errorf("%s holds something that is not a certificate", file)
-		}
-		list = append(list, c)
-	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", file)
-	}
-	return list, nil
 }
 
 // userSignature takes the person's own signature out of the evidence of those

@@ -152,7 +152,7 @@ func (n *Node) Run(ctx context.Context) error {
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopKeeping()
 	group, failing := errgroup.WithContext(keeping)
-	works, keeps := []func(context.Context) error{n.flow.Run}, append(n.vault.runs(), n.certificates.Run, n.common.Run)
+	works, keeps := []func(context.Context) error{n.flow.Run}, append(append(n.vault.runs(), n.certificates.Run, n.common.Run), n.eids.runs()...)
 	if n.room != nil {
 		works = append(works, n.room.works()...)
 	}

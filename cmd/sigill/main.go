@@ -72,6 +72,7 @@ func commands() []command {
 		{"client list", "", "show the clients, configured and added", clientList},
 		{"client secret", "[--overlap 7d | --retire] ID", "give a client that was added a new secret beside the one it has, or retire the one before", clientSecret},
 		{"client remove", "ID", "remove a client that was added", clientRemove},
+		{"provider test", "[--wait 30s] ID|INSTANCE|all", "try an e-ID without a login: TLS, certificates, metadata, clock; and say what is wrong", providerTest},
 		{"outbox list", "[--all]", "show what signing orders still want done, and what went wrong", outboxList},
 		{"outbox retry", "ID", "try an entry of the outbox anew, at once", outboxRetry},
 		{"audit verify", "[--head HEAD|FILE]", "check the chain of the audit and its signed heads", auditVerify},
@@ -163,6 +164,8 @@ func (c command) help() string {
 		return outboxHelp
 	case "keys rewrap":
 		return rewrapHelp
+	case "provider test":
+		return providerHelp
 	case "migrate":
 		return migrateHelp
 	case "restore":

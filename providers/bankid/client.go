@@ -66,6 +66,7 @@ type client struct {
 	base        string
 	http        *http.Client
 	certificate string // tells it from others: the beginning of its SHA-256
+	leaf        *x509.Certificate
 }
 
 func newClient(env Environment, cert tls.Certificate, maxConns int) (*client, error) {
@@ -83,9 +84,14 @@ func newClient(env Environment, cert tls.Certificate, maxConns int) (*client, er
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	leaf := sha256.Sum256(cert.Certificate[0])
+	name := sha256.Sum256(cert.Certificate[0])
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		return nil, fmt.Errorf("the certificate for environment %q cannot be read", env.Name)
+	}
 	return &client{
-		certificate: hex.EncodeToString(leaf[:8]),
+		certificate: hex.EncodeToString(name[:8]),
+		leaf:        leaf,
 		base:        strings.TrimSuffix(env.BaseURL, "/") + "/",
 		http: &http.Client{
 			Timeout: 15 * time.Second,

@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sigill/broker/kit/config/strict"
+	"sigill/providers"
 	"sigill/providers/bankid"
 )
 
@@ -26,13 +27,34 @@ const Version = 1
 
 // Trust is what a verifier believes.
 type Trust struct {
-	Seal         Seal
-	TSA          []*x509.Certificate // roots of timestamping authorities
-	Audit        []PublicKey         // that sign audit heads
-	BankID       []BankID            // environments besides production, and what is said of that
-	Freja        []*x509.Certificate
-	SAMLMetadata []*x509.Certificate // that sign metadata
-	OIDC         []*x509.Certificate
+	Seal   Seal
+	TSA    []*x509.Certificate // roots of timestamping authorities
+	Audit  []PublicKey         // that sign audit heads
+	BankID []BankID            // environments besides production, and what is said of that
+	Freja  Freja
+	SAML   SAML
+	OIDC   []*x509.Certificate
+}
+
+// Freja is whose statements about Freja's users are believed.
+type Freja struct {
+	Roots    []*x509.Certificate // of what Freja signs
+	Users    []*x509.Certificate // of people's own certificates, where they are known
+	Approved bool                // the installation is approved for level 3
+}
+
+// SAML is which identity providers are believed, by what they sign with.
+type SAML struct {
+	Metadata []*x509.Certificate // that sign metadata of one identity provider each
+	IdPs     []IdP
+}
+
+// An IdP is a SAML identity provider and the e-ID that it stands for.
+type IdP struct {
+	EntityID     string
+	Provider     providers.ID
+	Certificates []*x509.Certificate // that it signs with; none: its signed metadata says
+	Approved     bool                // the installation is approved for level 3
 }
 
 // Seal is whose seals are believed.
@@ -81,7 +103,7 @@ func Parse(data []byte) (Trust, error) {
 	}
 	t := Trust{
 		Seal: readSeal(m.Get("seal")), TSA: readRoots(m.Get("tsa")), Audit: readKeys(m.Get("audit")), BankID: readBankID(m.Get("bankid")),
-		Freja: readRoots(m.Get("freja")), SAMLMetadata: readRoots(m.Get("saml-metadata")), OIDC: readRoots(m.Get("oidc")),
+		Freja: readFreja(m.Get("freja")), SAML: readSAML(m.Get("saml-metadata")), OIDC: readRoots(m.Get("oidc")),
 	}
 	m.Close()
 	if err := f.Err(); err != nil {
@@ -105,6 +127,39 @@ func readRoots(v strict.Value) []*x509.Certificate {
 	roots := readPEM(m.Get("roots"), v.Present())
 	m.Close()
 	return roots
+}
+
+func readFreja(v strict.Value) Freja {
+	m := v.Map()
+	defer m.Close()
+	return Freja{Roots: readPEM(m.Get("roots"), v.Present()), Users: readPEM(m.Get("users"), false), Approved: m.Get("approved").Bool()}
+}
+
+func readSAML(v strict.Value) SAML {
+	m := v.Map()
+	defer m.Close()
+	s := SAML{Metadata: readPEM(m.Get("roots"), false)}
+	idps := m.Get("idps")
+	if v.Present() {
+		idps = idps.Required()
+	}
+	for _, item := range idps.List() {
+		p := item.Required().Map()
+		id := p.Get("provider").Required()
+		idp := IdP{
+			EntityID: p.Get("entity_id").Required().Text(), Provider: providers.ID(id.Text()),
+			Certificates: readPEM(p.Get("certificates"), len(s.Metadata) == 0), Approved: p.Get("approved").Bool(),
+		}
+		p.Close()
+		switch {
+		case id.Present() && !idp.Provider.Valid():
+			id.Fault("is no name of an e-ID")
+		case slices.ContainsFunc(s.IdPs, func(o IdP) bool { return o.EntityID == idp.EntityID }):
+			item.Fault("there is another identity provider %s", idp.EntityID)
+		}
+		s.IdPs = append(s.IdPs, idp)
+	}
+	return s
 }
 
 func readBankID(v strict.Value) []BankID {
@@ -205,8 +260,8 @@ type file struct {
 	TSA          *fileRoots    `yaml:"tsa,omitempty"`
 	Audit        *fileKeys     `yaml:"audit,omitempty"`
 	BankID       []*fileBankID `yaml:"bankid,omitempty"`
-	Freja        *fileRoots    `yaml:"freja,omitempty"`
-	SAMLMetadata *fileRoots    `yaml:"saml-metadata,omitempty"`
+	Freja        *fileFreja    `yaml:"freja,omitempty"`
+	SAMLMetadata *fileSAML     `yaml:"saml-metadata,omitempty"`
 	OIDC         *fileRoots    `yaml:"oidc,omitempty"`
 }
 
@@ -218,6 +273,24 @@ type fileSeal struct {
 
 type fileRoots struct {
 	Roots string `yaml:"roots"`
+}
+
+type fileFreja struct {
+	Approved bool   `yaml:"approved,omitempty"`
+	Roots    string `yaml:"roots"`
+	Users    string `yaml:"users,omitempty"`
+}
+
+type fileSAML struct {
+	Roots string     `yaml:"roots,omitempty"`
+	IdPs  []*fileIdP `yaml:"idps"`
+}
+
+type fileIdP struct {
+	EntityID     string `yaml:"entity_id"`
+	Provider     string `yaml:"provider"`
+	Approved     bool   `yaml:"approved,omitempty"`
+	Certificates string `yaml:"certificates,omitempty"`
 }
 
 type fileKeys struct {
@@ -235,7 +308,16 @@ type fileBankID struct {
 // Parse reads.
 func Write(t Trust) ([]byte, error) {
 	f := file{
-		Version: Version, TSA: rootsOf(t.TSA), Freja: rootsOf(t.Freja), SAMLMetadata: rootsOf(t.SAMLMetadata), OIDC: rootsOf(t.OIDC),
+		Version: Version, TSA: rootsOf(t.TSA), OIDC: rootsOf(t.OIDC),
+	}
+	if len(t.Freja.Roots) > 0 {
+		f.Freja = &fileFreja{t.Freja.Approved, encode(t.Freja.Roots), encode(t.Freja.Users)}
+	}
+	if len(t.SAML.IdPs) > 0 {
+		f.SAMLMetadata = &fileSAML{Roots: encode(t.SAML.Metadata)}
+		for _, p := range t.SAML.IdPs {
+			f.SAMLMetadata.IdPs = append(f.SAMLMetadata.IdPs, &fileIdP{p.EntityID, string(p.Provider), p.Approved, encode(p.Certificates)})
+		}
 	}
 	if len(t.Seal.Roots) > 0 {
 		f.Seal = &fileSeal{t.Seal.Organisation, t.Seal.OrgIdentifier, encode(t.Seal.Roots)}

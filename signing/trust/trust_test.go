@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sigill/providers"
 )
 
 func root(t *testing.T, name string) *x509.Certificate {
@@ -48,7 +50,15 @@ func whole(t *testing.T) Trust {
 			{Name: "test", Roots: []*x509.Certificate{root(t, "BankID test")}, Policies: []string{"1.2.3.4.5", "1.2.3.4.10"}},
 			{Name: Production, Approved: true},
 		},
-		Freja: []*x509.Certificate{root(t, "Freja")}, SAMLMetadata: []*x509.Certificate{root(t, "Metadata")}, OIDC: []*x509.Certificate{root(t, "OIDC")},
+		Freja: Freja{Roots: []*x509.Certificate{root(t, "Freja")}, Users: []*x509.Certificate{root(t, "Freja users")}, Approved: true},
+		SAML: SAML{
+			Metadata: []*x509.Certificate{root(t, "Metadata")},
+			IdPs: []IdP{
+				{EntityID: "https://idp.example.se/telia", Provider: providers.Telia, Certificates: []*x509.Certificate{root(t, "IdP")}, Approved: true},
+				{EntityID: "https://idp.example.se/annan", Provider: "annan-id"},
+			},
+		},
+		OIDC: []*x509.Certificate{root(t, "OIDC")},
 	}
 }
 
@@ -94,24 +104,29 @@ func TestFaults(t *testing.T) {
 	text := string(good)
 	block := text[strings.Index(text, "    -----BEGIN CERT") : strings.Index(text, "-----END CERTIFICATE-----")+len("-----END CERTIFICATE-----\n")]
 	for name, c := range map[string]struct{ data, want string }{
-		"nothing":            {"", "is empty"},
-		"no version":         {"seal:\n  roots: |\n" + block, "version: is missing"},
-		"another version":    {strings.Replace(text, "version: 1", "version: 2", 1), "reads version 1"},
-		"unknown purpose":    {text + "bankdi: []\n", "did you mean bankid"},
-		"unknown key":        {strings.Replace(text, "organisation:", "organization:", 1), "did you mean organisation"},
-		"two documents":      {text + "---\nversion: 1\n", "more than one document"},
-		"seal without roots": {"version: 1\nseal: {organisation: X}\n", "seal.roots: is missing"},
-		"text before":        {strings.Replace(text, "    -----BEGIN CERT", "    hello\n    -----BEGIN CERT", 1), "and nothing else"},
-		"text after":         {"version: 1\nseal:\n  roots: |\n" + block + "    hello\n", "and nothing else"},
-		"broken block":       {"version: 1\nseal:\n  roots: |\n" + strings.Replace(block, "MII", "!II", 1) + block, "cannot be read"},
-		"twice":              {"version: 1\nseal:\n  roots: |\n" + block + block, "twice"},
-		"key for root":       {"version: 1\ntsa:\n  roots: |\n" + strings.ReplaceAll(block, "CERTIFICATE", "PUBLIC KEY"), "type CERTIFICATE"},
-		"no certificate":     {"version: 1\ntsa:\n  roots: |\n    -----BEGIN CERTIFICATE-----\n    AAAA\n    -----END CERTIFICATE-----\n", "cannot be read"},
-		"production's roots": {"version: 1\nbankid:\n- name: production\n  roots: |\n" + block, "built in"},
-		"no policies":        {"version: 1\nbankid:\n- name: test\n  roots: |\n" + block, "policies: is missing"},
-		"empty policies":     {"version: 1\nbankid:\n- name: test\n  policies: []\n  roots: |\n" + block, "at least one"},
-		"no policy":          {"version: 1\nbankid:\n- name: test\n  policies: [\"1.x\"]\n  roots: |\n" + block, "object identifier"},
-		"one name twice":     {"version: 1\nbankid:\n- name: test\n  policies: [\"1.2.3\"]\n  roots: |\n" + block + "- name: test\n  policies: [\"1.2.3\"]\n  roots: |\n" + block, "another environment"},
+		"nothing":                     {"", "is empty"},
+		"no version":                  {"seal:\n  roots: |\n" + block, "version: is missing"},
+		"another version":             {strings.Replace(text, "version: 1", "version: 2", 1), "reads version 1"},
+		"unknown purpose":             {text + "bankdi: []\n", "did you mean bankid"},
+		"unknown key":                 {strings.Replace(text, "organisation:", "organization:", 1), "did you mean organisation"},
+		"two documents":               {text + "---\nversion: 1\n", "more than one document"},
+		"seal without roots":          {"version: 1\nseal: {organisation: X}\n", "seal.roots: is missing"},
+		"text before":                 {strings.Replace(text, "    -----BEGIN CERT", "    hello\n    -----BEGIN CERT", 1), "and nothing else"},
+		"text after":                  {"version: 1\nseal:\n  roots: |\n" + block + "    hello\n", "and nothing else"},
+		"broken block":                {"version: 1\nseal:\n  roots: |\n" + strings.Replace(block, "MII", "!II", 1) + block, "cannot be read"},
+		"twice":                       {"version: 1\nseal:\n  roots: |\n" + block + block, "twice"},
+		"key for root":                {"version: 1\ntsa:\n  roots: |\n" + strings.ReplaceAll(block, "CERTIFICATE", "PUBLIC KEY"), "type CERTIFICATE"},
+		"no certificate":              {"version: 1\ntsa:\n  roots: |\n    -----BEGIN CERTIFICATE-----\n    AAAA\n    -----END CERTIFICATE-----\n", "cannot be read"},
+		"production's roots":          {"version: 1\nbankid:\n- name: production\n  roots: |\n" + block, "built in"},
+		"no policies":                 {"version: 1\nbankid:\n- name: test\n  roots: |\n" + block, "policies: is missing"},
+		"empty policies":              {"version: 1\nbankid:\n- name: test\n  policies: []\n  roots: |\n" + block, "at least one"},
+		"no policy":                   {"version: 1\nbankid:\n- name: test\n  policies: [\"1.x\"]\n  roots: |\n" + block, "object identifier"},
+		"one name twice":              {"version: 1\nbankid:\n- name: test\n  policies: [\"1.2.3\"]\n  roots: |\n" + block + "- name: test\n  policies: [\"1.2.3\"]\n  roots: |\n" + block, "another environment"},
+		"freja without roots":         {"version: 1\nfreja: {approved: true}\n", "freja.roots: is missing"},
+		"no idps":                     {"version: 1\nsaml-metadata:\n  roots: |\n" + block, "idps: is missing"},
+		"idp that nobody vouches for": {"version: 1\nsaml-metadata:\n  idps: [{entity_id: x, provider: telia}]\n", "certificates: is missing"},
+		"idp of no e-ID":              {"version: 1\nsaml-metadata:\n  idps: [{entity_id: x, provider: \"Telia!\"}]\n", "no name of an e-ID"},
+		"idp twice":                   {"version: 1\nsaml-metadata:\n  idps: [{entity_id: x, provider: telia}, {entity_id: x, provider: telia}]\n", "another identity provider"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Parse([]byte(c.data)); err == nil || !strings.Contains(err.Error(), c.want) {
