@@ -116,6 +116,7 @@ type nowhere struct{}
 
 func (nowhere) CreateOrder(context.Context, broker.Order, ...audit.Event) error { return nil }
 func (nowhere) UpdateOrder(context.Context, broker.Order, ...audit.Event) error { return nil }
+func (nowhere) TakeOrder(context.Context, broker.Order, ...audit.Event) error   { return nil }
 func (nowhere) Order(context.Context, broker.OrderID) (broker.Order, error) {
 	return broker.Order{}, broker.ErrNotFound
 }

@@ -28,9 +28,12 @@ const ContinuedElsewhere = "continuedElsewhere"
 
 // View is what a browser may see of an order.
 type View struct {
-	State  State
-	Order  broker.Order
-	Wait   providers.Wait   // of a pending order
+	State State
+	Order broker.Order
+	Wait  providers.Wait // of a pending order
+	// Away is where the browser goes, of a pending order whose answer it brings
+	// back from the issuer's own site: a Redirect or a PostForm.
+	Away   providers.Step
 	Failed providers.Failed // of a failed one
 	// Restartable: the same order may be started again by the person's button.
 	Restartable bool
@@ -61,10 +64,15 @@ const presence = "presence"
 // broker.ErrNotFound. It never asks the issuer.
 func (e *Engine) Watch(ctx context.Context, id broker.OrderID, browser string) (View, error) {
 	o, r, watched := e.schedule.get(id)
-	if !watched {
-		var err error
-		if o, err = e.Orders.Order(ctx, id); err != nil {
+	if !watched || r.Away != nil {
+		// The answer of one that is away may come to any node, and this one would
+		// not look for it.
+		stored, err := e.Orders.Order(ctx, id)
+		switch {
+		case err != nil && !watched, errors.Is(err, broker.ErrNotFound):
 			return View{}, err
+		case err == nil && (!watched || stored.Version > o.Version):
+			o, watched = stored, false
 		}
 	}
 	if !same(o.Browser, browser) {
@@ -75,6 +83,9 @@ func (e *Engine) Watch(ctx context.Context, id broker.OrderID, browser string) (
 		if r, err = e.open(o); err != nil {
 			return View{}, err
 		}
+	}
+	if !watched && o.Phase == broker.Pending {
+		e.refresh(o, r)
 	}
 	if o.Phase == broker.Pending {
 		e.notePresence(ctx, o)
@@ -118,6 +129,13 @@ func (e *Engine) view(o broker.Order, r record) (View, error) {
 				return v, fmt.Errorf("show order %s: %w", o.ID, err)
 			}
 			v.Wait = w
+		}
+		if r.Away != nil {
+			v.Away = r.Away.step()
+			v.Wait = providers.Wait{Hint: "away", Text: v.Wait.Text, PickedUp: true}
+			if v.Wait.Text == (providers.Text{}) {
+				v.Wait.Text = textAway
+			}
 		}
 	}
 	return v, nil
@@ -228,7 +246,7 @@ func (e *Engine) Restart(ctx context.Context, id broker.OrderID, browser string)
 		return broker.ErrConflict
 	}
 	now := e.Now()
-	o.Phase, o.Reason, o.PickedUp = broker.Pending, "", false
+	o.Phase, o.Reason = broker.Pending, ""
 	o.Returned, r.Failed = time.Time{}, nil
 	o.Deadline = now.Add(e.Limits.Life)
 	o.Restarts++

@@ -216,7 +216,7 @@ func (e *Engine) hand(ctx context.Context, d *desk, id broker.OrderID) error {
 		return nil
 	}
 	s := Settled{Order: o, Request: r.Request}
-	s.Order.Sealed, s.Request.ReturnURL = nil, ""
+	s.Order.Sealed, s.Request.ReturnURL, s.Request.Handle = nil, "", ""
 	switch {
 	case o.Phase == broker.Failed && r.Failed != nil:
 		s.Failed = r.Failed

@@ -48,7 +48,7 @@ type Limits struct {
 	Sweep    time.Duration // how often results are looked for that no owner has taken over; default 2 s
 	Look     time.Duration // how often orders of silent nodes are looked for; default 1 s
 	Check    time.Duration // how often what is watched is compared with what is leased; default 1 min
-	Workers  int           // calls to issuers at a time; default 256
+	Workers  int           // calls to issuers at a time, to one instance half of them; default 512
 }
 
 // Outcome is an order that ended, for metrics. It names no person.
@@ -100,6 +100,7 @@ type Engine struct {
 	Config
 	schedule *schedule
 	desks    map[string]*desk // one for each of Owners
+	doors    *doors
 	calls    sync.WaitGroup
 	trouble  complaints
 	// renewed is until when this node has last prolonged its leases; unsure is set
@@ -135,7 +136,7 @@ func New(c Config) (*Engine, error) {
 		c.Observe = func(Outcome) {}
 	}
 	c.Limits = c.Limits.withDefaults()
-	return &Engine{Config: c, schedule: newSchedule(), desks: newDesks(c.Owners)}, nil
+	return &Engine{Config: c, schedule: newSchedule(), desks: newDesks(c.Owners), doors: newDoors(c.Limits.Workers)}, nil
 }
 
 func (l Limits) withDefaults() Limits {
@@ -159,7 +160,7 @@ func (l Limits) withDefaults() Limits {
 		l.Restarts = 10
 	}
 	if l.Workers <= 0 {
-		l.Workers = 256
+		l.Workers = 512
 	}
 	return l
 }
@@ -290,7 +291,8 @@ func (e *Engine) mayCount(b Begin) error {
 
 // start asks the issuer and puts what came of it into o and r.
 func (e *Engine) start(ctx context.Context, p providers.Provider, o *broker.Order, r *record) (time.Duration, error) {
-	o.Nonce, r.Request.ReturnURL = nil, ""
+	o.Nonce, r.Request.ReturnURL, r.Request.Handle = nil, "", newHandle(o.ID)
+	o.PickedUp, r.Away, r.Back = false, nil, nil
 	if o.Mode == providers.ModeThis {
 		nonce := broker.NewSecret()
 		o.Nonce = digest(nonce)
@@ -324,6 +326,12 @@ func (e *Engine) start(ctx context.Context, p providers.Provider, o *broker.Orde
 		return 0, nil
 	}
 	r.State = state
+	if away := awayOf(step); away != nil && o.Mode == providers.ModeThis {
+		// Nobody can tell whether a person is at another's site: only time ends it.
+		r.Away, o.PickedUp = away, true
+		return e.awayRest(*o), nil
+	}
+	r.Request.Handle = "" // nothing comes back by it
 	switch s := step.(type) {
 	case providers.Wait:
 		return s.Next, nil
@@ -338,9 +346,9 @@ func (e *Engine) start(ctx context.Context, p providers.Provider, o *broker.Orde
 // fail ends an order in memory.
 func fail(o *broker.Order, r *record, f providers.Failed) {
 	o.Phase, o.Reason = broker.Failed, f.Reason
-	r.Failed, r.Answered, r.Identity, r.Media, r.Evidence = &f, false, nil, "", nil
+	r.Failed, r.Answered, r.Away, r.Identity, r.Media, r.Evidence = &f, false, nil, nil, "", nil
 	if f.Reason != providers.EvidenceRefused {
-		r.State = nil // it may hold an identity that nobody shall have
+		r.State, r.Back = nil, nil // they may hold an identity that nobody shall have
 	}
 }
 
@@ -349,11 +357,15 @@ func fail(o *broker.Order, r *record, f providers.Failed) {
 // error it looks whether the order was written nevertheless; where that cannot be
 // seen, writing it again is a conflict, and no harm.
 func (e *Engine) store(ctx context.Context, o *broker.Order, r record, events ...audit.Event) error {
+	return e.write(ctx, e.Orders.UpdateOrder, o, r, events...)
+}
+
+func (e *Engine) write(ctx context.Context, update func(context.Context, broker.Order, ...audit.Event) error, o *broker.Order, r record, events ...audit.Event) error {
 	o.Changed = e.Now()
 	if err := e.seal(o, r); err != nil {
 		return err
 	}
-	err := e.Orders.UpdateOrder(ctx, *o, events...)
+	err := update(ctx, *o, events...)
 	if err != nil && !errors.Is(err, broker.ErrConflict) && !errors.Is(err, broker.ErrNotFound) {
 		if stored, missing := e.Orders.Order(ctx, o.ID); missing == nil && stored.Version != o.Version {
 			err = broker.ErrConflict
@@ -473,12 +485,16 @@ var (
 		EN: "You cancelled. Nothing has happened.",
 	}
 	textWrongBrowser = providers.Text{
-		SV: "Du kom tillbaka i en annan webbläsare än den du började i. Gå tillbaka dit du började och välj Mobilt BankID med QR-kod.",
-		EN: "You came back in another browser than the one you began in. Go back to where you began and choose Mobilt BankID with a QR code.",
+		SV: "Du kom tillbaka i en annan webbläsare än den du började i. Gå tillbaka dit du började och försök igen där.",
+		EN: "You came back in another browser than the one you began in. Go back to where you began and try again there.",
 	}
 	textElsewhere = providers.Text{
 		SV: "Inloggningen har redan gått vidare, kanske i ett annat fönster. Kom du inte in? Gå tillbaka till tjänsten och börja om.",
 		EN: "This has already gone on, perhaps in another window. If you did not get in, go back to the service and start over.",
+	}
+	textAway = providers.Text{
+		SV: "Fortsätt på e-legitimationens egen webbplats. Du kommer tillbaka hit när du är klar.",
+		EN: "Continue on the e-ID's own website. You will come back here when you have finished.",
 	}
 	textChecking = providers.Text{
 		SV: "Vi kontrollerar svaret från din e-legitimation …",

@@ -72,6 +72,14 @@ func (m *rows) Order(_ context.Context, id broker.OrderID) (broker.Order, error)
 }
 
 func (m *rows) UpdateOrder(ctx context.Context, o broker.Order, events ...audit.Event) error {
+	return m.update(ctx, o, false, events)
+}
+
+func (m *rows) TakeOrder(ctx context.Context, o broker.Order, events ...audit.Event) error {
+	return m.update(ctx, o, true, events)
+}
+
+func (m *rows) update(ctx context.Context, o broker.Order, take bool, events []audit.Event) error {
 	if err := ctx.Err(); err != nil {
 		return err // as the real store does
 	}
@@ -88,7 +96,7 @@ func (m *rows) UpdateOrder(ctx context.Context, o broker.Order, events ...audit.
 		return broker.ErrConflict
 	}
 	o.Version++
-	if was.Phase == broker.Pending || o.Phase != broker.Pending {
+	if !take && (was.Phase == broker.Pending || o.Phase != broker.Pending) {
 		o.Node, o.LeaseUntil, o.ForeignUntil = was.Node, was.LeaseUntil, was.ForeignUntil
 	}
 	m.orders[o.ID] = o

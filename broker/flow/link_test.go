@@ -75,6 +75,10 @@ func (l *link) UpdateOrder(ctx context.Context, o broker.Order, events ...audit.
 	return l.do("update", func() error { return l.rows.UpdateOrder(ctx, o, events...) })
 }
 
+func (l *link) TakeOrder(ctx context.Context, o broker.Order, events ...audit.Event) error {
+	return l.do("take", func() error { return l.rows.TakeOrder(ctx, o, events...) })
+}
+
 func (l *link) ClaimOrders(ctx context.Context, node string, own bool, now, until time.Time, limit int) (list []broker.Order, err error) {
 	err = l.do("claim", func() error { list, err = l.rows.ClaimOrders(ctx, node, own, now, until, limit); return err })
 	if err != nil {

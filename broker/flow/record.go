@@ -15,7 +15,9 @@ import (
 // into JSON they would be read through at each turn for nothing.
 type record struct {
 	Request  providers.Request   `json:"request"`
-	Answered bool                `json:"answered,omitempty"` // State holds the issuer's final answer, not yet verified
+	Answered bool                `json:"answered,omitempty"` // State, or Back, holds the issuer's final answer, not yet verified
+	Away     *away               `json:"away,omitempty"`     // the browser is on its way to the issuer's site, or there
+	Back     *back               `json:"back,omitempty"`     // what it brought back, until the provider has taken it in
 	Failed   *providers.Failed   `json:"failed,omitempty"`
 	Identity *providers.Identity `json:"identity,omitempty"`
 	Media    string              `json:"media,omitempty"` // of Evidence

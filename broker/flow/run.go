@@ -146,7 +146,7 @@ func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 		case providers.Failed:
 			return e.failed(ctx, p, o, r, s)
 		}
-		r.State, r.Answered, o.PickedUp = w.said.state, true, true
+		r.State, r.Answered, r.Back, o.PickedUp = w.said.state, true, nil, true
 	}
 	switch {
 	case w.said == nil && !e.holds(o):
@@ -157,18 +157,30 @@ func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.Unknown, Text: textUnknown})
 	case !r.Answered && !e.past().Before(o.Deadline):
 		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.TimedOut, Text: textTimedOut})
+	case r.Away != nil:
+		return e.awayRest(o), true
 	case !o.PickedUp && !r.Answered && e.gone(ctx, o):
 		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.Cancelled, Hint: "browserGone", Text: textCancelled})
+	}
+	if !r.Answered || r.Back != nil {
+		if !e.doors.enter(o.Instance) {
+			return e.Limits.Retry / 4, true
+		}
+		defer e.doors.leave(o.Instance)
 	}
 
 	for {
 		call, done := context.WithTimeout(ctx, e.Limits.Call)
-		state, step, err := p.Continue(call, r.State, providers.Event{Kind: providers.Tick})
+		state, step, err := p.Continue(call, r.State, r.Back.event())
 		done()
 		var down *providers.Unavailable
 		if errors.As(err, &down) {
 			e.complain(ctx, slog.LevelWarn, "issuer "+string(o.Provider)+"/"+o.Instance, "issuer did not answer; asking again",
 				"order", o.ID, "provider", o.Provider, "instance", o.Instance, "error", err)
+			if r.Answered && !o.Locked && !e.past().Before(o.Deadline) {
+				// A signature that is made is waited for; nobody waits for a login.
+				return e.end(ctx, o, r, providers.Failed{Reason: providers.IssuerDown, Text: textIssuerDown})
+			}
 			return e.Limits.Retry, true
 		}
 		if err != nil {
@@ -179,8 +191,8 @@ func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 		switch s := step.(type) {
 		case providers.Wait:
 			answered := s.Next <= 0
-			if w.ahead || !bytes.Equal(state, r.State) || s.PickedUp != o.PickedUp || answered != r.Answered {
-				r.State, r.Answered, o.PickedUp = state, answered, s.PickedUp || answered
+			if w.ahead || r.Back != nil || !bytes.Equal(state, r.State) || s.PickedUp != o.PickedUp || answered != r.Answered {
+				r.State, r.Answered, r.Back, o.PickedUp = state, answered, nil, s.PickedUp || answered
 				if err := e.store(ctx, &o, r); err != nil {
 					return e.notStored(ctx, o, r, err)
 				}
@@ -242,10 +254,10 @@ func (e *Engine) notStored(ctx context.Context, o broker.Order, r record, cause 
 		return e.keep(ctx, o, r, last, cause)
 	}
 	current, now, err := e.change(ctx, o.ID, func(c *broker.Order, cr *record) ([]audit.Event, bool, error) {
-		if c.Phase != broker.Pending || cr.Answered {
+		if c.Phase != broker.Pending || cr.Answered && cr.Back == nil {
 			return nil, false, nil
 		}
-		cr.State, cr.Answered, c.PickedUp = r.State, r.Answered, c.PickedUp || o.PickedUp
+		cr.State, cr.Answered, cr.Back, c.PickedUp = r.State, r.Answered, nil, c.PickedUp || o.PickedUp
 		return nil, true, nil
 	})
 	switch {
@@ -276,7 +288,7 @@ func (e *Engine) complete(ctx context.Context, o broker.Order, r record, d provi
 			return nil, false, nil
 		}
 		o.Phase, o.Reason, o.PickedUp = broker.Done, "", true
-		r.State, r.Answered, r.Failed = nil, false, nil
+		r.State, r.Answered, r.Away, r.Back, r.Failed = nil, false, nil, nil, nil
 		r.Identity, r.Media, r.Evidence = &d.Identity, d.Evidence.MediaType, d.Evidence.Bytes
 		return []audit.Event{e.event(*o, *r, audit.OrderCompleted)}, true, nil
 	}
@@ -373,7 +385,6 @@ func (e *Engine) failed(ctx context.Context, p providers.Provider, o broker.Orde
 			return e.end(ctx, was, wr, *r.Failed)
 		}
 		o.Restarts++
-		o.PickedUp = false
 		if err := e.store(ctx, &o, r, e.event(o, r, audit.OrderRestarted)); err != nil {
 			e.cancelAtIssuer(o, r)
 			if errors.Is(err, broker.ErrConflict) || errors.Is(err, broker.ErrNotFound) {

@@ -59,6 +59,10 @@ type entry struct {
 	absent time.Time // since when no trace of the browser was found anywhere
 	at     time.Time // when to ask, by time.Now and its monotonic reading
 	index  int       // in the heap, -1 when out
+	// turn is closed when the order has been asked about; nil while nobody waits
+	// for that. soon: it is asked about at once when it is put back.
+	turn chan struct{}
+	soon bool
 }
 
 func newSchedule() *schedule {
@@ -187,6 +191,16 @@ func (s *schedule) remove(id broker.OrderID) {
 			heap.Remove(&s.due, n.index)
 		}
 		delete(s.all, id)
+		n.turned()
+	}
+}
+
+// turned tells whoever waits that the order has been asked about, or is not
+// watched any more.
+func (n *entry) turned() {
+	if n.turn != nil {
+		close(n.turn)
+		n.turn = nil
 	}
 }
 
@@ -257,10 +271,37 @@ func (s *schedule) again(id broker.OrderID, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n, ok := s.all[id]; ok && n.index < 0 {
+		if n.soon {
+			n.soon, wait = false, 0
+		} else {
+			n.turned()
+		}
 		n.at = time.Now().Add(wait)
 		heap.Push(&s.due, n)
 		s.signal()
 	}
+}
+
+// hurry has a watched order asked about at once, by what is known of it now. The
+// channel is closed when that has been done.
+func (s *schedule) hurry(id broker.OrderID) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok := s.all[id]
+	if !ok {
+		over := make(chan struct{})
+		close(over)
+		return over
+	}
+	if n.turn == nil {
+		n.turn = make(chan struct{})
+	}
+	if n.soon = n.index < 0; !n.soon {
+		n.at = time.Now()
+		heap.Fix(&s.due, n.index)
+		s.signal()
+	}
+	return n.turn
 }
 
 // mark notes that the browser is there. It reports whether it is time to tell the
@@ -317,6 +358,9 @@ func (s *schedule) missing(id broker.OrderID, found bool, now time.Time) time.Ti
 func (s *schedule) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, n := range s.all {
+		n.turned()
+	}
 	clear(s.all)
 	s.due = nil
 }

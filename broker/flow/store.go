@@ -20,6 +20,9 @@ type Orders interface {
 	// but when an order that was over is pending again: its lease is then what o
 	// says.
 	UpdateOrder(ctx context.Context, o broker.Order, events ...audit.Event) error
+	// TakeOrder is UpdateOrder, and leases a pending order as o says, whoever had
+	// the lease: the issuer's answer has come to the node that calls.
+	TakeOrder(ctx context.Context, o broker.Order, events ...audit.Event) error
 }
 
 // Leases says which node watches which pending order. All times are of the one

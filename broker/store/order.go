@@ -65,24 +65,37 @@ func (s *Store) Order(ctx context.Context, id broker.OrderID) (broker.Order, err
 	return o, nil
 }
 
-// beginsAgain is an order that was over and is pending after the update.
-const beginsAgain = `phase <> 'pending' AND $1 = 'pending'`
+// beginsAgain is an order that was over and is pending after the update; taken is
+// such an order, or one that is taken from whoever has it.
+const (
+	beginsAgain = `phase <> 'pending' AND $1 = 'pending'`
+	taken       = `($16 OR ` + beginsAgain + `)`
+)
 
 // UpdateOrder writes what can change in an order's life, if its version is
 // still the stored one; see flow.Orders. Who asked for what, from which browser
 // and when, never changes. Whose the lease is changes with an order that begins
 // again, and else by claims alone, which leave the version as it is.
 func (s *Store) UpdateOrder(ctx context.Context, o broker.Order, events ...audit.Event) error {
+	return s.updateOrder(ctx, o, false, events)
+}
+
+// TakeOrder is UpdateOrder that leases the order as well; see flow.Orders.
+func (s *Store) TakeOrder(ctx context.Context, o broker.Order, events ...audit.Event) error {
+	return s.updateOrder(ctx, o, true, events)
+}
+
+func (s *Store) updateOrder(ctx context.Context, o broker.Order, take bool, events []audit.Event) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		n, err := tx.Exec(`UPDATE orders SET phase = $1, reason = $2, nonce = $3, returned = $4, picked_up = $5, restarts = $6,
 				changed = $7, deadline = $8, consumed = $9, sealed = $10, version = version + 1,
-				node = CASE WHEN `+beginsAgain+` THEN $13 ELSE node END,
-				lease_until = CASE WHEN `+beginsAgain+` THEN $14 ELSE lease_until END,
-				foreign_until = CASE WHEN `+beginsAgain+` THEN $15 ELSE foreign_until END
+				node = CASE WHEN `+taken+` THEN $13 ELSE node END,
+				lease_until = CASE WHEN `+taken+` THEN $14 ELSE lease_until END,
+				foreign_until = CASE WHEN `+taken+` THEN $15 ELSE foreign_until END
 			WHERE id = $11 AND version = $12`,
 			string(o.Phase), string(o.Reason), o.Nonce, sqldb.Millis(o.Returned), o.PickedUp, o.Restarts,
 			o.Changed.UnixMilli(), sqldb.Millis(o.Deadline), sqldb.Millis(o.Consumed), o.Sealed,
-			string(o.ID), o.Version, o.Node, leaseMillis(o.LeaseUntil), sqldb.Millis(o.ForeignUntil))
+			string(o.ID), o.Version, o.Node, leaseMillis(o.LeaseUntil), sqldb.Millis(o.ForeignUntil), take)
 		if err != nil {
 			return fmt.Errorf("update order: %w", err)
 		}

@@ -280,6 +280,10 @@ func (s *ordersInTurn) UpdateOrder(ctx context.Context, o broker.Order, events .
 	return s.next().UpdateOrder(ctx, o, events...)
 }
 
+func (s *ordersInTurn) TakeOrder(ctx context.Context, o broker.Order, events ...audit.Event) error {
+	return s.next().TakeOrder(ctx, o, events...)
+}
+
 func (s *ordersInTurn) ClaimOrders(ctx context.Context, node string, own bool, now, until time.Time, limit int) ([]broker.Order, error) {
 	return s.next().ClaimOrders(ctx, node, own, now, until, limit)
 }

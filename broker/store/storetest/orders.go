@@ -323,6 +323,41 @@ func Orders(t *testing.T, open func(*testing.T, *Clock) (OrderStore, Events)) {
 			t.Errorf("an update undid a claim: %+v %v", got, err)
 		}
 	})
+	t.Run("an order that is taken is leased anew in the same write, if its version is still the same", func(t *testing.T) {
+		s, events, now := begin(t)
+		o := anOrder("a", now)
+		o.ForeignUntil = now
+		check(t, s.CreateOrder(ctx, o))
+		o.Sealed, o.Node, o.LeaseUntil, o.ForeignUntil = []byte("answered"), "two", now.Add(30*time.Second), time.Time{}
+		check(t, s.TakeOrder(ctx, o, anEvent(audit.OrderRestarted, now)))
+		if err := s.TakeOrder(ctx, o, anEvent(audit.OrderRestarted, now)); !errors.Is(err, broker.ErrConflict) {
+			t.Errorf("taken on top of an old version: %v", err)
+		}
+		gone := anOrder("gone", now)
+		if err := s.TakeOrder(ctx, gone); !errors.Is(err, broker.ErrNotFound) {
+			t.Errorf("taken what is not there: %v", err)
+		}
+		o.Version = 1
+		same(t, s, o)
+		if n := len(events(t)); n != 1 {
+			t.Errorf("%d events", n)
+		}
+		if list, err := s.HeldOrders(ctx, "one"); err != nil || len(list) > 0 {
+			t.Errorf("still held: %v %v", list, err)
+		}
+		if got := claim(t, s, "three", false, now.Add(25*time.Second), now.Add(time.Minute), 10); len(got) > 0 {
+			t.Errorf("claimed %v by the lease of before", ids(got))
+		}
+		if got := claim(t, s, "three", false, now.Add(30*time.Second), now.Add(time.Minute), 10); !slices.Equal(ids(got), []string{"a"}) || !got[0].ForeignUntil.Equal(now.Add(30*time.Second)) {
+			t.Errorf("claimed %+v", got)
+		}
+		// By a node that stops: anybody's.
+		o.Node, o.LeaseUntil = "", time.Time{}
+		check(t, s.TakeOrder(ctx, o))
+		if got := claim(t, s, "four", false, now, now.Add(time.Minute), 10); !slices.Equal(ids(got), []string{"a"}) {
+			t.Errorf("claimed %v of what is nobody's", ids(got))
+		}
+	})
 	t.Run("held", func(t *testing.T) {
 		s, _, now := begin(t)
 		for id, change := range map[string]func(*broker.Order){

@@ -1,0 +1,160 @@
+package flow
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"sigill/broker"
+	"sigill/providers"
+)
+
+// Callback is what a browser brought back from an issuer's own site.
+type Callback struct {
+	Handle   string // providers.Request.Handle, as it came back
+	Instance string // in the address
+	At       string // providers.BackPath or SignBackPath
+	Form     map[string][]string
+}
+
+// LogValue keeps the issuer's answer out of logs.
+func (c Callback) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("instance", c.Instance), slog.String("at", c.At))
+}
+
+// maxHandle is what a handle may be long: SAML's RelayState.
+const maxHandle = 80
+
+func newHandle(id broker.OrderID) string { return string(id) + "." + broker.NewSecret() }
+
+// away is a Redirect or a PostForm, as it is kept.
+type away struct {
+	URL    string            `json:"url"`
+	Post   bool              `json:"post,omitempty"`
+	Fields map[string]string `json:"fields,omitempty"`
+}
+
+// awayOf gives nil for every other step, and for an address that a browser should
+// not be sent to.
+func awayOf(s providers.Step) *away {
+	var a away
+	switch s := s.(type) {
+	case providers.Redirect:
+		a = away{URL: s.URL}
+	case providers.PostForm:
+		a = away{URL: s.URL, Post: true, Fields: s.Fields}
+	}
+	u, err := url.Parse(a.URL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return nil
+	}
+	return &a
+}
+
+func (a away) step() providers.Step {
+	if a.Post {
+		return providers.PostForm{URL: a.URL, Fields: a.Fields}
+	}
+	return providers.Redirect{URL: a.URL}
+}
+
+// back is what a browser brought.
+type back struct {
+	At   string              `json:"at"`
+	Form map[string][]string `json:"form"`
+}
+
+// event is what the provider is told: that the browser came, or without one that
+// time has passed.
+func (b *back) event() providers.Event {
+	if b == nil {
+		return providers.Event{Kind: providers.Tick}
+	}
+	return providers.Event{Kind: providers.Callback, At: b.At, Form: b.Form}
+}
+
+// awayRest is how long an order rests whose browser is away: nobody can be asked,
+// so only its deadline is looked at.
+func (e *Engine) awayRest(o broker.Order) time.Duration {
+	return max(e.Limits.Retry, min(30*time.Second, o.Deadline.Sub(e.past())))
+}
+
+// Callback takes in that a browser came back from an issuer's site, and answers
+// where it goes on: the one-time address of its order, whatever became of that.
+// The first answer of a pending order is stored before anybody looks at it, and
+// counts; another changes nothing. What is known of no order is
+// broker.ErrNotFound.
+//
+// Who brings the answer does not matter here: coming back by the one-time address
+// decides (I3).
+func (e *Engine) Callback(ctx context.Context, c Callback) (string, error) {
+	// A browser that leaves does not take the answer along.
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), e.Limits.Call)
+	defer done()
+	for {
+		address, turn, err := e.takeBack(ctx, c)
+		switch {
+		case err == nil:
+			select {
+			case <-turn:
+			case <-ctx.Done():
+			}
+			return address, nil
+		case errors.Is(err, broker.ErrNotFound):
+			return "", broker.ErrNotFound
+		case errors.Is(err, broker.ErrConflict) && ctx.Err() == nil:
+			continue
+		}
+		if !rest(ctx, e.Limits.Retry) {
+			return "", err
+		}
+	}
+}
+
+// takeBack stores an answer and has the order gone on with here. The channel is
+// closed when it has been.
+func (e *Engine) takeBack(ctx context.Context, c Callback) (address string, turn <-chan struct{}, err error) {
+	id, _, ok := strings.Cut(c.Handle, ".")
+	if !ok || len(c.Handle) > maxHandle {
+		return "", nil, broker.ErrNotFound
+	}
+	o, r, err := e.load(ctx, broker.OrderID(id))
+	if err != nil {
+		return "", nil, err
+	}
+	at := providers.BackPath
+	if o.Kind == providers.KindSign {
+		at = providers.SignBackPath
+	}
+	known := r.Request.Handle != "" && subtle.ConstantTimeCompare([]byte(r.Request.Handle), []byte(c.Handle)) == 1
+	if !known || o.Instance != c.Instance || at != c.At {
+		return "", nil, broker.ErrNotFound
+	}
+	over := make(chan struct{})
+	close(over)
+	if o.Phase != broker.Pending || r.Away == nil {
+		return r.Request.ReturnURL, over, nil
+	}
+	r.Away, r.Back, r.Answered = nil, &back{At: c.At, Form: c.Form}, true
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	e.lease(&o) // whoever had it: nobody else has asked anybody
+	if err := e.write(ctx, e.Orders.TakeOrder, &o, r); err != nil {
+		if !errors.Is(err, broker.ErrConflict) {
+			e.unsure.Store(true)
+		}
+		return "", nil, err
+	}
+	if e.draining {
+		e.schedule.drop(o.ID)
+		return r.Request.ReturnURL, over, nil
+	}
+	if !e.schedule.add(o, r, e.Now(), 0) {
+		e.schedule.refresh(o, r)
+	}
+	return r.Request.ReturnURL, e.schedule.hurry(o.ID), nil
+}
