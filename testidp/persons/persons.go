@@ -24,14 +24,18 @@ const (
 	Capitals          Flag = "capitals"          // the issuer writes the name in capitals
 	Teenager          Flag = "teenager"          // not yet twenty
 	Samordningsnummer Flag = "samordningsnummer" // the number is a co-ordination number
+	LowLevel          Flag = "lowLevel"          // e-IDs that come in several levels are of LevelTwo
 
 	// What the population register says of the person; the e-ID is in good order.
 	Secrecy               Flag = "secrecy"               // sekretessmarkering
 	ProtectedRegistration Flag = "protectedRegistration" // skyddad folkbokföring
 )
 
-// LevelThree is the level of assurance that all persons' e-IDs have.
-const LevelThree = "loa3"
+// The levels of assurance of persons' e-IDs, where an e-ID comes in several.
+const (
+	LevelThree = "loa3"
+	LevelTwo   = "loa2"
+)
 
 // A Person is one made-up person.
 type Person struct {
@@ -105,6 +109,7 @@ func All() *Directory {
 		person("198206822390", "Fyrtiotre", Samordningsnummer),
 		person("198706872382", "Fyrtiofyra", Samordningsnummer),
 		person("199409812386", "Fyrtiofem", Samordningsnummer),
+		person("200405082389", "Fyrtiosex", LowLevel),
 	}
 	d := &Directory{list: list, byNumber: map[string]int{}, byID: map[string]int{}}
 	for i := range list {
@@ -122,6 +127,9 @@ func person(number, surname string, flags ...Flag) Person {
 		Surname: surname,
 		Level:   LevelThree,
 		Flags:   flags,
+	}
+	if p.Has(LowLevel) {
+		p.Level = LevelTwo
 	}
 	if p.Has(Capitals) {
 		p.Given, p.Surname = strings.ToUpper(p.Given), strings.ToUpper(p.Surname)
