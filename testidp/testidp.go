@@ -18,6 +18,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,6 +27,7 @@ import (
 	"sigill/testidp/control"
 	"sigill/testidp/inbox"
 	"sigill/testidp/mail"
+	"sigill/testidp/oidc"
 	"sigill/testidp/persons"
 	"sigill/testidp/phone"
 	"sigill/testidp/pki"
@@ -54,6 +57,9 @@ type Config struct {
 	CacheDir       string           // keys; default under the user's cache folder
 	RelyingParties []string         // display names that get certificates of their own, besides the default
 	BankID         bankid.Timings   // zero fields: the genuine values
+	OIDC           oidc.Timings     // zero fields: see there
+	OIDCProfile    oidc.Profile     // which claims the OIDC e-ID delivers; default oidc.Freja
+	OIDCClients    []oidc.Client    // who may use the OIDC e-ID; default oidc.DefaultClient
 	Messages       MessageTimings   // zero fields: see there
 	RegisterToken  string           // who may ask the population register; default register.DefaultToken
 	RegisterSlow   time.Duration    // how much the register's fault "slow" takes: 10 s
@@ -76,6 +82,7 @@ type Server struct {
 	pki    *pki.PKI
 	api    *control.API
 	bankID *bankid.Simulator
+	oidc   *oidc.Issuer
 	inbox  *inbox.Inbox
 	mail   *mail.Server
 	sms    *sms.Gateway
@@ -107,6 +114,13 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.CacheDir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("testidp: no cache folder: %w", err)
+		}
+		c.CacheDir = filepath.Join(base, "sigill", "testidp")
+	}
 	keys, err := pki.Open(ctx, pki.Config{Dir: c.CacheDir, Now: c.Now, Log: c.Log})
 	if err != nil {
 		return nil, err
@@ -131,6 +145,13 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.bankID = bankid.New(bankid.Config{
 		PKI: keys, People: people, Faults: faults, Autos: autos, Timings: c.BankID, Now: c.Now, Log: c.Log,
 	})
+	s.oidc, err = oidc.New(oidc.Config{
+		BaseURL: s.config.BaseURL, Dir: c.CacheDir, Profile: c.OIDCProfile, Clients: c.OIDCClients,
+		People: people, Faults: faults, Autos: autos, Timings: c.OIDC, Now: c.Now, Log: c.Log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.closeListeners())
+	}
 	s.inbox = inbox.New(c.Now)
 	s.mail = mail.New(mail.Config{Inbox: s.inbox, Faults: faults, Slow: c.Messages.Slow, Log: c.Log})
 	s.sms = sms.New(sms.Config{Inbox: s.inbox, Faults: faults, Slow: c.Messages.Slow, Report: c.Messages.Report, Log: c.Log})
@@ -142,7 +163,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.api = &control.API{
-		People: people, Simulators: []control.Simulator{s.bankID}, Services: []control.Service{s.mail, s.sms, s.register, s.staff},
+		People: people, Simulators: []control.Simulator{s.bankID, s.oidc}, Services: []control.Service{s.mail, s.sms, s.register, s.staff},
 		Inbox: s.inbox, Faults: faults, Autos: autos, Staff: s.staff,
 	}
 	if s.handler, err = s.routes(); err == nil {
@@ -162,6 +183,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 // Close frees the addresses of a server that is never run.
 func (s *Server) Close() error {
 	s.bankID.Close()
+	s.oidc.Close()
 	s.sms.Close()
 	s.mail.Close()
 	return s.closeListeners()
@@ -183,6 +205,13 @@ func (s *Server) RegisterURL() string { return s.URL() + register.Path }
 
 // StaffIssuer is the OpenID Connect issuer of the officers' login.
 func (s *Server) StaffIssuer() string { return s.staff.Issuer() }
+
+// OIDCIssuer is the issuer of the OIDC e-ID.
+func (s *Server) OIDCIssuer() string { return s.oidc.Issuer() }
+
+// OIDCClient lets a client use the OIDC e-ID from now on, instead of the one with
+// that id.
+func (s *Server) OIDCClient(c oidc.Client) { s.oidc.Register(c) }
 
 // Handler serves the phone, the inbox, the SMS gateways, the population register,
 // the officers' login and the control API.
@@ -220,6 +249,9 @@ func (s *Server) routes() (http.Handler, error) {
 	}
 	for _, path := range []string{staff.Path, staff.Path + "/"} {
 		mux.Handle(path, s.staff.Handler())
+	}
+	for _, path := range []string{oidc.Path, oidc.Path + "/"} {
+		mux.Handle(path, s.oidc.Handler())
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 	return mux, nil
@@ -260,6 +292,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.mail.Close()
 	s.bankID.Close()
+	s.oidc.Close()
 	for range 3 {
 		if e := <-ended; e != nil && !errors.Is(e, http.ErrServerClosed) {
 			err = errors.Join(err, e)
