@@ -6,7 +6,8 @@ SHELL := /bin/bash
 
 # Programs that judge us from outside. Exact versions of packages of npm, PyPI and
 # Maven stand in cmd/judges: package.json, pyhanko.txt, verapdf/pom.xml.
-DEBIAN := chromium fonts-liberation zbar-tools apache2 libapache2-mod-auth-openidc xmlsec1 openssl qpdf poppler-utils mupdf-tools postgresql redis-server redis-sentinel
+DEBIAN := chromium fonts-liberation zbar-tools apache2 libapache2-mod-auth-openidc xmlsec1 openssl qpdf poppler-utils mupdf-tools postgresql redis-server redis-sentinel \
+	simplesamlphp php-cli php-xml php-mbstring php-curl php-sqlite3 python3-pysaml2 libapache2-mod-shib shibboleth-sp-utils
 JUDGES := ./cmd/judges
 # Everything but the judges, which are not built with the race detector: their
 # browser protocol is large, and what they judge is built with it.

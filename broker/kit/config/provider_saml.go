@@ -59,8 +59,15 @@ func (p SAMLParty) Configured() bool { return p.CertificateFile != "" }
 // SAMLOrganisation is whom our metadata names.
 type SAMLOrganisation struct {
 	Name, DisplayName, Description providers.Text
-	URL, Logo                      string
+	URL                            string
+	Logo                           SAMLLogo
 	TechnicalContact               string // e-mail
+}
+
+// SAMLLogo is a picture at a public address.
+type SAMLLogo struct {
+	URL           string
+	Width, Height int // pixels
 }
 
 // SAMLExtensions say what is sent besides the standard: auto (where the identity
@@ -182,13 +189,22 @@ func readSAMLParty(v strict.Value) SAMLParty {
 	return p
 }
 
+func readSAMLLogo(v strict.Value) SAMLLogo {
+	m := v.Map()
+	defer m.Close()
+	if !v.Present() {
+		return SAMLLogo{}
+	}
+	return SAMLLogo{URL: readPage(m.Get("url").Required()), Width: m.Get("width").Required().Int(1, 4096), Height: m.Get("height").Required().Int(1, 4096)}
+}
+
 func readSAMLOrganisation(v strict.Value) SAMLOrganisation {
 	m := v.Map()
 	defer m.Close()
 	contact := m.Get("technical_contact").Required()
 	o := SAMLOrganisation{
 		Name: readTitle(m.Get("name").Required()), DisplayName: readTitle(m.Get("display_name").Required()), Description: readTitle(m.Get("description")),
-		URL: readPage(m.Get("url").Required()), Logo: readPage(m.Get("logo")), TechnicalContact: contact.Text(),
+		URL: readPage(m.Get("url").Required()), Logo: readSAMLLogo(m.Get("logo")), TechnicalContact: contact.Text(),
 	}
 	if contact.Present() && !strings.Contains(o.TechnicalContact, "@") {
 		contact.Fault("must be an e-mail address")
