@@ -9,12 +9,10 @@ package evidence
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
 	"sigill/providers"
-	"sigill/providers/bankid"
 	"sigill/signing/receipt"
 	"sigill/signing/trust"
 )
@@ -31,79 +29,86 @@ func (e *Unknown) Unwrap() error { return e.Err }
 
 var errKind = errors.New("this kind is not known here")
 
-// Verifier verifies evidence. It may be used by many goroutines.
-type Verifier struct {
-	bankID []bankid.Trust
+// A kind is one media type of evidence, and what is believed of it.
+type kind interface {
+	// verify says who made it; errNobody: it ends at nobody who is believed.
+	verify(providers.Evidence, providers.Expected, time.Time) (providers.Identity, error)
+	// speaks tells whether an e-ID gives what was verified as this identity.
+	speaks(providers.ID, providers.Identity) bool
+	// parts are the files for other programs; their names are endings.
+	parts(providers.Evidence) ([]receipt.File, error)
+	// held is what is attached and was not verified, in words; empty: nothing.
+	held(providers.Evidence) string
 }
+
+// nobody is the error of a kind for evidence that ends at nobody who is believed.
+type nobody struct{ err error }
+
+func (n nobody) Error() string { return n.err.Error() }
+func (n nobody) Unwrap() error { return n.err }
+
+// Verifier verifies evidence. It may be used by many goroutines.
+type Verifier struct{ kinds map[string]kind }
 
 // New makes a verifier that believes what the trust file says.
 func New(t trust.Trust) *Verifier {
-	v := &Verifier{}
-	cache := &bankid.Cache{}
-	for _, b := range t.BankIDs() {
-		v.bankID = append(v.bankID, bankid.Trust{
-			Roots: b.Roots, Policies: b.Policies, AnyRelyingParty: true, Approved: b.Approved, Cache: cache,
-		})
-	}
-	return v
+	return &Verifier{map[string]kind{
+		bankIDType: newBankID(t),
+	}}
 }
 
 // Verify checks evidence against what was expected of it and says who made it.
 // The error is *providers.Refused where the proof is bad, *Unknown where nothing
-// can be said. The identity's Provider is empty: several share one kind of
-// evidence; see Speaks.
+// can be said. The identity's Provider is empty where several e-IDs share one kind
+// of evidence; see Speaks.
 func (v *Verifier) Verify(e providers.Evidence, expected providers.Expected, at time.Time) (providers.Identity, error) {
-	if e.MediaType != bankid.MediaType {
+	k, ok := v.kinds[e.MediaType]
+	if !ok {
 		return providers.Identity{}, &Unknown{e.MediaType, errKind}
 	}
-	var unknown error = &Unknown{e.MediaType, bankid.ErrNoRoot}
-	for _, t := range v.bankID {
-		identity, err := bankid.Verify(e, expected, t, at)
-		if err == nil || !errors.Is(err, bankid.ErrNoRoot) {
-			return identity, err
-		}
-		unknown = &Unknown{e.MediaType, err}
+	identity, err := k.verify(e, expected, at)
+	var n nobody
+	if errors.As(err, &n) {
+		return providers.Identity{}, &Unknown{e.MediaType, n.err}
 	}
-	return providers.Identity{}, unknown
+	return identity, err
 }
 
-// Speaks tells whether an e-ID gives evidence of this type under this policy.
-// BankID on a card is no Mobilt BankID; for environments other than production
-// a trust file does not say which policy is which kind.
-func (v *Verifier) Speaks(mediaType string, id providers.ID, policy string) bool {
-	if mediaType != bankid.MediaType {
-		return false
+// Speaks tells whether an e-ID gives evidence of this type, as verified.
+func (v *Verifier) Speaks(mediaType string, id providers.ID, verified providers.Identity) bool {
+	k, ok := v.kinds[mediaType]
+	return ok && k.speaks(id, verified)
+}
+
+// Held says what in the evidence is kept and was not verified; empty: nothing.
+func (v *Verifier) Held(e providers.Evidence) string {
+	if k, ok := v.kinds[e.MediaType]; ok {
+		return k.held(e)
 	}
-	switch id {
-	case providers.BankID:
-		return true
-	case providers.MBankID:
-		kinds := bankid.Production().Policies
-		return !slices.Contains(kinds.File, policy) && !slices.Contains(kinds.Card, policy)
-	}
-	return false
+	return ""
 }
 
 // Parts are what signatory n's evidence holds in formats that other programs
 // read, as files to attach beside File.
 func (v *Verifier) Parts(e providers.Evidence, n int) ([]receipt.File, error) {
-	if e.MediaType != bankid.MediaType {
+	k, ok := v.kinds[e.MediaType]
+	if !ok {
 		return nil, &Unknown{e.MediaType, errKind}
 	}
-	signature, ocsp, err := bankid.Parts(e)
+	files, err := k.parts(e)
 	if err != nil {
 		return nil, fmt.Errorf("evidence of signatory %d: %w", n, err)
 	}
-	return []receipt.File{
-		{Name: name(n, ".xml"), Type: "application/xml", Relationship: "Source", Bytes: signature},
-		{Name: name(n, "-ocsp.der"), Type: "application/ocsp-response", Relationship: "Supplement", Bytes: ocsp},
-	}, nil
+	for i := range files {
+		files[i].Name = name(n, files[i].Name)
+	}
+	return files, nil
 }
 
 // File is the evidence itself, byte for byte, as a file to attach.
 func (v *Verifier) File(e providers.Evidence, n int) receipt.File {
 	suffix := ".bin"
-	if e.MediaType == bankid.MediaType {
+	if _, ok := v.kinds[e.MediaType]; ok {
 		suffix = ".json"
 	}
 	return receipt.File{Name: name(n, suffix), Type: e.MediaType, Relationship: "Source", Bytes: e.Bytes}

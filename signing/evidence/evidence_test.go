@@ -182,7 +182,7 @@ func TestParts(t *testing.T) {
 		{bankid.MediaType, providers.Freja, kinds.Mobile[0], false},
 		{"application/x", providers.BankID, kinds.Mobile[0], false},
 	} {
-		if got := v.Speaks(c.mediaType, c.id, c.policy); got != c.want {
+		if got := v.Speaks(c.mediaType, c.id, providers.Identity{Policy: c.policy}); got != c.want {
 			t.Errorf("%s gives %s under %s: %v", c.id, c.mediaType, c.policy, got)
 		}
 	}

@@ -138,7 +138,7 @@ func (v *Verifier) statement(c *claim) error {
 		return errors.New("the name is not the proof's")
 	case c.Masked != receipt.Mask(id.Number):
 		return errors.New("the number is not the proof's")
-	case !v.evidence.Speaks(c.proof.MediaType, provider, id.Policy):
+	case !v.evidence.Speaks(c.proof.MediaType, provider, id):
 		return errors.New("the e-ID is not the proof's")
 	case c.ProviderName != provider.Name():
 		return errors.New("the e-ID's name is not its own")
