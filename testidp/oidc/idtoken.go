@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"maps"
 	"slices"
 	"time"
 
+	"sigill/testidp/control"
 	"sigill/testidp/persons"
 )
 
@@ -188,6 +190,13 @@ func flipped(token string) string {
 // claims are a person's claims that a grant's scopes ask for.
 func (i *Issuer) claims(g *grant, who persons.Person, there func(Claim) bool) map[string]any {
 	f := g.faults
+	if who.Has(persons.LowLevel) {
+		f = maps.Clone(f)
+		if f == nil {
+			f = control.Drawn{}
+		}
+		f[lowerLevel] = true
+	}
 	claims := map[string]any{}
 	p := i.config.Profile
 	for _, c := range p.Claims {
@@ -201,10 +210,10 @@ func (i *Issuer) claims(g *grant, who persons.Person, there func(Claim) bool) ma
 	if p.ACR != "" {
 		switch {
 		case f[noLevel]:
-		case f[lowerLevel]:
-			claims["acr"] = p.LowACR
 		case f[unknownLevel]:
 			claims["acr"] = p.ACR + "x"
+		case f[lowerLevel]:
+			claims["acr"] = p.LowACR
 		default:
 			claims["acr"] = p.ACR
 		}
@@ -217,7 +226,7 @@ func (i *Issuer) claims(g *grant, who persons.Person, there func(Claim) bool) ma
 }
 
 // altered is a claim's value with the faults that concern it; nil: it is left out.
-func altered(kind Value, v any, f map[string]bool) any {
+func altered(kind Value, v any, f control.Drawn) any {
 	switch kind {
 	case Number, Personnummer, Coordination:
 		digits, ok := v.(string)
@@ -243,19 +252,19 @@ func altered(kind Value, v any, f map[string]bool) any {
 		switch {
 		case f[noLevel]:
 			return nil
-		case f[lowerLevel]:
-			return "EXTENDED"
 		case f[unknownLevel]:
 			return "DIAMOND"
+		case f[lowerLevel]:
+			return "EXTENDED"
 		}
 	case LoA:
 		switch {
 		case f[noLevel]:
 			return nil
-		case f[lowerLevel]:
-			return "LOA2"
 		case f[unknownLevel]:
 			return "LOA9"
+		case f[lowerLevel]:
+			return "LOA2"
 		}
 	}
 	return v

@@ -35,7 +35,7 @@ type texts struct {
 	Endings, EndingsHelp, Late, Broken     string
 	TooLow, Done, Continue, Refused        string
 	NoEID, Gone, GoneLead, Overview, Phone string
-	Blocked, NoEIDFlag, Coordination       string
+	Blocked, NoEIDFlag, Coordination, Low  string
 }
 
 func textsFor(english bool) texts {
@@ -48,7 +48,7 @@ func textsFor(english bool) texts {
 			Done: "Done", Continue: "Back to the service", Refused: "That did not work",
 			NoEID: "This person has no e-ID here.", Gone: "Nothing here", GoneLead: "This login does not exist or is over. Go back to the service and start again.",
 			Overview: "People come here from a service that lets them log in with this e-ID.", Phone: "To the phone",
-			Blocked: "blocked", NoEIDFlag: "no e-ID", Coordination: "co-ordination number",
+			Blocked: "blocked", NoEIDFlag: "no e-ID", Coordination: "co-ordination number", Low: "lower level",
 		}
 	}
 	return texts{
@@ -59,7 +59,7 @@ func textsFor(english bool) texts {
 		Done: "Klart", Continue: "Tillbaka till tjänsten", Refused: "Det gick inte",
 		NoEID: "Den här personen har ingen e-legitimation här.", Gone: "Här finns inget", GoneLead: "Inloggningen finns inte eller är över. Gå tillbaka till tjänsten och börja om.",
 		Overview: "Hit kommer man från en tjänst som låter en logga in med den här e-legitimationen.", Phone: "Till telefonen",
-		Blocked: "spärrad", NoEIDFlag: "ingen e-legitimation", Coordination: "samordningsnummer",
+		Blocked: "spärrad", NoEIDFlag: "ingen e-legitimation", Coordination: "samordningsnummer", Low: "lägre nivå",
 	}
 }
 
@@ -73,6 +73,8 @@ func (t texts) Flag(f persons.Flag) string {
 		return t.NoEIDFlag
 	case persons.Samordningsnummer:
 		return t.Coordination
+	case persons.LowLevel:
+		return t.Low
 	}
 	return ""
 }
