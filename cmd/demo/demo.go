@@ -96,18 +96,49 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	simulated := simulate(ctx, simulators)
 	l, err := listen(ctx, c)
 	if err != nil {
-		simulators.Close()
-		return err
+		return errors.Join(err, simulated.stop())
 	}
 	app, broker, err := compose(ctx, c, l, simulators, log)
 	if err != nil {
 		l.close()
-		simulators.Close()
-		return err
+		return errors.Join(err, simulated.stop())
 	}
-	return serve(ctx, c, l, simulators, app, broker, log)
+	return serve(ctx, c, l, simulators, simulated, app, broker, log)
+}
+
+// simulation is the simulators while they run: before the broker, which asks some
+// of them for their metadata as it starts, and after it.
+type simulation struct {
+	stopped context.CancelFunc
+	ended   chan error
+}
+
+func simulate(ctx context.Context, s *testidp.Server) simulation {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	sim := simulation{stop, make(chan error, 1)}
+	go func() {
+		sim.ended <- s.Run(running)
+		stop()
+	}()
+	return sim
+}
+
+func (s simulation) stop() error {
+	s.stopped()
+	return <-s.ended
+}
+
+// until runs until ctx ends, or the simulators fail.
+func (s simulation) until(ctx context.Context) error {
+	select {
+	case err := <-s.ended:
+		return err
+	case <-ctx.Done():
+		return s.stop()
+	}
 }
 
 // prepare makes the folder, and holds it against a second demo.
@@ -318,10 +349,10 @@ func signers(people []persons.Person) []exampleapp.Person {
 }
 
 // serve runs everything until the context ends or one part fails.
-func serve(ctx context.Context, c Config, l listeners, simulators *testidp.Server, app *exampleapp.App, broker *node.Node, log *slog.Logger) error {
+func serve(ctx context.Context, c Config, l listeners, simulators *testidp.Server, simulated simulation, app *exampleapp.App, broker *node.Node, log *slog.Logger) error {
 	at := l.addresses()
 	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return simulators.Run(running) })
+	group.Go(func() error { return simulated.until(running) })
 	group.Go(func() error { return broker.Run(running) })
 	group.Go(func() error { return serveApp(running, l.app, app, log) })
 	group.Go(func() error {

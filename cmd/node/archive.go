@@ -11,14 +11,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"time"
 
 	"sigill/broker/kit/audit"
 	"sigill/broker/kit/config"
 	"sigill/broker/kit/keys"
 	"sigill/broker/kit/sqldb"
-	"sigill/providers"
 	"sigill/signing/pades"
 	"sigill/signing/pdf"
 	signstore "sigill/signing/store"
@@ -150,45 +148,7 @@ func checkReceipts(s config.Config, now time.Time) error {
 	}
 	faults := []error{checkSeal(sealer, chain, t, now)}
 	for _, p := range s.Providers {
-		if p.Kind == config.KindBankID {
-			faults = append(faults, checkProofs(p, t))
-		}
-	}
-	return errors.Join(faults...)
-}
-
-// checkProofs says what a verifier with this trust would not believe of the
-// signatures made with an e-ID.
-func checkProofs(p config.Provider, t trust.Trust) error {
-	env, err := bankIDEnvironment(p)
-	if err != nil {
-		return nil // openProviders says it
-	}
-	policies := env.Policies.Mobile
-	if slices.Contains(p.Offers, providers.BankID) {
-		policies = env.Policies.All()
-	}
-	var faults []error
-	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf("provider %s: its signatures would not be believed: %s", p.Name, fmt.Sprintf(format, args...)))
-	}
-	for _, root := range env.SignatureRoots {
-		// Of several environments with one root the first is asked.
-		believed := t.BankIDs()
-		i := slices.IndexFunc(believed, func(b trust.BankID) bool { return slices.ContainsFunc(b.Roots, root.Equal) })
-		if i < 0 {
-			fault("no environment under bankid in the trust file has the signature root %q", root.Subject.CommonName)
-			continue
-		}
-		b := believed[i]
-		for _, policy := range policies {
-			if !slices.Contains(b.Policies, policy) {
-				fault("the environment %s in the trust file lacks the policy %s", b.Name, policy)
-			}
-		}
-		if p.Approved && !b.Approved {
-			fault("it is approved for level 3, and the environment %s in the trust file is not", b.Name)
-		}
+		faults = append(faults, checkProofs(p, t))
 	}
 	return errors.Join(faults...)
 }

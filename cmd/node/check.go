@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"sigill/broker/kit/config"
@@ -22,7 +24,7 @@ func Check(ctx context.Context, s config.Config) error {
 		faults = append(faults, err)
 	}
 	now := time.Now
-	eids, err := openProviders(ctx, s.Providers, workshopOf(s, nil, now, slog.New(slog.DiscardHandler)))
+	eids, err := openProviders(ctx, s.Providers, lookOf(s, now))
 	if err != nil {
 		faults = append(faults, err)
 	}
@@ -51,11 +53,20 @@ func Check(ctx context.Context, s config.Config) error {
 	return errors.Join(faults...)
 }
 
+// lookOf is a workshop in which nothing is written and nobody asked.
+func lookOf(s config.Config, now func() time.Time) workshop {
+	w := workshopOf(s, nil, now, slog.New(slog.DiscardHandler))
+	w.offline = true
+	if _, err := os.Stat(filepath.Join(s.Data, "metadata")); err != nil {
+		w.data = ""
+	}
+	return w
+}
+
 // Warnings tell what ends soon that the installation lives by. What cannot be
 // read, or has ended, is Check's.
 func Warnings(s config.Config, now time.Time) []string {
-	quiet := slog.New(slog.DiscardHandler)
-	eids, err := openProviders(context.Background(), s.Providers, workshopOf(s, nil, func() time.Time { return now }, quiet))
+	eids, err := openProviders(context.Background(), s.Providers, lookOf(s, func() time.Time { return now }))
 	if err != nil {
 		return nil
 	}

@@ -24,6 +24,7 @@ type workshop struct {
 	issuer  string
 	data    string // folder of what may be fetched again; empty: nothing is kept
 	collect time.Duration
+	offline bool // nobody may be asked
 	replay  providers.Replay
 	now     func() time.Time
 	log     *slog.Logger
@@ -44,6 +45,9 @@ func (w workshop) address(instance, path string) string {
 func factories() map[string]factory {
 	return map[string]factory{
 		config.KindBankID: openBankID,
+		config.KindFreja:  openFreja,
+		config.KindSAML:   openSAML,
+		config.KindOIDC:   openOIDC,
 	}
 }
 

@@ -11,8 +11,6 @@ import (
 	"sigill/signing/trust"
 )
 
-const bankIDType = bankid.MediaType
-
 // bankID tries one environment after the other.
 type bankID struct{ environments []bankid.Trust }
 
@@ -62,4 +60,4 @@ func (k *bankID) parts(e providers.Evidence) ([]receipt.File, error) {
 	}, nil
 }
 
-func (k *bankID) held(providers.Evidence) string { return "" }
+func (k *bankID) held(providers.Evidence) providers.Text { return providers.Text{} }

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"sigill/providers"
+	"sigill/providers/bankid"
+	"sigill/providers/freja"
+	"sigill/providers/saml"
 	"sigill/signing/receipt"
 	"sigill/signing/trust"
 )
@@ -37,8 +40,8 @@ type kind interface {
 	speaks(providers.ID, providers.Identity) bool
 	// parts are the files for other programs; their names are endings.
 	parts(providers.Evidence) ([]receipt.File, error)
-	// held is what is attached and was not verified, in words; empty: nothing.
-	held(providers.Evidence) string
+	// held says what is kept in it and was not verified; zero: nothing.
+	held(providers.Evidence) providers.Text
 }
 
 // nobody is the error of a kind for evidence that ends at nobody who is believed.
@@ -53,7 +56,9 @@ type Verifier struct{ kinds map[string]kind }
 // New makes a verifier that believes what the trust file says.
 func New(t trust.Trust) *Verifier {
 	return &Verifier{map[string]kind{
-		bankIDType: newBankID(t),
+		bankid.MediaType: newBankID(t),
+		freja.MediaType:  newFreja(t),
+		saml.MediaType:   newSAML(t),
 	}}
 }
 
@@ -80,12 +85,12 @@ func (v *Verifier) Speaks(mediaType string, id providers.ID, verified providers.
 	return ok && k.speaks(id, verified)
 }
 
-// Held says what in the evidence is kept and was not verified; empty: nothing.
-func (v *Verifier) Held(e providers.Evidence) string {
+// Held says what in the evidence is kept and was not verified; zero: nothing.
+func (v *Verifier) Held(e providers.Evidence) providers.Text {
 	if k, ok := v.kinds[e.MediaType]; ok {
 		return k.held(e)
 	}
-	return ""
+	return providers.Text{}
 }
 
 // Parts are what signatory n's evidence holds in formats that other programs

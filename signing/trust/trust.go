@@ -38,9 +38,12 @@ type Trust struct {
 
 // Freja is whose statements about Freja's users are believed.
 type Freja struct {
-	Roots    []*x509.Certificate // of what Freja signs
-	Users    []*x509.Certificate // of people's own certificates, where they are known
-	Approved bool                // the installation is approved for level 3
+	Roots []*x509.Certificate // above what Freja signs with
+	// Certificates are what Freja signs with; none: any below Roots that bears its
+	// name, which is weaker, since other certificates stand below them too.
+	Certificates []*x509.Certificate
+	Users        []*x509.Certificate // of people's own certificates, where they are known
+	Approved     bool                // the installation is approved for level 3
 }
 
 // SAML is which identity providers are believed, by what they sign with.
@@ -132,7 +135,7 @@ func readRoots(v strict.Value) []*x509.Certificate {
 func readFreja(v strict.Value) Freja {
 	m := v.Map()
 	defer m.Close()
-	return Freja{Roots: readPEM(m.Get("roots"), v.Present()), Users: readPEM(m.Get("users"), false), Approved: m.Get("approved").Bool()}
+	return Freja{Roots: readPEM(m.Get("roots"), v.Present()), Certificates: readPEM(m.Get("certificates"), false), Users: readPEM(m.Get("users"), false), Approved: m.Get("approved").Bool()}
 }
 
 func readSAML(v strict.Value) SAML {
@@ -276,9 +279,10 @@ type fileRoots struct {
 }
 
 type fileFreja struct {
-	Approved bool   `yaml:"approved,omitempty"`
-	Roots    string `yaml:"roots"`
-	Users    string `yaml:"users,omitempty"`
+	Approved     bool   `yaml:"approved,omitempty"`
+	Roots        string `yaml:"roots"`
+	Certificates string `yaml:"certificates,omitempty"`
+	Users        string `yaml:"users,omitempty"`
 }
 
 type fileSAML struct {
@@ -311,7 +315,7 @@ func Write(t Trust) ([]byte, error) {
 		Version: Version, TSA: rootsOf(t.TSA), OIDC: rootsOf(t.OIDC),
 	}
 	if len(t.Freja.Roots) > 0 {
-		f.Freja = &fileFreja{t.Freja.Approved, encode(t.Freja.Roots), encode(t.Freja.Users)}
+		f.Freja = &fileFreja{t.Freja.Approved, encode(t.Freja.Roots), encode(t.Freja.Certificates), encode(t.Freja.Users)}
 	}
 	if len(t.SAML.IdPs) > 0 {
 		f.SAMLMetadata = &fileSAML{Roots: encode(t.SAML.Metadata)}

@@ -50,7 +50,7 @@ func whole(t *testing.T) Trust {
 			{Name: "test", Roots: []*x509.Certificate{root(t, "BankID test")}, Policies: []string{"1.2.3.4.5", "1.2.3.4.10"}},
 			{Name: Production, Approved: true},
 		},
-		Freja: Freja{Roots: []*x509.Certificate{root(t, "Freja")}, Users: []*x509.Certificate{root(t, "Freja users")}, Approved: true},
+		Freja: Freja{Roots: []*x509.Certificate{root(t, "Freja")}, Certificates: []*x509.Certificate{root(t, "Freja JWS")}, Users: []*x509.Certificate{root(t, "Freja users")}, Approved: true},
 		SAML: SAML{
 			Metadata: []*x509.Certificate{root(t, "Metadata")},
 			IdPs: []IdP{

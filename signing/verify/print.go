@@ -92,6 +92,9 @@ func (p *printer) signatures(list []Signature) {
 		p.line("  %s, %s", s.Name, s.Person)
 		p.line("  %s, %s", s.ProviderName, p.Level(s.Level))
 		p.line("  %s", p.Time(s.At))
+		if s.Held != nil {
+			p.line("  %s %s", p.pick("Sparat, inte kontrollerat:", "Held, not verified:"), p.pick(s.Held.SV, s.Held.EN))
+		}
 		if s.Shown == shown {
 			p.line("  %s", p.pick("I appen stod samma text som ovan.", "The app showed the same text as above."))
 			continue

@@ -123,7 +123,11 @@ type Signature struct {
 	At           time.Time           `json:"at,omitzero"`      // by the issuer's clock
 	Text         string              `json:"text,omitempty"`   // that the app showed, as it was sent
 	Shown        string              `json:"-"`                // the same without marks of a format
-	Checks       []Check             `json:"checks"`
+	// Held is what the e-ID's proof holds besides and nobody here could verify,
+	// such as a signature inside it whose certificate is not known. The proof holds
+	// without it.
+	Held   *providers.Text `json:"held_not_verified,omitempty"`
+	Checks []Check         `json:"checks"`
 }
 
 // Full puts the whole numbers in the place of the masked ones.

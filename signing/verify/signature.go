@@ -62,6 +62,9 @@ func (v *Verifier) signature(in *read, i int, at time.Time) (Signature, *fault) 
 	s.Name, s.Number, s.Person = id.Name, id.Number, receipt.Mask(id.Number)
 	s.Provider, s.ProviderName, s.Level, s.Policy = providers.ID(c.Provider), c.ProviderName, c.Level, id.Policy
 	s.At, s.Text, s.Shown = id.At.UTC(), c.Text, c.shown
+	if held := v.evidence.Held(c.proof); held != (providers.Text{}) {
+		s.Held = &held
+	}
 	return s, nil
 }
 

@@ -26,7 +26,11 @@ type OIDC struct {
 	Userinfo     bool
 	CoordNumbers bool
 	TLSRootFile  string
-	Skew, MaxAge time.Duration
+	// AssertionAudience is whom our assertions are for, where that is not the issuer.
+	AssertionAudience string
+	// MaxAge is how old an ID Token may be, AuthAge how long before the login the
+	// person may have acted.
+	Skew, MaxAge, AuthAge time.Duration
 }
 
 func readOIDC(m *strict.Map) OIDC {
@@ -50,7 +54,7 @@ func readOIDC(m *strict.Map) OIDC {
 	}
 	o.Scopes = m.Get("scopes").Texts()
 	o.ACRValues = m.Get("acr_values").Texts()
-	o.Prompt = m.Get("prompt").OneOf("login", "consent", "none", "")
+	o.Prompt = m.Get("prompt").OneOf("login", "consent", "none")
 	for _, item := range m.Get("id_token_algs").List() {
 		o.Algorithms = append(o.Algorithms, item.Required().OneOf("RS256", "PS256", "ES256"))
 	}
@@ -76,6 +80,8 @@ func readOIDC(m *strict.Map) OIDC {
 	o.Userinfo = m.Get("userinfo").Bool()
 	o.CoordNumbers = m.Get("coordination_numbers").Bool()
 	o.TLSRootFile = readExisting(m.Get("tls_root_file"))
+	o.AssertionAudience = m.Get("assertion_audience").Text()
+	o.AuthAge = m.Get("auth_age").Duration(time.Second, time.Hour)
 	o.Skew = durationOr(m.Get("clock_skew"), time.Second, 5*time.Minute, time.Minute)
 	o.MaxAge = durationOr(m.Get("max_age"), 10*time.Second, time.Hour, 5*time.Minute)
 	if o.Preset == "" && (o.Claims["number"] == "" || len(o.Levels) == 0) {

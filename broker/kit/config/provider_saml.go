@@ -117,7 +117,7 @@ func readSAML(m *strict.Map) SAML {
 	if names := m.Get("attribute_names"); names.Present() {
 		s.Names = map[string][]string{}
 		n := names.Map()
-		for _, claim := range []string{"number", "name", "given_name", "surname", "mapped_number", "number_binding", "transaction"} {
+		for _, claim := range []string{"number", "name", "given_name", "surname", "mapped_number", "number_binding", "transaction", "sign_message_digest"} {
 			if list := n.Get(claim).Texts(); len(list) > 0 {
 				s.Names[claim] = list
 			}

@@ -22,6 +22,7 @@ type fact struct{ Label, Value string }
 
 type signature struct {
 	Name, Person, EID, Level, At, Text string
+	Held                               string // and not verified
 	Checks                             []row
 }
 
@@ -66,6 +67,9 @@ func shown(r verify.Report, lang string) answer {
 		shown := signature{Name: s.Name, Person: s.Person, EID: s.ProviderName, Text: s.Shown, Checks: rows(w, s.Checks)}
 		if s.Person != "" {
 			shown.Level, shown.At = w.Level(s.Level), w.Time(s.At)
+			if s.Held != nil {
+				shown.Held = s.Held.In(lang)
+			}
 		}
 		a.Signatures = append(a.Signatures, shown)
 	}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// The folders of what the e-IDs other than BankID need, below DATA.
+const (
+	frejaFolder = "freja"
+	samlFolder  = "saml"
+	oidcFolder  = "oidc"
+)
+
+// Of each of our two SAML service providers, and of the OpenID client.
+const (
+	loginSP, signSP = "login", "sign"
+	oidcKey         = "client.key"
+	feedFile        = "feed.pem" // who signs the federation's metadata
+)
+
+// makeKeys makes the keys that issuers know us by, where there are none yet.
+func makeKeys(data string, now time.Time) error {
+	var group errgroup.Group
+	for _, sp := range []string{loginSP, signSP} {
+		group.Go(func() error { return makeSP(filepath.Join(data, samlFolder), sp, now) })
+	}
+	group.Go(func() error {
+		file := filepath.Join(data, oidcFolder, oidcKey)
+		if _, err := os.Stat(file); err == nil || !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return err
+		}
+		return writeKey(file, key)
+	})
+	return group.Wait()
+}
+
+// makeSP makes the key of a service provider, with a certificate that only carries
+// it.
+func makeSP(dir, name string, now time.Time) error {
+	certificate := filepath.Join(dir, name+".pem")
+	if _, err := os.Stat(certificate); err == nil || !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "Sigill Demo " + name},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(10, 0, 0),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	if err := writeKey(filepath.Join(dir, name+".key"), key); err != nil {
+		return err
+	}
+	return replaceFile(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+func writeKey(file string, key crypto.Signer) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("key: %w", err)
+	}
+	return replaceFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
