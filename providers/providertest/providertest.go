@@ -166,9 +166,7 @@ func (b *bench) request(kind providers.Kind, mode providers.Mode) providers.Requ
 	}
 	switch mode {
 	case providers.ModeThis:
-		if !info.Site { // a site is told where we are once and for all
-			r.ReturnURL = "https://e-tjanster.example.se/tillbaka?n=provnonce"
-		}
+		r.ReturnURL = "https://e-tjanster.example.se/tillbaka?n=provnonce"
 	case providers.ModePhone:
 		r.Number, r.Caller = b.Number, "RP"
 	}
