@@ -20,7 +20,7 @@ func (s *Source) Check(ctx context.Context) []providers.Finding {
 		if err != nil {
 			return []providers.Finding{{What: s.what("metadata"), Said: err.Error(), Bad: true}}
 		}
-		return s.describe(s.edition().document)
+		return s.describe(s.edition().set)
 	}
 	res, raw, err := s.get(ctx, copied{})
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Source) Check(ctx context.Context) []providers.Finding {
 }
 
 // describe says what is in a document.
-func (s *Source) describe(d *Document) []providers.Finding {
+func (s *Source) describe(d *Set) []providers.Finding {
 	signed := "signed"
 	if s.config.Unsigned {
 		signed = "unsigned, as configured"

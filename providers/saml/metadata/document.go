@@ -40,8 +40,8 @@ type Trust struct {
 	Single bool
 }
 
-// Document is what was read from one piece of metadata.
-type Document struct {
+// Set is what was read from one piece of metadata.
+type Set struct {
 	// ValidUntil is when the whole document ends; zero if it does not say.
 	ValidUntil time.Time
 
@@ -50,11 +50,11 @@ type Document struct {
 }
 
 // Len is how many identity providers can be used.
-func (d *Document) Len() int { return len(d.idps) }
+func (d *Set) Len() int { return len(d.idps) }
 
 // IdP is the identity provider with the entityID. An error says why there is none,
 // or why what stands there is of no use.
-func (d *Document) IdP(entityID string) (*IdP, error) {
+func (d *Set) IdP(entityID string) (*IdP, error) {
 	if idp := d.idps[entityID]; idp != nil {
 		return idp, nil
 	}
@@ -66,7 +66,7 @@ func (d *Document) IdP(entityID string) (*IdP, error) {
 
 // Parse reads a document, of one entity or of many, as it is at that time. Of a
 // signed document nothing is read but what the signature covers.
-func Parse(raw []byte, trust Trust, at time.Time) (*Document, error) {
+func Parse(raw []byte, trust Trust, at time.Time) (*Set, error) {
 	root, err := xmlsec.Parse(raw, maxDocument)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func Parse(raw []byte, trust Trust, at time.Time) (*Document, error) {
 			return nil, err
 		}
 	}
-	d := &Document{idps: map[string]*IdP{}, unusable: map[string]error{}}
+	d := &Set{idps: map[string]*IdP{}, unusable: map[string]error{}}
 	if d.ValidUntil, err = validUntil(body, time.Time{}); err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func Parse(raw []byte, trust Trust, at time.Time) (*Document, error) {
 	if over(d.ValidUntil, at) {
 		return nil, refuse("valid-until", "held until %s", d.ValidUntil.Format(time.RFC3339))
 	}
-	r := reader{document: d, trust: trust, at: at, seen: map[string]bool{}}
+	r := reader{set: d, trust: trust, at: at, seen: map[string]bool{}}
 	if single {
 		return d, r.entity(body, d.ValidUntil, func() []byte { return raw })
 	}
@@ -135,10 +135,10 @@ func Entry(raw []byte, certificates []*x509.Certificate) (IdP, error) {
 
 // reader walks a document whose signature was checked.
 type reader struct {
-	document *Document
-	trust    Trust
-	at       time.Time
-	seen     map[string]bool
+	set   *Set
+	trust Trust
+	at    time.Time
+	seen  map[string]bool
 }
 
 // entities reads what lies in one EntitiesDescriptor. How long it holds, all in it
@@ -178,9 +178,9 @@ func (r *reader) entity(el *etree.Element, until time.Time, raw func() []byte) e
 	idp, err := r.idp(el, until, raw)
 	switch {
 	case err != nil:
-		r.document.unusable[id] = err
+		r.set.unusable[id] = err
 	case idp != nil:
-		r.document.idps[id] = idp
+		r.set.idps[id] = idp
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (s *Source) fetch(ctx context.Context) error {
 	}
 	at := s.config.Now()
 	if raw == nil {
-		next := &edition{before.document, have}
+		next := &edition{before.set, have}
 		next.Confirmed = at
 		s.take(next)
 		return s.touchCache(next)

@@ -101,8 +101,8 @@ type Source struct {
 
 // An edition is one good copy. It is never changed, but replaced.
 type edition struct {
-	document *Document
-	copied   // what the cache file keeps of it
+	set    *Set
+	copied // what the cache file keeps of it
 }
 
 // copied is how a copy came here.
@@ -152,7 +152,7 @@ func (s *Source) IdP(entityID string) (IdP, error) {
 	if end := s.ends(e); over(end, at) {
 		return IdP{}, fmt.Errorf("%w: it ended %s", ErrStale, end.Format(time.RFC3339))
 	}
-	idp, err := e.document.IdP(entityID)
+	idp, err := e.set.IdP(entityID)
 	if err != nil {
 		return IdP{}, err
 	}
@@ -171,7 +171,7 @@ func (s *Source) edition() *edition {
 // ends is when an edition may no longer be used: when it says so itself, or when
 // its publisher has been silent for too long. A file is as fresh as its operator.
 func (s *Source) ends(e *edition) time.Time {
-	end := e.document.ValidUntil
+	end := e.set.ValidUntil
 	if s.config.URL == "" {
 		return end
 	}
@@ -242,14 +242,14 @@ func (s *Source) alarm() {
 		return
 	}
 	since := e.Taken
-	if end != e.document.ValidUntil {
+	if end != e.set.ValidUntil {
 		since = e.Confirmed
 	}
 	if at.Before(since.Add(end.Sub(since) / 2)) {
 		return
 	}
 	s.mu.Lock()
-	first := s.alarmed == nil || s.alarmed.document != e.document
+	first := s.alarmed == nil || s.alarmed.set != e.set
 	s.alarmed = e
 	s.mu.Unlock()
 	if first {
@@ -263,8 +263,8 @@ func (s *Source) take(e *edition) {
 	before := s.now
 	s.now = e
 	s.mu.Unlock()
-	if id := s.config.EntityID; id != "" && (before == nil || before.document != e.document) {
-		if _, err := e.document.IdP(id); err != nil {
+	if id := s.config.EntityID; id != "" && (before == nil || before.set != e.set) {
+		if _, err := e.set.IdP(id); err != nil {
 			s.config.Log.Error("the identity provider is not in its metadata", "err", err)
 		}
 	}
@@ -280,7 +280,7 @@ func (s *Source) readFile() error {
 	before := s.edition()
 	stamp := fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
 	if before != nil && before.ETag == stamp {
-		s.take(&edition{before.document, copied{Taken: before.Taken, Confirmed: at, ETag: stamp}})
+		s.take(&edition{before.set, copied{Taken: before.Taken, Confirmed: at, ETag: stamp}})
 		return nil
 	}
 	if info.Size() > maxDocument {

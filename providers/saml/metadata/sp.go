@@ -109,7 +109,7 @@ func (sp SP) validate() error {
 }
 
 // Document writes the metadata of a service provider, signed if it has a key.
-func (sp SP) Document() ([]byte, error) {
+func Document(sp SP) ([]byte, error) {
 	if err := sp.validate(); err != nil {
 		return nil, err
 	}
