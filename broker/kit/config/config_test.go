@@ -285,7 +285,7 @@ func TestExample(t *testing.T) {
 		t.Errorf("example is read as %+v", c)
 	}
 	// The commented-out settings are right as well.
-	setting := regexp.MustCompile(`^( *)# ( *[a-z0-9_]+:($| .*))`)
+	setting := regexp.MustCompile(`^( *)# ( *(?:- )?[a-z0-9_]+:($| .*))`)
 	var lines []string
 	for _, line := range strings.Split(config.Example, "\n") {
 		if m := setting.FindStringSubmatch(line); m != nil && !strings.Contains(line, "master-old") && !strings.Contains(line, "loopback_callbacks") {
@@ -299,7 +299,8 @@ func TestExample(t *testing.T) {
 	for _, name := range []string{"bankid-test/tls-root.pem", "bankid-test/signature-root.pem", "logos/bygglov.svg",
 		"tls/seal.pem", "secrets/seal.key", "trust.yaml", "secrets/mail.pass", "secrets/sms.pass",
 		"secrets/register.token", "secrets/staff.secret", "tenants/x", "services/x", "secrets/sentinel.password", "secrets/redis.password",
-		"secrets/redis-ca.pem", "secrets/redis-client.pem", "secrets/redis-client.key"} {
+		"secrets/redis-ca.pem", "secrets/redis-client.pem", "secrets/redis-client.key", "freja/root.pem", "freja/issuing.pem", "freja/jws-2026.pem", "freja/jws-2029.pem",
+		"secrets/freja.p12", "secrets/freja.pass", "saml/federation.pem", "saml/login.pem", "secrets/saml-login.key", "saml/sign.pem", "secrets/saml-sign.key", "secrets/annan.key"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -314,6 +315,9 @@ func TestExample(t *testing.T) {
 	}
 	if e := c.Providers[0].BankID.Environment; e.Production() || len(e.CardPolicies) != 1 || !c.Clients[0].NoCoordination || c.Clients[0].MinAge != 18 {
 		t.Errorf("example with everything is read as %+v", c)
+	}
+	if p := c.Providers; len(p) != 4 || len(p[1].Freja.JWSCertificateFiles) != 2 || !p[2].SAML.Signing.Configured() || len(p[3].OIDC.Levels) != 1 {
+		t.Errorf("e-IDs in the example with everything are read as %+v", p)
 	}
 	if s := c.Signing; s == nil || s.Mail == nil || s.SMS == nil || s.TrustFile == "" || len(c.Clients[0].WebhookSecret) != 32 || len(c.Clients[0].CallbackOrigins) != 1 {
 		t.Errorf("signing in the example with everything is read as %+v", s)
