@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"sigill/testidp/freja"
+	"sigill/testidp/phone"
 )
 
 // Material is what a relying party must be given to use the simulated BankID.
@@ -54,13 +57,30 @@ func (s *Server) material(display string, chain []*x509.Certificate, key *rsa.Pr
 	}
 	return Material{
 		BankIDURL:     s.BankIDURL(),
-		AppURL:        s.URL() + "/app",
+		AppURL:        s.URL() + phone.AppPath,
 		DisplayName:   display,
 		TLSRoot:       certificates(s.pki.TLSRoot()),
 		SignatureRoot: certificates(s.pki.SignatureRoot()),
 		RPCertificate: certificates(chain...),
 		RPKey:         pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
 	}, nil
+}
+
+// FrejaMaterial is what the default relying party must be given to use the
+// simulated Freja.
+func (s *Server) FrejaMaterial() (freja.Material, error) {
+	return s.FrejaMaterialFor(DefaultRelyingParty)
+}
+
+// FrejaMaterialFor is the same for a relying party with a name of its own.
+func (s *Server) FrejaMaterialFor(display string) (freja.Material, error) {
+	return s.freja.Material(s.FrejaURL(), display)
+}
+
+// FrejaRenewed returns the material of the default relying party with another
+// certificate.
+func (s *Server) FrejaRenewed() (freja.Material, error) {
+	return s.freja.Renewed(s.FrejaURL(), DefaultRelyingParty)
 }
 
 func certificates(list ...*x509.Certificate) []byte {

@@ -22,7 +22,7 @@ type TB interface {
 // test and stops it afterwards. Keys come from the user's cache.
 func Start(t TB, configure ...func(*Config)) *Server {
 	t.Helper()
-	c := Config{Listen: "127.0.0.1:0", BankIDListen: "127.0.0.1:0", MailListen: "127.0.0.1:0"}
+	c := Config{Listen: "127.0.0.1:0", BankIDListen: "127.0.0.1:0", FrejaListen: "127.0.0.1:0", MailListen: "127.0.0.1:0"}
 	for _, f := range configure {
 		f(&c)
 	}

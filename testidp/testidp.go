@@ -25,6 +25,7 @@ import (
 
 	"sigill/testidp/bankid"
 	"sigill/testidp/control"
+	"sigill/testidp/freja"
 	"sigill/testidp/inbox"
 	"sigill/testidp/mail"
 	"sigill/testidp/oidc"
@@ -40,6 +41,7 @@ import (
 const (
 	DefaultListen       = "localhost:8082"
 	DefaultBankIDListen = "localhost:8443"
+	DefaultFrejaListen  = "localhost:8444"
 	DefaultMailListen   = "127.0.0.1:8025"
 )
 
@@ -52,11 +54,14 @@ const DefaultRelyingParty = "Sigill Test"
 type Config struct {
 	Listen         string           // phone, inbox, SMS gateways and control API; default DefaultListen
 	BankIDListen   string           // BankID's relying-party API; default DefaultBankIDListen
+	FrejaListen    string           // Freja's REST services; default DefaultFrejaListen, or a free port where BankIDListen asks for one
 	MailListen     string           // SMTP; default DefaultMailListen, or a free port where Listen asks for one
 	BaseURL        string           // how browsers reach Listen; default http://localhost:<port>
 	CacheDir       string           // keys; default under the user's cache folder
 	RelyingParties []string         // display names that get certificates of their own, besides the default
 	BankID         bankid.Timings   // zero fields: the genuine values
+	Freja          freja.Timings    // zero fields: the genuine values
+	FrejaX5C       bool             // Freja's signatures bring the person's certificate along
 	OIDC           oidc.Timings     // zero fields: see there
 	OIDCProfile    oidc.Profile     // which claims the OIDC e-ID delivers; default oidc.Freja
 	OIDCClients    []oidc.Client    // who may use the OIDC e-ID; default oidc.DefaultClient
@@ -82,6 +87,7 @@ type Server struct {
 	pki    *pki.PKI
 	api    *control.API
 	bankID *bankid.Simulator
+	freja  *freja.Simulator
 	oidc   *oidc.Issuer
 	inbox  *inbox.Inbox
 	mail   *mail.Server
@@ -90,8 +96,8 @@ type Server struct {
 	register *register.Register
 	staff    *staff.Directory
 
-	web, rp, smtp net.Listener
-	handler       http.Handler
+	web, rp, frejaRP, smtp net.Listener
+	handler                http.Handler
 }
 
 // New loads or makes the keys and binds the addresses.
@@ -101,6 +107,12 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	}
 	if c.BankIDListen == "" {
 		c.BankIDListen = DefaultBankIDListen
+	}
+	if c.FrejaListen == "" {
+		c.FrejaListen = DefaultFrejaListen
+		if strings.HasSuffix(c.BankIDListen, ":0") {
+			c.FrejaListen = "127.0.0.1:0"
+		}
 	}
 	if c.MailListen == "" {
 		c.MailListen = DefaultMailListen
@@ -130,7 +142,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	for _, l := range []struct {
 		at      *net.Listener
 		address string
-	}{{&s.web, c.Listen}, {&s.rp, c.BankIDListen}, {&s.smtp, c.MailListen}} {
+	}{{&s.web, c.Listen}, {&s.rp, c.BankIDListen}, {&s.frejaRP, c.FrejaListen}, {&s.smtp, c.MailListen}} {
 		if *l.at, err = listen.Listen(ctx, "tcp", l.address); err != nil {
 			return nil, errors.Join(fmt.Errorf("testidp: %w", err), s.closeListeners())
 		}
@@ -142,17 +154,24 @@ func New(ctx context.Context, c Config) (*Server, error) {
 
 	people := persons.All()
 	faults, autos := &control.Faults{}, &control.Autos{}
+	s.inbox = inbox.New(c.Now)
 	s.bankID = bankid.New(bankid.Config{
 		PKI: keys, People: people, Faults: faults, Autos: autos, Timings: c.BankID, Now: c.Now, Log: c.Log,
 	})
+	s.freja, err = freja.New(freja.Config{
+		PKI: keys, People: people, Faults: faults, Autos: autos, Timings: c.Freja, Now: c.Now, Log: c.Log,
+		AppURL: s.config.BaseURL + phone.AppPath + "/" + freja.Name, UserCertificates: c.FrejaX5C,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	s.oidc, err = oidc.New(oidc.Config{
 		BaseURL: s.config.BaseURL, Dir: c.CacheDir, Profile: c.OIDCProfile, Clients: c.OIDCClients,
 		People: people, Faults: faults, Autos: autos, Timings: c.OIDC, Now: c.Now, Log: c.Log,
 	})
 	if err != nil {
-		return nil, errors.Join(err, s.closeListeners())
+		return nil, errors.Join(err, s.Close())
 	}
-	s.inbox = inbox.New(c.Now)
 	s.mail = mail.New(mail.Config{Inbox: s.inbox, Faults: faults, Slow: c.Messages.Slow, Log: c.Log})
 	s.sms = sms.New(sms.Config{Inbox: s.inbox, Faults: faults, Slow: c.Messages.Slow, Report: c.Messages.Report, Log: c.Log})
 	s.register = register.New(register.Config{People: people, Faults: faults, Token: c.RegisterToken, Slow: c.RegisterSlow, Log: c.Log})
@@ -163,15 +182,14 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.api = &control.API{
-		People: people, Simulators: []control.Simulator{s.bankID, s.oidc}, Services: []control.Service{s.mail, s.sms, s.register, s.staff},
+		People: people, Simulators: []control.Simulator{s.bankID, s.freja, s.oidc}, Services: []control.Service{s.mail, s.sms, s.register, s.staff},
 		Inbox: s.inbox, Faults: faults, Autos: autos, Staff: s.staff,
 	}
 	if s.handler, err = s.routes(); err == nil {
 		// Made now, so that the first login does not wait for it.
 		for _, display := range append([]string{DefaultRelyingParty}, c.RelyingParties...) {
-			if _, _, e := keys.RelyingParty(display); e != nil {
-				err = e
-			}
+			_, _, e := keys.RelyingParty(display)
+			err = errors.Join(err, e, s.freja.Register(display))
 		}
 	}
 	if err != nil {
@@ -182,16 +200,32 @@ func New(ctx context.Context, c Config) (*Server, error) {
 
 // Close frees the addresses of a server that is never run.
 func (s *Server) Close() error {
-	s.bankID.Close()
-	s.oidc.Close()
-	s.sms.Close()
-	s.mail.Close()
+	s.closeSimulators()
 	return s.closeListeners()
+}
+
+// closeSimulators ends what runs in the background, of those that there are.
+func (s *Server) closeSimulators() {
+	if s.sms != nil {
+		s.sms.Close()
+	}
+	if s.mail != nil {
+		s.mail.Close()
+	}
+	if s.bankID != nil {
+		s.bankID.Close()
+	}
+	if s.freja != nil {
+		s.freja.Close()
+	}
+	if s.oidc != nil {
+		s.oidc.Close()
+	}
 }
 
 func (s *Server) closeListeners() error {
 	var err error
-	for _, l := range []net.Listener{s.web, s.rp, s.smtp} {
+	for _, l := range []net.Listener{s.web, s.rp, s.frejaRP, s.smtp} {
 		if l != nil {
 			err = errors.Join(err, l.Close())
 		}
@@ -225,6 +259,9 @@ func (s *Server) BankIDURL() string {
 	return fmt.Sprintf("https://localhost:%d%s", port(s.rp), bankid.BasePath)
 }
 
+// FrejaURL is the base of Freja's REST services, without a slash at the end.
+func (s *Server) FrejaURL() string { return fmt.Sprintf("https://localhost:%d", port(s.frejaRP)) }
+
 // MailAddress is where the mail server takes SMTP: host and port.
 func (s *Server) MailAddress() string { return s.smtp.Addr().String() }
 
@@ -235,7 +272,10 @@ func (s *Server) ElksURL() string { return s.URL() + sms.ElksPath }
 func (s *Server) SMSURL() string { return s.URL() + sms.SendPath }
 
 func (s *Server) routes() (http.Handler, error) {
-	screen, err := phone.New(s.api.People, s.api.Simulators, s.api.Autos, s.inbox)
+	screen, err := phone.New(phone.Config{
+		BaseURL: s.config.BaseURL, People: s.api.People, Autos: s.api.Autos, Inbox: s.inbox,
+		Apps: []control.Simulator{s.bankID, s.freja}, Sites: []control.Simulator{s.oidc},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -270,11 +310,18 @@ func (s *Server) Run(ctx context.Context) error {
 	// HTTP/1.1 is what the documents mention (bankid.md section 1).
 	rp.Protocols = new(http.Protocols)
 	rp.Protocols.SetHTTP1(true)
+	frejaRP := &http.Server{Handler: s.freja.Handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: quiet, TLSConfig: s.freja.TLSConfig()}
 
-	ended := make(chan error, 3)
-	go func() { ended <- web.Serve(s.web) }()
-	go func() { ended <- rp.ServeTLS(s.rp, "", "") }()
-	go func() { ended <- s.mail.Serve(s.smtp) }()
+	serve := []func() error{
+		func() error { return web.Serve(s.web) },
+		func() error { return rp.ServeTLS(s.rp, "", "") },
+		func() error { return frejaRP.ServeTLS(s.frejaRP, "", "") },
+		func() error { return s.mail.Serve(s.smtp) },
+	}
+	ended := make(chan error, len(serve))
+	for _, f := range serve {
+		go func() { ended <- f() }()
+	}
 	var err error
 	select {
 	case <-ctx.Done():
@@ -283,17 +330,15 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	s.sms.Close() // first, since a slow answer would hold up the next
-	if web.Shutdown(deadline) != nil {
-		web.Close()
-	}
-	if rp.Shutdown(deadline) != nil {
-		rp.Close()
-	}
-	s.mail.Close()
-	s.bankID.Close()
+	s.sms.Close() // these first, since a slow answer would hold up the next
 	s.oidc.Close()
-	for range 3 {
+	for _, h := range []*http.Server{web, rp, frejaRP} {
+		if h.Shutdown(deadline) != nil {
+			h.Close()
+		}
+	}
+	s.closeSimulators()
+	for range serve {
 		if e := <-ended; e != nil && !errors.Is(e, http.ErrServerClosed) {
 			err = errors.Join(err, e)
 		}

@@ -29,6 +29,7 @@ type Order struct {
 	Markdown     bool     `json:"-"` // Text is simpleMarkdownV1
 	Hint         string   `json:"-"`
 	PickedUp     bool     `json:"-"` // some device has opened it
+	Pushed       bool     `json:"-"` // came by itself to the phone of the person that it names
 	SameDevice   bool     `json:"-"` // opened by its app link
 	Call         bool     `json:"-"` // belongs to a phone call
 	Person       string   `json:"-"` // number of the person who opened it, if known

@@ -100,7 +100,8 @@ func (o *order) view() control.Order {
 	v := control.Order{
 		ID: o.ref, Provider: Name, Kind: "auth", AutoStartToken: o.ref, Reference: o.ref,
 		Text: o.demand.text, RequiredPnr: o.required(), ReturnURL: o.back, State: o.state(),
-		RelyingParty: o.rp, Hint: o.status, PickedUp: o.opened, SameDevice: o.byLink, Devices: []string{"mobile"},
+		RelyingParty: o.rp, Hint: o.status, PickedUp: o.opened, SameDevice: o.byLink,
+		Pushed: o.pushed && o.status == statusDelivered, Devices: []string{"mobile"},
 	}
 	if o.demand.sign {
 		v.Kind = "sign"

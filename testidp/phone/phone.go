@@ -7,7 +7,8 @@
 // read. What an order may do is the
 // simulators' business. An order that nobody has opened cannot be seen here:
 // it takes the QR frame of the moment (by the camera, or pasted) or the app
-// link, as with a real phone.
+// link, as with a real phone. Orders of e-IDs that have a web site of their own
+// are decided there; the phone only shows the way.
 package phone
 
 import (
@@ -26,6 +27,10 @@ import (
 
 //go:embed assets
 var assets embed.FS
+
+// AppPath is where app links lead to: BankID's with ?autostarttoken=, those of
+// a Linker below it, by the simulator's name, with whatever they say.
+const AppPath = "/app"
 
 const (
 	personCookie   = "testidp_person"
@@ -47,29 +52,49 @@ type Camera interface {
 	InView(pnr string) (qr string, ok bool)
 }
 
+// A Linker is a simulator whose app links say more than a token.
+type Linker interface {
+	// OpenLink opens the order of an app link on the device where the browser is.
+	// Errors are those of control.Device's Scan.
+	OpenLink(link string) (id string, err error)
+}
+
 // A Phone serves the pages.
 type Phone struct {
+	base       string // its own address
 	people     *persons.Directory
-	simulators []control.Simulator
+	simulators []control.Simulator // whose orders are opened here
+	sites      []control.Simulator // whose orders have pages of their own
 	autos      *control.Autos
 	inbox      *inbox.Inbox
 	pages      *template.Template
 }
 
-// New makes a phone for some simulators, which reads what is in an inbox.
-func New(people *persons.Directory, simulators []control.Simulator, autos *control.Autos, messages *inbox.Inbox) (*Phone, error) {
+// Config is what a phone needs.
+type Config struct {
+	BaseURL string // how browsers reach it, without a slash at the end
+	People  *persons.Directory
+	Apps    []control.Simulator // e-IDs with an app on the phone
+	Sites   []control.Simulator // e-IDs with a web site of their own
+	Autos   *control.Autos
+	Inbox   *inbox.Inbox
+}
+
+// New makes a phone.
+func New(c Config) (*Phone, error) {
 	pages, err := template.New("").ParseFS(assets, "assets/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("phone: %w", err)
 	}
-	return &Phone{people: people, simulators: simulators, autos: autos, inbox: messages, pages: pages}, nil
+	return &Phone{base: c.BaseURL, people: c.People, simulators: c.Apps, sites: c.Sites, autos: c.Autos, inbox: c.Inbox, pages: pages}, nil
 }
 
 // Handler routes /, /app and everything under /phone/ and /inbox.
 func (p *Phone) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.home)
-	mux.HandleFunc("GET /app", p.app)
+	mux.HandleFunc("GET "+AppPath, p.app)
+	mux.HandleFunc("GET "+AppPath+"/{eid}", p.appLink)
 	mux.HandleFunc("POST /phone/person", p.choosePerson)
 	mux.HandleFunc("POST /phone/language", p.chooseLanguage)
 	mux.HandleFunc("POST /phone/scan", p.scan)
@@ -103,6 +128,7 @@ type page struct {
 	Notice  string
 	QR      string
 	Orders  []control.Order
+	Sites   []control.Order // with their pages as ReturnURL
 	Order   *orderView
 	Inbox   *inboxView
 	Message *messageView
@@ -155,14 +181,26 @@ func (p *Phone) drawHome(w http.ResponseWriter, status int, pg page) {
 			}
 		}
 	}
+	for _, s := range p.sites {
+		for _, o := range s.Orders() {
+			if o.State == control.Pending && (o.RequiredPnr == "" || o.RequiredPnr == pg.Person.Number) {
+				pg.Sites = append(pg.Sites, o)
+			}
+		}
+	}
 	p.draw(w, status, "home", pg)
 }
 
+// onPhone reports whether an order is on anybody's phone: somebody has opened it,
+// or it came there by itself.
+func onPhone(o control.Order) bool { return o.PickedUp || o.Pushed }
+
 // visible reports whether an order is on this person's phone: somebody has
-// opened it and it is nobody else's, or it belongs to a call with the person.
+// opened it and it is nobody else's, it was pushed to the person, or it belongs to
+// a call with the person.
 func visible(o control.Order, who persons.Person) bool {
-	if o.Call {
-		return o.PickedUp && o.RequiredPnr == who.Number
+	if o.Call || o.Pushed && !o.PickedUp {
+		return onPhone(o) && o.RequiredPnr == who.Number
 	}
 	return o.PickedUp && (o.Person == "" || o.Person == who.Number)
 }
@@ -248,6 +286,37 @@ func (p *Phone) app(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/phone/orders/"+url.PathEscape(o.ID), http.StatusSeeOther)
 }
 
+// appLink is where the app links of a Linker lead.
+func (p *Phone) appLink(w http.ResponseWriter, r *http.Request) {
+	for _, s := range p.simulators {
+		linker, ok := s.(Linker)
+		if !ok || s.Name() != r.PathValue("eid") {
+			continue
+		}
+		id, err := linker.OpenLink(p.base + r.URL.RequestURI())
+		if err != nil {
+			// Loaded again, or somebody else was first: the order's page tells.
+			ref, _, _ := strings.Cut(r.URL.Query().Get("transactionReference"), ".")
+			id = ref
+		}
+		o, ok := s.Order(id)
+		if !ok {
+			break
+		}
+		if _, obeyed := p.autos.For(s.Name()); obeyed {
+			// Who obeys may have been faster than the link.
+			if back := r.URL.Query().Get("originAppScheme"); o.ReturnURL == "" {
+				o.ReturnURL = back
+			}
+			p.obeyed(w, r, o)
+			return
+		}
+		http.Redirect(w, r, "/phone/orders/"+url.PathEscape(id), http.StatusSeeOther)
+		return
+	}
+	p.unknown(w, r)
+}
+
 // obeyed plays the app of a person who approves everything: it only waits and
 // goes back.
 func (p *Phone) obeyed(w http.ResponseWriter, r *http.Request, o control.Order) {
@@ -267,7 +336,7 @@ func (p *Phone) obeyed(w http.ResponseWriter, r *http.Request, o control.Order) 
 // order shows an order that has been opened.
 func (p *Phone) order(w http.ResponseWriter, r *http.Request) {
 	s, o, ok := p.byID(r.PathValue("id"))
-	if !ok || !o.PickedUp {
+	if !ok || !onPhone(o) {
 		p.unknown(w, r)
 		return
 	}
@@ -283,7 +352,7 @@ func (p *Phone) order(w http.ResponseWriter, r *http.Request) {
 		p.draw(w, http.StatusOK, "people", pg)
 		return
 	}
-	if o.Hint == "started" {
+	if o.Hint == "started" || !o.PickedUp {
 		// The app looks for an e-ID of the person that will do.
 		if _, err := s.Act(o.ID, control.Action{Action: "start", Pnr: pg.Person.Number}); err != nil {
 			v.Refused = pg.T.NoEID
@@ -341,7 +410,7 @@ func (p *Phone) drawEnd(w http.ResponseWriter, pg page) {
 func (p *Phone) act(w http.ResponseWriter, r *http.Request) {
 	s, o, ok := p.byID(r.PathValue("id"))
 	pg := p.page(r)
-	if !ok || !o.PickedUp || pg.Person == nil {
+	if !ok || !onPhone(o) || pg.Person == nil {
 		p.unknown(w, r)
 		return
 	}

@@ -24,7 +24,10 @@ type texts struct {
 	FlagNoEID, FlagCard, FlagCapitals, FlagTeenager string
 	FlagSamordningsnummer                           string
 	FlagSecrecy, FlagProtectedRegistration          string
+	FlagLowLevel                                    string
 	Behind, Register, Staff                         string
+	OnSites, OnSitesHelp                            string
+	SAML, OIDC                                      string
 	Inbox, InboxLead, InboxEmpty, InboxClear        string
 	From, To, Everybody, Show, Sent, NoSubject      string
 	Mail, SMSFrom, Repeat, Attachments              string
@@ -40,6 +43,21 @@ func (t texts) device(kind string) string {
 	default:
 		return t.DeviceCard
 	}
+}
+
+// EID is what people call the app or site of a simulator.
+func (t texts) EID(provider string) string {
+	switch provider {
+	case "bankid":
+		return "BankID"
+	case "freja":
+		return "Freja"
+	case "telia":
+		return t.SAML
+	case "oidc":
+		return t.OIDC
+	}
+	return provider
 }
 
 // Flag is the word for a person's flag.
@@ -65,6 +83,8 @@ func (t texts) Flag(f string) string {
 		return t.FlagSecrecy
 	case "protectedRegistration":
 		return t.FlagProtectedRegistration
+	case "lowLevel":
+		return t.FlagLowLevel
 	}
 	return f
 }
@@ -78,7 +98,7 @@ func textsFor(language string) texts {
 			ScanTitle: "Scan a code", ScanLabel: "Content of the QR code", ScanHelp: "Paste what the code says right now. It is good for a couple of seconds.", Scan: "Scan",
 			ScanFailed: "The code could not be used",
 			Camera:     "Point the camera at the screen", CameraHelp: "Reads the newest QR code that is being shown.",
-			NothingInView: "No QR code is being shown. Start a login with Mobilt BankID in another tab first.", ScanByHand: "Paste a code instead",
+			NothingInView: "No QR code is being shown. Start a login with Mobilt BankID or Freja in another tab first.", ScanByHand: "Paste a code instead",
 			Pending: "On this phone", NonePending: "Nothing is waiting. Scan a code or follow an app link.", Open: "Open", Reload: "Look again",
 			Identify: "Identify", Sign: "Sign", Cancel: "Cancel",
 			WantsIdentify: "asks you to identify yourself", WantsSign: "asks you to sign", NoText: "The service sent no text.", Intention: "My intention",
@@ -93,6 +113,9 @@ func textsFor(language string) texts {
 			FlagBlocked: "blocked", FlagNoMobile: "no e-ID in a phone", FlagNoFile: "no e-ID on file", FlagNoEID: "no e-ID", FlagCard: "also on card",
 			FlagCapitals: "name in capitals", FlagTeenager: "young", FlagSamordningsnummer: "co-ordination number",
 			FlagSecrecy: "protected identity", FlagProtectedRegistration: "protected registration",
+			FlagLowLevel: "lower level",
+			OnSites:      "On the issuers' own sites", OnSitesHelp: "These are decided there, in the window where they began or here.",
+			SAML: "Telia e-legitimation (SAML)", OIDC: "Test e-ID (OIDC)",
 			Behind: "Around the phone", Register: "The population register", Staff: "The officers' login",
 			Inbox: "Inbox", InboxLead: "Every mail and SMS that was sent here, to whomever.", InboxEmpty: "Nothing has come.", InboxClear: "Throw everything away",
 			From: "From", To: "To", Everybody: "Everybody", Show: "Show", Sent: "Came", NoSubject: "(no subject)",
@@ -107,7 +130,7 @@ func textsFor(language string) texts {
 		ScanTitle: "Skanna en kod", ScanLabel: "QR-kodens innehåll", ScanHelp: "Klistra in det som koden säger just nu. Det gäller i ett par sekunder.", Scan: "Skanna",
 		ScanFailed: "Koden gick inte att använda",
 		Camera:     "Rikta kameran mot skärmen", CameraHelp: "Läser den senaste QR-kod som visas.",
-		NothingInView: "Ingen QR-kod visas just nu. Börja en inloggning med Mobilt BankID i en annan flik.", ScanByHand: "Klistra in en kod i stället",
+		NothingInView: "Ingen QR-kod visas just nu. Börja en inloggning med Mobilt BankID eller Freja i en annan flik.", ScanByHand: "Klistra in en kod i stället",
 		Pending: "I den här telefonen", NonePending: "Inget väntar. Skanna en kod eller följ en applänk.", Open: "Öppna", Reload: "Titta igen",
 		Identify: "Identifiera", Sign: "Skriv under", Cancel: "Avbryt",
 		WantsIdentify: "vill att du identifierar dig", WantsSign: "vill att du skriver under", NoText: "Tjänsten skickade ingen text.", Intention: "Min avsikt",
@@ -122,6 +145,9 @@ func textsFor(language string) texts {
 		FlagBlocked: "spärrad", FlagNoMobile: "ingen e-leg i telefon", FlagNoFile: "ingen e-leg på fil", FlagNoEID: "ingen e-legitimation", FlagCard: "även på kort",
 		FlagCapitals: "namn i versaler", FlagTeenager: "ung", FlagSamordningsnummer: "samordningsnummer",
 		FlagSecrecy: "skyddad identitet", FlagProtectedRegistration: "skyddad folkbokföring",
+		FlagLowLevel: "lägre nivå",
+		OnSites:      "På utfärdarnas egna sidor", OnSitesHelp: "De avgörs där, i fönstret där de började eller här.",
+		SAML: "Telia e-legitimation (SAML)", OIDC: "Test-e-legitimation (OIDC)",
 		Behind: "Runt telefonen", Register: "Folkbokföringen", Staff: "Handläggarnas inloggning",
 		Inbox: "Inkorgen", InboxLead: "All e-post och alla sms som har skickats hit, till vem som helst.", InboxEmpty: "Inget har kommit.", InboxClear: "Kasta allt",
 		From: "Från", To: "Till", Everybody: "Alla", Show: "Visa", Sent: "Kom", NoSubject: "(inget ämne)",
