@@ -34,7 +34,7 @@ func openSAML(ctx context.Context, c config.Provider, w workshop) (map[providers
 		Request: s.RequestLevels, AskNoLevel: s.NoLevels, Levels: s.AcceptLevels, Approved: c.Approved,
 		NameID: s.NameID, AllowSSO: !s.ForceAuthn, CoordNumbers: s.CoordNumbers, MappedBy: s.MappedNumbers,
 		PrincipalSelection: saml.Setting(s.Extensions.PrincipalSelection), UserMessage: saml.Setting(s.Extensions.UserMessage),
-		SignMessage: saml.On, EncryptSignMessage: s.Extensions.EncryptSignMessage, IDPList: s.IDPList, RequesterID: s.Requester,
+		EncryptSignMessage: s.Extensions.EncryptSignMessage, IDPList: s.IDPList, RequesterID: s.Requester,
 		AllowUnencrypted: s.Unencrypted, Ciphers: s.Ciphers, Skew: s.Skew, MaxAge: s.MaxAge,
 		Source: source, Replay: w.replay, Clock: w.now, Log: w.log,
 	}

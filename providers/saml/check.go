@@ -23,7 +23,7 @@ func (p *Provider) Check(ctx context.Context) []providers.Finding {
 	if err != nil {
 		return append(found, providers.Finding{What: "metadata", Said: fmt.Sprintf("nothing on %s: %v", p.Config.IdP, err), Bad: true})
 	}
-	return append(found, p.fits(idp)...)
+	return append(found, p.fits(&idp)...)
 }
 
 // fits compares what the identity provider says of itself with what we would ask.

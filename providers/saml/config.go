@@ -71,7 +71,7 @@ type Config struct {
 // Source is where the identity provider's metadata comes from: trusted, and valid
 // at the moment. A Source may also be a providers.Runner, Checker and Dated.
 type Source interface {
-	IdP(entityID string) (*metadata.IdP, error)
+	IdP(entityID string) (metadata.IdP, error)
 }
 
 // Binding is how requests go out.
@@ -120,18 +120,12 @@ type About struct {
 	Contacts        []Contact
 }
 
-// Logo is a picture at a public address.
-type Logo struct {
-	URL           string
-	Width, Height int
-}
-
-// Contact is whom the identity provider's people turn to.
-type Contact struct {
-	Kind    string // technical or support
-	Company string
-	Email   string
-}
+// Logo is a picture at a public address, Contact whom the identity provider's
+// people turn to.
+type (
+	Logo    = metadata.Logo
+	Contact = metadata.Contact
+)
 
 // LoadKey reads a certificate and its private key from PEM.
 func LoadKey(certificate, key []byte) (Key, error) {

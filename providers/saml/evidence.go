@@ -14,7 +14,7 @@ const MediaType = "application/vnd.sigill.saml+json"
 const (
 	evidenceVersion = 1
 	maxResponse     = 256 << 10
-	maxEntry        = 512 << 10 // of metadata, of one identity provider
+	maxEntry        = 1 << 20 // of metadata, of one identity provider
 	maxEvidence     = 2 * (maxResponse + maxEntry)
 )
 
@@ -65,8 +65,8 @@ func parseEvidence(e providers.Evidence) (evidence, error) {
 		return v, errors.New("not one of an assertion and a response")
 	case len(v.Salt) != saltBytes:
 		return v, errors.New("no salt")
-	case len(v.Metadata) == 0:
-		return v, errors.New("no metadata")
+	case len(v.Metadata) == 0 || len(v.Metadata) > maxEntry:
+		return v, errors.New("no metadata, or too much")
 	}
 	return v, nil
 }

@@ -71,7 +71,7 @@ func (p *Provider) start(ctx context.Context, kind providers.Kind, r providers.R
 	if !p.AskNoLevel {
 		s.Asked = p.Request
 	}
-	step, err := p.send(&s, idp, r.Lang)
+	step, err := p.send(&s, &idp, r.Lang)
 	if err != nil {
 		return nil, nil, err
 	}

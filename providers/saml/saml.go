@@ -66,6 +66,10 @@ func New(c Config) (*Provider, error) {
 		return nil, fmt.Errorf("saml: %w", errors.Join(faults...))
 	}
 	p := &Provider{Config: c}
+	var err error
+	if p.documents, err = p.publish(); err != nil {
+		return nil, fmt.Errorf("saml: own metadata: %w", err)
+	}
 	return p, nil
 }
 
