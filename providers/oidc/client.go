@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -71,10 +72,8 @@ func (p *Provider) assertionMethod(m *metadata) jwt.SigningMethod {
 	if _, ec := p.keys[0].signer.Public().(*ecdsa.PublicKey); ec {
 		return signing{jwt.SigningMethodES256}
 	}
-	for _, alg := range m.assertionAlgs {
-		if alg == PS256 {
-			return signing{jwt.SigningMethodPS256}
-		}
+	if slices.Contains(m.assertionAlgs, PS256) {
+		return signing{jwt.SigningMethodPS256}
 	}
 	return signing{jwt.SigningMethodRS256}
 }
@@ -211,6 +210,9 @@ func (p *Provider) redeem(ctx context.Context, m *metadata, s state, code string
 	if a.IDToken == "" || len(a.IDToken) > maxToken || len(a.AccessToken) > maxToken {
 		return &answer{False: "encoding"}, nil
 	}
+	if !strings.EqualFold(token.TokenType, "Bearer") { // RFC 6749, 7.1: a kind that is not known is not used
+		return &answer{False: "token-type"}, nil
+	}
 	return a, nil
 }
 
@@ -226,7 +228,7 @@ func (p *Provider) equip(ctx context.Context, m *metadata, a *answer) error {
 			a.False = "structure"
 			return nil
 		}
-		if h.alg == "" || !knownAlg(p.c.Algorithms, h.alg) {
+		if !slices.Contains(p.c.Algorithms, h.alg) {
 			a.False = "algorithm"
 			return nil
 		}
@@ -242,15 +244,6 @@ func (p *Provider) equip(ctx context.Context, m *metadata, a *answer) error {
 		return p.askUserinfo(ctx, m, a)
 	}
 	return nil
-}
-
-func knownAlg(list []string, alg string) bool {
-	for _, a := range list {
-		if a == alg {
-			return true
-		}
-	}
-	return false
 }
 
 // keyOf finds the key that signed a token, or one that it says did.
@@ -298,7 +291,7 @@ func (p *Provider) askUserinfo(ctx context.Context, m *metadata, a *answer) erro
 	}
 	raw := strings.TrimSpace(string(body))
 	h, _, err := parseToken(raw)
-	if err != nil || !knownAlg(p.c.Algorithms, h.alg) {
+	if err != nil || !slices.Contains(p.c.Algorithms, h.alg) {
 		a.False = "userinfo"
 		return nil
 	}

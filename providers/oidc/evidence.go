@@ -73,3 +73,18 @@ func Parts(e providers.Evidence) (idToken, userinfo string, key []byte, err erro
 	key, err = json.Marshal(v.Key.public())
 	return v.IDToken, v.Userinfo, key, err
 }
+
+// Thumbprints are the keys that evidence says it is signed with, in the form of
+// Trust.Keys. Whether they are the issuer's is for others to know. None: it is no
+// evidence.
+func Thumbprints(e providers.Evidence) []string {
+	v, err := parseEvidence(e)
+	if err != nil {
+		return nil
+	}
+	list := []string{v.Key.thumbprint()}
+	if v.UserinfoKey != nil {
+		list = append(list, v.UserinfoKey.thumbprint())
+	}
+	return list
+}

@@ -24,8 +24,11 @@ import (
 const (
 	patience  = 10 * time.Second
 	maxAnswer = 256 << 10 // of an issuer
-	// again is how long nobody asks after an answer that did not help.
+	// again is how long nobody asks after an answer that did not come.
 	again = 10 * time.Second
+	// maxMisses is how often in a minute the key set is read for a key that is not
+	// in it: a token that names a key at random is cheap to make.
+	maxMisses = 6
 )
 
 // newHTTP makes the client for one issuer. Codes, secrets and tokens go where
@@ -69,6 +72,10 @@ type issuer struct {
 	keys     []jwk
 	read     struct{ metadata, keys time.Time } // when they were last read
 	tried    struct{ metadata, keys time.Time } // when somebody last tried
+	misses   struct {                           // of keys, in the minute from since on
+		since time.Time
+		n     int
+	}
 }
 
 func newIssuer(c Config, client *http.Client) *issuer {
@@ -250,25 +257,39 @@ func (i *issuer) ready(ctx context.Context) error {
 	return i.readKeys(ctx, true)
 }
 
-// readKeys reads the key set, unless somebody did a moment ago. missed: for a key
-// that is not in it.
+// readKeys reads the key set. missed: for a key that is not in it, which is done so
+// often in a minute and no oftener.
 func (i *issuer) readKeys(ctx context.Context, missed bool) error {
 	m, err := i.about(ctx)
 	if err != nil {
 		return err
 	}
+	i.mu.Lock()
+	before := i.read.keys
+	i.mu.Unlock()
 	if err := i.enter(ctx); err != nil {
 		return err
 	}
 	defer i.leave()
 	i.mu.Lock()
-	since := i.clock().Sub(i.read.keys)
-	enough := i.keys != nil && (since >= 0 && since < again || !missed && !i.due(i.read.keys, i.tried.keys))
+	enough := i.keys != nil && (i.read.keys != before || // somebody else has just done it
+		missed && !i.mayMiss() || !missed && !i.due(i.read.keys, i.tried.keys))
 	i.mu.Unlock()
 	if enough {
 		return nil
 	}
 	return i.fetchKeys(ctx, m)
+}
+
+// mayMiss counts the readings for keys that are not there. Whoever calls it holds
+// the lock.
+func (i *issuer) mayMiss() bool {
+	now := i.clock()
+	if since := now.Sub(i.misses.since); since < 0 || since >= time.Minute {
+		i.misses.since, i.misses.n = now, 0
+	}
+	i.misses.n++
+	return i.misses.n <= maxMisses
 }
 
 // fetchKeys reads the key set. Whoever calls it has entered.
