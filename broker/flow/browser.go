@@ -30,6 +30,7 @@ const ContinuedElsewhere = "continuedElsewhere"
 type View struct {
 	State State
 	Order broker.Order
+	Info  providers.Info // of its e-ID; zero when that is not configured any more
 	Wait  providers.Wait // of a pending order
 	// Away is where the browser goes, of a pending order whose answer it brings
 	// back from the issuer's own site: a Redirect or a PostForm.
@@ -95,6 +96,10 @@ func (e *Engine) Watch(ctx context.Context, id broker.OrderID, browser string) (
 
 func (e *Engine) view(o broker.Order, r record) (View, error) {
 	v := View{Order: o}
+	p, configured := e.Provider(o.Provider, o.Instance)
+	if configured {
+		v.Info = p.Info()
+	}
 	switch o.Phase {
 	case broker.Failed:
 		v.State, v.Restartable = StateFailed, restartable(o, e.Limits)
@@ -119,8 +124,7 @@ func (e *Engine) view(o broker.Order, r record) (View, error) {
 			v.Wait.Text = textChecking
 			break
 		}
-		p, ok := e.Provider(o.Provider, o.Instance)
-		if !ok {
+		if !configured {
 			break
 		}
 		if shower, ok := p.(providers.Shower); ok {

@@ -52,9 +52,14 @@ func (a at) policy() page.Policy {
 }
 
 // errand is the login's order, for the pages about it.
-func (a at) errand() Errand {
+func (w *Web) errand(a at) Errand {
 	e := orderOf(a.login.ID, a.login.Order, a.browser)
 	e.Provider, e.Mode, e.Reserved = a.login.Provider, a.login.Mode, a.login.OrderAt
+	for _, i := range w.Offers(a.client) {
+		if i.ID == e.Provider {
+			e.Info = i
+		}
+	}
 	e.Look, e.Policy, e.Back = a.look(), a.policy(), a.page()+"/back"
 	return e
 }
@@ -93,14 +98,20 @@ func (w *Web) choose(rw http.ResponseWriter, r *http.Request) error {
 			underWay = a.waiting()
 		}
 	}
+	infos := w.Offers(a.client)
 	return w.Pages.render(rw, r, http.StatusOK, "choose", a.look(), a.policy(), func(lang string) any {
-		return struct {
-			Client, Back, Continue string
-			Ways                   Ways
+		b := struct {
+			Client, Home, Back, Continue string
+			Ways                         Ways
+			Trouble, Getting             []link
 		}{
-			a.look().NameIn(lang), a.page() + "/back", underWay,
-			w.Pages.Ways(r, lang, a.page(), a.login.Offered, w.Offers(a.client)),
+			Client: a.look().NameIn(lang), Home: a.look().Home, Back: a.page() + "/back", Continue: underWay,
+			Ways: w.Pages.Ways(r, lang, a.page(), a.login.Offered, infos),
 		}
+		for _, h := range helps(lang, a.login.Offered, infos) {
+			b.Trouble, b.Getting = append(b.Trouble, h.Trouble()...), append(b.Getting, h.Getting()...)
+		}
+		return b
 	})
 }
 
@@ -172,7 +183,7 @@ func (w *Web) start(rw http.ResponseWriter, r *http.Request, a at, c Choice) err
 		ID: a.login.Order, Owner: owner, Ref: a.login.ID, Client: a.login.Client,
 		Provider: c.Provider, Instance: info.Instance, Kind: providers.KindAuth, Browser: a.browser,
 		Request: providers.Request{
-			Mode: c.Mode, Number: a.login.Number,
+			Mode: c.Mode, Number: a.login.Number, Lang: lang,
 			Text:   shorten(w.Pages.text(lang, "auth.text", "client", a.look().NameIn(lang)), info.AuthText),
 			Device: w.Pages.Device(r, w.Addresses, a.browser),
 		},

@@ -29,6 +29,7 @@ type Errand struct {
 	Order      broker.OrderID
 	Browser    string // the secret of the browser that asks
 	Provider   providers.ID
+	Info       providers.Info // of Provider, where the order may not have begun
 	Mode       providers.Mode
 	Reserved   time.Time // when its owner reserved it; zero: only what has begun counts
 	Sign       bool      // a signature, not a login
@@ -89,11 +90,12 @@ func (p *Pages) Waiting(w http.ResponseWriter, r *http.Request, e Errand, v flow
 		return nil
 	case flow.StateReturning:
 		p.Reload(w, r)
-		return p.render(w, r, http.StatusOK, "returning", e.Look, e.Policy, func(string) any {
+		return p.render(w, r, http.StatusOK, "returning", e.Look, e.Policy, func(lang string) any {
+			n := p.names(lang, e, v)
 			return struct {
-				Self, App string
-				Sign      bool
-			}{e.Self, appName(v.Order.Provider), e.Sign}
+				Self, Name, App string
+				Sign, Site, QR  bool
+			}{e.Self, n.eid, n.app, e.Sign, v.Info.Site, n.app == "BankID"}
 		})
 	case flow.StateFailed:
 		if v.Failed.Hint == flow.ContinuedElsewhere {
@@ -104,18 +106,23 @@ func (p *Pages) Waiting(w http.ResponseWriter, r *http.Request, e Errand, v flow
 		}
 		return p.failed(w, r, e, v)
 	}
+	if u, fields, post := awayAddress(v.Away); u != nil {
+		return p.away(w, r, e, v, u, fields, post)
+	}
 	p.Reload(w, r)
 	l := e.Look
 	l.Wide = e.Mode == providers.ModeOther
 	return p.render(w, r, http.StatusOK, "wait", l, e.Policy, func(lang string) any {
 		link, ok := safeLink(v.Wait.Link)
+		n := p.names(lang, e, v)
 		return struct {
-			Client, What, Provider, App, Self, Hint string
-			Sign, Other, QR, HasLink, Auto          bool
-			Link                                    template.URL
+			Client, What, Provider, App, Self, Hint     string
+			Sign, Other, QR, HasLink, Auto, Site, Freja bool
+			Link                                        template.URL
 		}{
-			Client: cmp.Or(e.Asker, l.NameIn(lang)), What: e.What, Provider: idName(e.Provider), App: appName(e.Provider),
-			Self: e.Self, Hint: p.hint(lang, e.Provider, v), Sign: e.Sign,
+			Client: cmp.Or(e.Asker, l.NameIn(lang)), What: e.What, Provider: n.eid, App: n.app,
+			Self: e.Self, Hint: p.hint(lang, n, v), Sign: e.Sign, Freja: n.app == "Freja",
+			Site:  v.Info.Site || e.Info.Site,
 			Other: l.Wide, QR: v.Wait.QR != "" || l.Wide && v.Wait.Hint == hintStarting,
 			Link: link, HasLink: ok,
 			// Who has come back from the app is not sent there again.
@@ -124,11 +131,22 @@ func (p *Pages) Waiting(w http.ResponseWriter, r *http.Request, e Errand, v flow
 	})
 }
 
+// names are those of an order's e-ID.
+func (p *Pages) names(lang string, e Errand, v flow.View) names {
+	info := v.Info
+	if info.ID == "" {
+		info = e.Info
+	}
+	return namesOf(lang, cmp.Or(v.Order.Provider, e.Provider), info)
+}
+
 // hint says in words what an order waits for.
-func (p *Pages) hint(lang string, id providers.ID, v flow.View) string {
+func (p *Pages) hint(lang string, n names, v flow.View) string {
 	switch {
 	case v.Wait.Hint == hintStarting:
-		return p.text(lang, "wait.starting", "app", appName(id))
+		return p.text(lang, "wait.starting", "app", n.app)
+	case v.Away != nil:
+		return p.text(lang, "away.state", "name", n.eid)
 	case v.Wait.Text != (providers.Text{}):
 		return v.Wait.Text.In(lang)
 	}
@@ -177,13 +195,17 @@ func (p *Pages) Status(w http.ResponseWriter, r *http.Request, e Errand, v flow.
 			a.Hint = string(v.Failed.Reason)
 		}
 	case flow.StateReturning:
-		a.Text = p.text(p.statusLang(r), "returning.state")
+		a.Text = p.returning(p.statusLang(r), v)
 	case flow.StatePending:
 		a.Hint, a.QR = v.Wait.Hint, v.Wait.QR
 		if link, ok := safeLink(v.Wait.Link); ok {
 			a.Link = string(link)
 		}
-		a.Text = p.hint(p.statusLang(r), v.Order.Provider, v)
+		if u, _, post := awayAddress(v.Away); u != nil && !post {
+			a.Link = u.String()
+		}
+		lang := p.statusLang(r)
+		a.Text = p.hint(lang, p.names(lang, e, v), v)
 	}
 	return writeJSON(w, http.StatusOK, a)
 }
@@ -219,11 +241,13 @@ func (p *Pages) Frame(w http.ResponseWriter, r *http.Request, e Errand, v flow.V
 	b := struct {
 		App, Hint, Continue string
 		QR                  template.HTML
-	}{App: appName(v.Order.Provider)}
+	}{}
 	lang := p.statusLang(r)
+	n := p.names(lang, e, v)
+	b.App = n.app
 	if v.State == flow.StatePending {
 		w.Header().Set("Refresh", "1")
-		b.Hint = p.hint(lang, v.Order.Provider, v)
+		b.Hint = p.hint(lang, n, v)
 		if v.Wait.QR != "" {
 			svg, err := qrSVG(v.Wait.QR, p.text(lang, "wait.qr", "app", b.App))
 			if err != nil {
@@ -244,7 +268,8 @@ func (p *Pages) Picture(w http.ResponseWriter, r *http.Request, v flow.View) err
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	svg, err := qrSVG(v.Wait.QR, p.text(p.statusLang(r), "wait.qr", "app", appName(v.Order.Provider)))
+	lang := p.statusLang(r)
+	svg, err := qrSVG(v.Wait.QR, p.text(lang, "wait.qr", "app", p.names(lang, Errand{}, v).app))
 	if err != nil {
 		return err
 	}
@@ -263,15 +288,23 @@ func (p *Pages) failed(w http.ResponseWriter, r *http.Request, e Errand, v flow.
 			Client, Heading, Text, Next, Mark, Icon string
 			Self, Choices, Back, Reference          string
 			Again, Sign                             bool
+			Help                                    *help
 		}{
 			Client: cmp.Or(e.Asker, e.Look.NameIn(lang)), Heading: p.text(lang, end.key(e.Sign)), Text: v.Failed.Text.In(lang),
 			Mark: "warn", Icon: "alert", Again: end.again, Sign: e.Sign,
 			Self: e.Self, Choices: e.Choices, Back: e.Back, Reference: reference,
 		}
-		if next := end.key(e.Sign) + ".next"; end.name == "unknown" {
+		n := p.names(lang, e, v)
+		switch next := end.key(e.Sign) + ".next"; end.names() {
+		case "client":
 			b.Next = p.text(lang, next, "client", b.Client)
-		} else {
+		case "issuer":
+			b.Next = p.text(lang, next, "issuer", p.issuer(lang, n))
+		default:
 			b.Next = p.text(lang, next)
+		}
+		if h := helpOf(n, v.Order.Provider, v.Info.Help); end.eid && len(h.Trouble()) > 0 {
+			b.Help = &h
 		}
 		if end.grave {
 			b.Mark = "bad"
@@ -281,4 +314,23 @@ func (p *Pages) failed(w http.ResponseWriter, r *http.Request, e Errand, v flow.
 		}
 		return b
 	})
+}
+
+// issuer is whom people turn to with trouble: of a BankID, their bank.
+func (p *Pages) issuer(lang string, n names) string {
+	switch {
+	case n.app == "BankID":
+		return p.text(lang, "issuer.bank")
+	case n.issuer != "":
+		return n.issuer
+	}
+	return p.text(lang, "issuer.unknown")
+}
+
+// returning is the state of a person who is proven and not back yet.
+func (p *Pages) returning(lang string, v flow.View) string {
+	if v.Info.Site {
+		return p.text(lang, "returning.site.state")
+	}
+	return p.text(lang, "returning.state")
 }

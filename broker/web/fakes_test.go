@@ -33,6 +33,9 @@ type fakeFlow struct {
 	beginSlow func() // called within Begin, before the order is there
 	arrivals  map[string]flow.Arrival
 	panicking bool
+	handles   map[string]string // addresses by instance, place and handle
+	back      []flow.Callback
+	backErr   error
 }
 
 func (f *fakeFlow) put(id broker.OrderID, browser, login string, v flow.View) {
@@ -145,6 +148,20 @@ func (f *fakeFlow) Result(_ context.Context, id broker.OrderID, browser string) 
 		return broker.Order{}, providers.Done{}, broker.ErrNotFound
 	}
 	return v.Order, providers.Done{}, nil
+}
+
+func (f *fakeFlow) Callback(_ context.Context, c flow.Callback) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.back = append(f.back, c)
+	if f.backErr != nil {
+		return "", f.backErr
+	}
+	address, ok := f.handles[c.Instance+" "+c.At+" "+c.Handle]
+	if !ok {
+		return "", broker.ErrNotFound
+	}
+	return address, nil
 }
 
 func (f *fakeFlow) orders() []flow.Begin {
@@ -280,7 +297,7 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	t.Helper()
 	h := &house{
 		t: t, now: time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC), log: &bytes.Buffer{},
-		flow:   &fakeFlow{views: map[broker.OrderID]flow.View{}, owners: map[broker.OrderID]string{}, arrivals: map[string]flow.Arrival{}},
+		flow:   &fakeFlow{views: map[broker.OrderID]flow.View{}, owners: map[broker.OrderID]string{}, arrivals: map[string]flow.Arrival{}, handles: map[string]string{}},
 		logins: &fakeLogins{logins: map[string]broker.Login{}, versions: map[string]int64{}, browsers: map[string]string{}, clients: map[string]broker.Client{}},
 		audit:  &fakeAudit{},
 	}
@@ -289,7 +306,7 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 		t.Fatal(err)
 	}
 	log := slog.New(page.LogHandler(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	pages, err := NewPages(PagesConfig{Issuer: "http://localhost:8080", Assets: assets, Log: log})
+	pages, err := NewPages(PagesConfig{Issuer: "http://localhost:8080", Assets: assets, Log: log, Now: func() time.Time { return h.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +335,10 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 	h.web.Routes(mux)
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(h.web.Denied())
-	h.mux = guard.Handler(mux)
+	root := http.NewServeMux()
+	h.web.Outside(root)
+	root.Handle("/", guard.Handler(mux))
+	h.mux = root
 	return h
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"sigill/broker"
 	"sigill/broker/kit/design"
@@ -21,12 +22,13 @@ type Pages struct {
 	ground page.Ground
 }
 
-// PagesConfig is what Pages needs, all of it.
+// PagesConfig is what Pages needs; all of it but Now.
 type PagesConfig struct {
 	Issuer  string // our own address
 	Assets  *design.Assets
 	Cookies page.Cookies
 	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 var _ oidc.Pages = (*Pages)(nil)
@@ -39,6 +41,9 @@ func NewPages(c PagesConfig) (*Pages, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	p := &Pages{PagesConfig: c, room: room}
 	p.ground = page.Ground{HTTPS: room.HTTPS, Log: c.Log, Draw: func(w http.ResponseWriter, r *http.Request, pr *page.Problem) {

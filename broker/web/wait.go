@@ -36,12 +36,12 @@ func (w *Web) wait(rw http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return w.Pages.Waiting(rw, r, a.errand(), v)
+	return w.Pages.Waiting(rw, r, w.errand(a), v)
 }
 
 // view watches the login's order.
 func (w *Web) view(r *http.Request, a at) (flow.View, error) {
-	return w.Pages.Watch(r.Context(), w.Flow, a.errand(), w.Now())
+	return w.Pages.Watch(r.Context(), w.Flow, w.errand(a), w.Now())
 }
 
 // watch finds the order in the address, if it is this browser's and this

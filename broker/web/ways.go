@@ -38,6 +38,8 @@ type Way struct {
 	Title, Text, Icon string
 	Tag               string // what else there is to say of it; may be empty
 	Last              bool   // what this browser chose last time
+
+	site bool // suits all devices
 }
 
 // Ways is what the list of ways shows: forms that post to Action.
@@ -93,7 +95,7 @@ func readChoice(provider, device string) (Choice, bool) {
 			c.Mode = providers.ModeOther
 		}
 	}
-	if !c.Provider.Known() || c.Mode != providers.ModeThis && c.Mode != providers.ModeOther {
+	if !c.Provider.Valid() || c.Mode != providers.ModeThis && c.Mode != providers.ModeOther {
 		return Choice{}, false
 	}
 	if c.Provider == providers.BankID && c.Mode != providers.ModeThis {
@@ -153,7 +155,7 @@ func (p *Pages) ways(lang string, ids []providers.ID, infos []providers.Info, ph
 		switch {
 		case w.Last:
 			return 0
-		case here == phone:
+		case here == phone, w.site:
 			return 1
 		}
 		return 2
@@ -165,6 +167,7 @@ func (p *Pages) ways(lang string, ids []providers.ID, infos []providers.Info, ph
 func (p *Pages) describe(lang string, c Choice, info providers.Info, phone bool) Way {
 	w := Way{Choice: c, Icon: "qr"}
 	set := func(title, text string) { w.Title, w.Text = p.text(lang, title), p.text(lang, text) }
+	n := namesOf(lang, c.Provider, info)
 	here := c.Mode == providers.ModeThis
 	if here {
 		w.Icon = "phone"
@@ -183,40 +186,20 @@ func (p *Pages) describe(lang string, c Choice, info providers.Info, phone bool)
 		set("way.mbankid.other.phone", "way.mbankid.other.phone.text")
 	case c.Provider == providers.MBankID:
 		set("way.mbankid.other", "way.mbankid.other.computer")
+	case info.Site:
+		w.Title, w.Icon, w.site = n.eid, "window", true
+		w.Text = p.text(lang, "way.site.text.unknown")
+		if n.whose != "" {
+			w.Text = p.text(lang, "way.site.text", "whose", n.whose)
+		}
 	case here:
-		w.Title, w.Text = p.text(lang, "way.this", "name", info.Name), p.text(lang, "way.this.text")
+		w.Title, w.Text = p.text(lang, "way.this", "name", n.eid), p.text(lang, "way.this.text", "app", n.app)
+	case phone:
+		w.Title, w.Text = p.text(lang, "way.other", "name", n.eid), p.text(lang, "way.other.text", "app", n.app)
 	default:
-		w.Title, w.Text = p.text(lang, "way.other", "name", info.Name), p.text(lang, "way.other.text")
+		w.Title, w.Text = n.eid, p.text(lang, "way.other.computer", "app", n.app)
 	}
 	return w
-}
-
-// appName is what people call the app of an e-ID.
-func appName(id providers.ID) string {
-	switch id {
-	case providers.BankID, providers.MBankID:
-		return "BankID"
-	case providers.Freja:
-		return "Freja"
-	case providers.Telia:
-		return "Telia"
-	}
-	return string(id)
-}
-
-// idName is what people call the e-ID.
-func idName(id providers.ID) string {
-	switch id {
-	case providers.BankID:
-		return "BankID"
-	case providers.MBankID:
-		return "Mobilt BankID"
-	case providers.Freja:
-		return "Freja eID+"
-	case providers.Telia:
-		return "Telia"
-	}
-	return string(id)
 }
 
 // deviceID is what issuers know a browser by: lasting, and nothing that the

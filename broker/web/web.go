@@ -36,7 +36,7 @@ import (
 //go:embed sv.json en.json
 var texts embed.FS
 
-//go:embed templates
+//go:embed all:templates
 var templates embed.FS
 
 func pagesFS() fs.FS {
@@ -55,6 +55,12 @@ type Flow interface {
 	Cancel(ctx context.Context, id broker.OrderID, browser string) error
 	Restart(ctx context.Context, id broker.OrderID, browser string) error
 	Result(ctx context.Context, id broker.OrderID, browser string) (broker.Order, providers.Done, error)
+	Callbacks
+}
+
+// Callbacks takes in what browsers bring back from issuers' own sites.
+type Callbacks interface {
+	Callback(ctx context.Context, c flow.Callback) (address string, err error)
 }
 
 // Logins are the authorization requests under way; it is part of
@@ -77,7 +83,7 @@ type Recorder interface {
 	Record(ctx context.Context, events ...audit.Event) error
 }
 
-// Config is what Web needs. All fields but Homes, Addresses and
+// Config is what Web needs. All fields but Homes, Documents, Addresses and
 // Now are required.
 type Config struct {
 	Pages   *Pages
@@ -89,7 +95,10 @@ type Config struct {
 	Offers func(broker.Client) []providers.Info
 	// Homes are the waiting pages of orders that others than logins own, by
 	// owner: where somebody who comes back from an app goes on.
-	Homes     map[string]func(broker.Order) string
+	Homes map[string]func(broker.Order) string
+	// Documents are those that an instance of an e-ID publishes, by their paths
+	// below its address; see providers.Publisher.
+	Documents func(instance string) map[string]providers.Document
 	Addresses page.Addresses
 	Now       func() time.Time
 }
@@ -109,6 +118,9 @@ func New(c Config) (*Web, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Documents == nil {
+		c.Documents = func(string) map[string]providers.Document { return nil }
 	}
 	homes := map[string]func(broker.Order) string{owner: func(o broker.Order) string { return orderPage(o.Ref, o.ID) }}
 	for o, home := range c.Homes {
@@ -177,7 +189,7 @@ func notFound(err error) error {
 // drawProblem audits what was refused and draws the error page.
 func (w *Web) drawProblem(rw http.ResponseWriter, r *http.Request, p *page.Problem) {
 	switch p.Code {
-	case page.CodeTooLarge, page.CodeMalformed, CodeChoice, oidc.FaultCrossSite:
+	case page.CodeTooLarge, page.CodeMalformed, CodeChoice, codeStray, oidc.FaultCrossSite:
 		if err := w.Audit.Record(context.WithoutCancel(r.Context()), audit.Event{Type: audit.InputRefused, At: w.Now(), Reason: p.Code}); err != nil {
 			w.log.ErrorContext(r.Context(), "refused input not audited", "error", err)
 		}

@@ -11,6 +11,7 @@ import (
 const (
 	CodeChoice  = "choice"   // an e-ID that is not offered
 	codeTooMany = "too_many" // requests from one address
+	codeStray   = "stray"    // an issuer's answer to nothing that is known
 )
 
 // words name the texts of an error page.
@@ -24,7 +25,7 @@ func wordsOf(code string) words {
 	switch code {
 	case oidc.FaultExpired:
 		return words{heading: "expired.heading", text: "expired.text", next: "expired.cookies"}
-	case page.CodeNotFound, codeTooMany, oidc.FaultCrossSite, oidc.FaultClient, oidc.FaultRedirect:
+	case page.CodeNotFound, codeTooMany, codeStray, oidc.FaultCrossSite, oidc.FaultClient, oidc.FaultRedirect:
 	case page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, CodeChoice:
 		w.choices = true
 	case oidc.FaultResponseMode:
@@ -40,6 +41,18 @@ type ending struct {
 	name  string
 	again bool // trying the same again may help
 	grave bool
+	eid   bool // the fault may lie with the e-ID: its issuer helps
+}
+
+// names says what the advice names besides.
+func (e ending) names() string {
+	switch e.name {
+	case "unknown":
+		return "client"
+	case "blocked", "in_progress", "stopped":
+		return "issuer"
+	}
+	return ""
 }
 
 // key is of the heading; with ".next" of the advice. The advice to a signature
@@ -54,31 +67,31 @@ func (e ending) key(sign bool) string {
 func endingOf(r providers.Reason) ending {
 	switch r {
 	case providers.Cancelled:
-		return ending{"cancelled", true, false}
+		return ending{"cancelled", true, false, false}
 	case providers.TimedOut:
-		return ending{"timed_out", true, false}
+		return ending{"timed_out", true, false, true}
 	case providers.StartFailed:
-		return ending{"start_failed", true, false}
+		return ending{"start_failed", true, false, true}
 	case providers.Blocked:
-		return ending{"blocked", false, false}
+		return ending{"blocked", false, false, true}
 	case providers.InProgress, providers.Replaced:
-		return ending{"in_progress", true, true}
+		return ending{"in_progress", true, true, true}
 	case providers.Unsuitable:
-		return ending{"unsuitable", true, false}
+		return ending{"unsuitable", true, false, true}
 	case providers.RiskBlocked, providers.StepUpFailed, providers.Declined:
-		return ending{"stopped", false, true}
+		return ending{"stopped", false, true, true}
 	case providers.WrongPerson:
-		return ending{"wrong_person", false, false}
+		return ending{"wrong_person", false, false, false}
 	case providers.LevelTooLow:
-		return ending{"level_too_low", false, false}
+		return ending{"level_too_low", false, false, true}
 	case providers.WrongBrowser:
-		return ending{"wrong_browser", false, false}
+		return ending{"wrong_browser", false, false, false}
 	case providers.IssuerDown:
-		return ending{"issuer_down", true, false}
+		return ending{"issuer_down", true, false, true}
 	case providers.ResultLost:
-		return ending{"result_lost", true, false}
+		return ending{"result_lost", true, false, true}
 	}
-	return ending{"unknown", true, true}
+	return ending{"unknown", true, true, true}
 }
 
 func rejectionHeading(r providers.Reason) string {
@@ -107,9 +120,10 @@ func textsInCode() []i18n.Use {
 		"wait.working", "wait.done", "returning.state",
 		"way.bankid.this", "way.bankid.this.phone", "way.bankid.this.computer",
 		"way.mbankid.this", "way.mbankid.other", "way.mbankid.other.computer",
-		"way.mbankid.other.phone", "way.mbankid.other.phone.text", "way.this.text", "way.other.text", "choose.last")
+		"way.mbankid.other.phone", "way.mbankid.other.phone.text", "way.site.text.unknown", "choose.last",
+		"issuer.bank", "issuer.unknown", "returning.site.state")
 	for _, code := range []string{
-		page.CodeNotFound, page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, page.CodeInternal, CodeChoice, codeTooMany,
+		page.CodeNotFound, page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, page.CodeInternal, CodeChoice, codeTooMany, codeStray,
 		oidc.FaultCrossSite, oidc.FaultClient, oidc.FaultRedirect,
 	} {
 		use(nil, "error."+code, "error."+code+".text")
@@ -118,8 +132,8 @@ func textsInCode() []i18n.Use {
 		for _, sign := range []bool{false, true} {
 			key := endingOf(r).key(sign)
 			use(nil, key)
-			if endingOf(r).name == "unknown" {
-				use([]string{"client"}, key+".next")
+			if name := endingOf(r).names(); name != "" {
+				use([]string{name}, key+".next")
 			} else {
 				use(nil, key+".next")
 			}
@@ -127,7 +141,9 @@ func textsInCode() []i18n.Use {
 	}
 	use([]string{"client"}, "auth.text")
 	use([]string{"name"}, "way.this", "way.other")
-	use([]string{"app"}, "wait.starting")
+	use([]string{"app"}, "wait.starting", "way.this.text", "way.other.text", "way.other.computer")
+	use([]string{"whose"}, "way.site.text")
+	use([]string{"name"}, "away.state")
 	return uses
 }
 

@@ -81,7 +81,8 @@
 				location.replace(s.redirect);
 				return true;
 			}
-			if (s.state !== wait.dataset.state) {
+			// To an issuer's own site it goes by another page than to an app.
+			if (s.state !== wait.dataset.state || (s.hint === "away") !== ("away" in wait.dataset)) {
 				location.reload();
 				return true;
 			}
