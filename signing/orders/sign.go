@@ -95,7 +95,7 @@ func (s *Service) Sign(ctx context.Context, client, id string, n int, g Guest, s
 			Kind: providers.KindSign, Locked: true, Browser: start.Browser,
 			Request: providers.Request{
 				Mode: start.Mode, Device: start.Device, Text: shown, Markup: markup,
-				Binding: signing.Binding(a.Order.Digest), Number: sig.Number,
+				Binding: signing.Binding(a.Order.Digest), Number: sig.Number, Lang: start.Language,
 			},
 		}
 		other, err := s.doubleClick(ctx, begin)
