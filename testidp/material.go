@@ -115,6 +115,30 @@ func (m Material) WriteFiles(dir string) error {
 	return nil
 }
 
+// FederationFile is the file with the certificate that signs the SAML IdP's
+// metadata and feed.
+const FederationFile = "saml-federation.pem"
+
+// WriteFiles puts everything that the default relying party needs of all e-IDs
+// into a folder.
+func (s *Server) WriteFiles(dir string) error {
+	bankID, err := s.Material()
+	if err != nil {
+		return err
+	}
+	freja, err := s.FrejaMaterial()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(bankID.WriteFiles(dir), freja.WriteFiles(dir)); err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(dir, FederationFile), certificates(s.telia.FederationCertificate())); err != nil {
+		return fmt.Errorf("testidp: %w", err)
+	}
+	return nil
+}
+
 // writeFile replaces a file in one step, so that nobody reads half of it.
 func writeFile(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600

@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,7 @@ import (
 	"sigill/testidp/phone"
 	"sigill/testidp/pki"
 	"sigill/testidp/register"
+	"sigill/testidp/saml"
 	"sigill/testidp/sms"
 	"sigill/testidp/staff"
 )
@@ -45,6 +47,11 @@ const (
 	DefaultMailListen   = "127.0.0.1:8025"
 )
 
+// Telia is the name of the SAML IdP.
+const Telia = "telia"
+
+const samlPath = "/saml/"
+
 // DefaultRelyingParty is the name in the relying party's certificate that
 // Material hands out.
 const DefaultRelyingParty = "Sigill Test"
@@ -52,26 +59,28 @@ const DefaultRelyingParty = "Sigill Test"
 // Config says where to listen and how fast time passes. The zero value is the
 // demo.
 type Config struct {
-	Listen         string           // phone, inbox, SMS gateways and control API; default DefaultListen
-	BankIDListen   string           // BankID's relying-party API; default DefaultBankIDListen
-	FrejaListen    string           // Freja's REST services; default DefaultFrejaListen, or a free port where BankIDListen asks for one
-	MailListen     string           // SMTP; default DefaultMailListen, or a free port where Listen asks for one
-	BaseURL        string           // how browsers reach Listen; default http://localhost:<port>
-	CacheDir       string           // keys; default under the user's cache folder
-	RelyingParties []string         // display names that get certificates of their own, besides the default
-	BankID         bankid.Timings   // zero fields: the genuine values
-	Freja          freja.Timings    // zero fields: the genuine values
-	FrejaX5C       bool             // Freja's signatures bring the person's certificate along
-	OIDC           oidc.Timings     // zero fields: see there
-	OIDCProfile    oidc.Profile     // which claims the OIDC e-ID delivers; default oidc.Freja
-	OIDCClients    []oidc.Client    // who may use the OIDC e-ID; default oidc.DefaultClient
-	Messages       MessageTimings   // zero fields: see there
-	RegisterToken  string           // who may ask the population register; default register.DefaultToken
-	RegisterSlow   time.Duration    // how much the register's fault "slow" takes: 10 s
-	StaffSecret    string           // of the officers' login's client; default staff.DefaultSecret
-	StaffRedirects []string         // beginnings of addresses that the officers' login may lead back to, besides this machine's
-	Now            func() time.Time // default time.Now
-	Log            *slog.Logger     // default: silent
+	Listen         string             // phone, inbox, SMS gateways and control API; default DefaultListen
+	BankIDListen   string             // BankID's relying-party API; default DefaultBankIDListen
+	FrejaListen    string             // Freja's REST services; default DefaultFrejaListen, or a free port where BankIDListen asks for one
+	MailListen     string             // SMTP; default DefaultMailListen, or a free port where Listen asks for one
+	BaseURL        string             // how browsers reach Listen; default http://localhost:<port>
+	SAMLBaseURL    string             // the same for SAML, another site on purpose; default http://127.0.0.1:<port>
+	CacheDir       string             // keys; default under the user's cache folder
+	RelyingParties []string           // display names that get certificates of their own, besides the default
+	BankID         bankid.Timings     // zero fields: the genuine values
+	Freja          freja.Timings      // zero fields: the genuine values
+	FrejaX5C       bool               // Freja's signatures bring the person's certificate along
+	Telia          func(*saml.Config) // changes the SAML IdP before it is made; nil: the demo's
+	OIDC           oidc.Timings       // zero fields: see there
+	OIDCProfile    oidc.Profile       // which claims the OIDC e-ID delivers; default oidc.Freja
+	OIDCClients    []oidc.Client      // who may use the OIDC e-ID; default oidc.DefaultClient
+	Messages       MessageTimings     // zero fields: see there
+	RegisterToken  string             // who may ask the population register; default register.DefaultToken
+	RegisterSlow   time.Duration      // how much the register's fault "slow" takes: 10 s
+	StaffSecret    string             // of the officers' login's client; default staff.DefaultSecret
+	StaffRedirects []string           // beginnings of addresses that the officers' login may lead back to, besides this machine's
+	Now            func() time.Time   // default time.Now
+	Log            *slog.Logger       // default: silent
 }
 
 // MessageTimings say how fast mail and SMS are.
@@ -88,6 +97,7 @@ type Server struct {
 	api    *control.API
 	bankID *bankid.Simulator
 	freja  *freja.Simulator
+	telia  *saml.IdP
 	oidc   *oidc.Issuer
 	inbox  *inbox.Inbox
 	mail   *mail.Server
@@ -151,6 +161,15 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		s.config.BaseURL = fmt.Sprintf("http://localhost:%d", port(s.web))
 	}
 	s.config.BaseURL = strings.TrimSuffix(s.config.BaseURL, "/")
+	if s.config.SAMLBaseURL == "" {
+		// By number: for a browser that is another site than localhost.
+		ip := s.web.Addr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+		if ip.IsUnspecified() {
+			ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+		s.config.SAMLBaseURL = "http://" + netip.AddrPortFrom(ip, uint16(port(s.web))).String()
+	}
+	s.config.SAMLBaseURL = strings.TrimSuffix(s.config.SAMLBaseURL, "/")
 
 	people := persons.All()
 	faults, autos := &control.Faults{}, &control.Autos{}
@@ -163,6 +182,17 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		AppURL: s.config.BaseURL + phone.AppPath + "/" + freja.Name, UserCertificates: c.FrejaX5C,
 	})
 	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	telia := saml.Config{
+		BaseURL: s.config.SAMLBaseURL, Path: samlPath + Telia, Name: Telia,
+		Title: saml.Title{SV: "Telia e-legitimation", EN: "Telia e-legitimation"},
+		PKI:   keys, People: people, Faults: faults, Autos: autos, Now: c.Now, Log: c.Log,
+	}
+	if c.Telia != nil {
+		c.Telia(&telia)
+	}
+	if s.telia, err = saml.New(telia); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.oidc, err = oidc.New(oidc.Config{
@@ -182,7 +212,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.api = &control.API{
-		People: people, Simulators: []control.Simulator{s.bankID, s.freja, s.oidc}, Services: []control.Service{s.mail, s.sms, s.register, s.staff},
+		People: people, Simulators: []control.Simulator{s.bankID, s.freja, s.telia, s.oidc}, Services: []control.Service{s.mail, s.sms, s.register, s.staff},
 		Inbox: s.inbox, Faults: faults, Autos: autos, Staff: s.staff,
 	}
 	if s.handler, err = s.routes(); err == nil {
@@ -218,6 +248,9 @@ func (s *Server) closeSimulators() {
 	if s.freja != nil {
 		s.freja.Close()
 	}
+	if s.telia != nil {
+		s.telia.Close()
+	}
 	if s.oidc != nil {
 		s.oidc.Close()
 	}
@@ -239,6 +272,25 @@ func (s *Server) RegisterURL() string { return s.URL() + register.Path }
 
 // StaffIssuer is the OpenID Connect issuer of the officers' login.
 func (s *Server) StaffIssuer() string { return s.staff.Issuer() }
+
+// SAMLURL is the base of a SAML IdP ("telia"), without a slash at the end: its
+// metadata, which is its name too, is at /metadata, the signed feed at /feed. It is
+// empty for an IdP that there is not.
+func (s *Server) SAMLURL(name string) string {
+	if name != Telia {
+		return ""
+	}
+	return s.config.SAMLBaseURL + samlPath + name
+}
+
+// SAML is the SAML IdP of a name ("telia"), for its names and certificates; nil if
+// there is none.
+func (s *Server) SAML(name string) *saml.IdP {
+	if name != Telia {
+		return nil
+	}
+	return s.telia
+}
 
 // OIDCIssuer is the issuer of the OIDC e-ID.
 func (s *Server) OIDCIssuer() string { return s.oidc.Issuer() }
@@ -274,7 +326,7 @@ func (s *Server) SMSURL() string { return s.URL() + sms.SendPath }
 func (s *Server) routes() (http.Handler, error) {
 	screen, err := phone.New(phone.Config{
 		BaseURL: s.config.BaseURL, People: s.api.People, Autos: s.api.Autos, Inbox: s.inbox,
-		Apps: []control.Simulator{s.bankID, s.freja}, Sites: []control.Simulator{s.oidc},
+		Apps: []control.Simulator{s.bankID, s.freja}, Sites: []control.Simulator{s.telia, s.oidc},
 	})
 	if err != nil {
 		return nil, err
@@ -293,6 +345,7 @@ func (s *Server) routes() (http.Handler, error) {
 	for _, path := range []string{oidc.Path, oidc.Path + "/"} {
 		mux.Handle(path, s.oidc.Handler())
 	}
+	mux.Handle(samlPath, s.telia.Handler())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 	return mux, nil
 }
