@@ -35,6 +35,8 @@ type fakeFlow struct {
 	panicking bool
 	handles   map[string]string // addresses by instance, place and handle
 	back      []flow.Callback
+	away      providers.Step // of sites
+	now       func() time.Time
 	backErr   error
 }
 
@@ -59,8 +61,11 @@ func (f *fakeFlow) Begin(ctx context.Context, b flow.Begin) error {
 	if err != nil {
 		return err
 	}
-	v := flow.View{State: flow.StatePending, Order: broker.Order{Provider: b.Provider, Mode: b.Request.Mode, Client: b.Client}}
+	v := flow.View{State: flow.StatePending, Info: infoOf(b.Provider), Order: broker.Order{Provider: b.Provider, Mode: b.Request.Mode, Client: b.Client, Created: f.now()}}
 	v.Wait = waiting(b.Request.Mode)
+	if v.Info.Site {
+		v.Away, v.Wait = f.away, providers.Wait{Hint: "away", PickedUp: true, Text: providers.Text{SV: "Fortsätt där.", EN: "Continue there."}}
+	}
 	f.put(b.ID, b.Browser, b.Ref, v)
 	return nil
 }
@@ -275,6 +280,39 @@ func (f *fakeAudit) Record(_ context.Context, e ...audit.Event) error {
 	return nil
 }
 
+// sso is where an issuer's own site is.
+const sso = "https://sso.example.net/saml"
+
+// exampleID is an e-ID that only configuration knows.
+const exampleID providers.ID = "exempel-id"
+
+// offers are all e-IDs that are configured.
+func offers() []providers.Info {
+	both, this := []providers.Mode{providers.ModeThis, providers.ModeOther}, []providers.Mode{providers.ModeThis}
+	helped := func(issuer, id string) providers.Help {
+		at := "https://www.example.com/" + id
+		return providers.Help{Issuer: issuer, URL: at + "/help", Test: at + "/test", Get: at + "/get"}
+	}
+	return []providers.Info{
+		{ID: providers.BankID, Instance: "main", Name: "BankID", Modes: both, AuthText: 1125, Help: helped("BankID", "bankid")},
+		{ID: providers.MBankID, Instance: "main", Name: "Mobilt BankID", Modes: both, AuthText: 1125, Help: helped("BankID", "bankid")},
+		{ID: providers.Freja, Instance: "freja", Name: "Freja eID+", Modes: both, Help: helped("Freja", "freja")},
+		{ID: providers.Telia, Instance: "telia", Name: "Telia e-legitimation", Title: providers.Text{SV: "Telia e-legitimation", EN: "Telia e-ID"},
+			Modes: this, Site: true, Help: helped("Telia", "telia")},
+		{ID: exampleID, Instance: "exempel", Name: "Exempel-id", Title: providers.Text{SV: "Exempel-id", EN: "Example ID"}, Modes: this, Site: true},
+	}
+}
+
+// infoOf finds one of them.
+func infoOf(id providers.ID) providers.Info {
+	for _, i := range offers() {
+		if i.ID == id {
+			return i
+		}
+	}
+	return providers.Info{}
+}
+
 // house is a Web among fakes, with one login.
 type house struct {
 	t      testing.TB
@@ -311,15 +349,12 @@ func newHouse(t testing.TB, change ...func(*Config)) *house {
 		t.Fatal(err)
 	}
 	h.logins.pages = pages
+	h.flow.now = func() time.Time { return h.now }
+	h.flow.away = providers.Redirect{URL: sso + "?SAMLRequest=x&RelayState=o.secret"}
 	config := Config{
 		Pages: pages, Logins: h.logins, Flow: h.flow, Clients: h.logins, Audit: h.audit, Now: func() time.Time { return h.now },
 		Offers: func(broker.Client) []providers.Info {
-			both := []providers.Mode{providers.ModeThis, providers.ModeOther}
-			return []providers.Info{
-				{ID: providers.BankID, Instance: "main", Name: "BankID", Modes: both, AuthText: 1125},
-				{ID: providers.MBankID, Instance: "main", Name: "Mobilt BankID", Modes: both, AuthText: 1125},
-				{ID: providers.Freja, Instance: "main", Name: "Freja eID+", Modes: both},
-			}
+			return offers()
 		},
 	}
 	for _, c := range change {
@@ -361,7 +396,7 @@ func (h *house) order(login string, id broker.OrderID, p providers.ID, m provide
 	l.Order, l.Provider, l.Mode, l.OrderAt = id, p, m, h.now
 	h.logins.logins[login] = l
 	h.logins.mu.Unlock()
-	v.Order.Provider, v.Order.Mode = p, m
+	v.Order.Provider, v.Order.Mode, v.Info = p, m, infoOf(p)
 	h.flow.put(id, browserOne, login, v)
 }
 

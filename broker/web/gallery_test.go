@@ -52,7 +52,9 @@ func gallery(t testing.TB) (http.Handler, []sample) {
 			switch r.PathValue("sample") {
 			case "wait-link":
 				v.Wait = waiting(providers.ModeThis)
-			case "returning":
+			case "away-redirect", "away-post":
+				v.Wait, v.Away = providers.Wait{Hint: "away"}, providers.Redirect{URL: sso}
+			case "away-returning", "returning":
 				v.State = flow.StateReturning
 			}
 			if err := answer(w, r, v); err != nil {

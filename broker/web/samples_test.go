@@ -38,6 +38,7 @@ func samples(t testing.TB) []sample {
 			q.AddCookie(&http.Cookie{Name: page.BrowserCookie, Value: browserOne})
 			if lang := r.URL.Query().Get("lang"); lang != "" {
 				q.AddCookie(&http.Cookie{Name: page.LangCookie, Value: lang})
+				q.Header.Set("Accept-Language", lang) // where no cookie counts
 			}
 			for _, c := range change {
 				c(q)
@@ -88,6 +89,29 @@ func samples(t testing.TB) []sample {
 	h.logins.mu.Unlock()
 	via("wait-starting", "GET", "/login/wait-starting/o-wait-starting", nil, 200)
 	state("returning", providers.BankID, providers.ModeThis, flow.View{State: flow.StateReturning})
+	// Issuers with a site. The pages go on by themselves only while the order is young.
+	everybody := func(l *broker.Login) {
+		l.Offered = []providers.ID{providers.BankID, providers.MBankID, providers.Freja, providers.Telia, exampleID}
+	}
+	h.login("all", everybody)
+	via("choose-all", "GET", "/login/all", nil, 200)
+	via("choose-all-phone", "GET", "/login/all", nil, 200, agent(onPhone))
+	old := broker.Order{Created: h.now.Add(-time.Minute)}
+	posted := providers.PostForm{URL: sso, Fields: map[string]string{"SAMLRequest": "x", "RelayState": "o.secret"}}
+	state("away-redirect", providers.Telia, providers.ModeThis, flow.View{State: flow.StatePending, Order: old, Away: h.flow.away})
+	state("away-post", exampleID, providers.ModeThis, flow.View{State: flow.StatePending, Order: old, Away: posted})
+	state("away-checking", providers.Telia, providers.ModeThis, flow.View{State: flow.StatePending, Wait: providers.Wait{
+		Hint: "processing", PickedUp: true, Text: providers.Text{SV: "Vi kontrollerar svaret från din e-legitimation …", EN: "Checking the answer from your e-ID …"},
+	}})
+	state("away-returning", providers.Telia, providers.ModeThis, flow.View{State: flow.StateReturning})
+	state("wait-freja-qr", providers.Freja, providers.ModeOther, flow.View{State: flow.StatePending, Wait: waiting(providers.ModeOther)})
+	state("wait-freja-link", providers.Freja, providers.ModeThis, flow.View{State: flow.StatePending, Order: broker.Order{Returned: h.now}, Wait: providers.Wait{
+		Link: "https://app.example.com/freja", Text: providers.Text{SV: "Öppna Freja på den här enheten.", EN: "Open Freja on this device."},
+	}}, agent(onPhone))
+	for id, r := range map[providers.ID]providers.Reason{providers.Telia: providers.Blocked, providers.Freja: providers.RiskBlocked, exampleID: providers.IssuerDown} {
+		state("failed-at-"+string(id), id, providers.ModeThis, flow.View{State: flow.StateFailed, Failed: providers.Failed{Reason: r, Text: textFor(r)}})
+	}
+	via("error-stray", "GET", "/eid/telia/back?state=x", nil, 404)
 	via("returning-frame", "GET", "/login/returning/o-returning/qr", nil, 200)
 	for _, r := range reasons() {
 		state("failed-"+string(r), providers.MBankID, providers.ModeOther, flow.View{State: flow.StateFailed, Failed: providers.Failed{Reason: r, Text: textFor(r)}})
@@ -113,6 +137,11 @@ func samples(t testing.TB) []sample {
 	}
 	signed("wait-qr", providers.ModeOther, flow.View{State: flow.StatePending, Wait: waiting(providers.ModeOther)})
 	signed("wait-link", providers.ModeThis, flow.View{State: flow.StatePending, Wait: waiting(providers.ModeThis), Order: broker.Order{Returned: h.now}})
+	signed("away-redirect", providers.ModeThis, flow.View{State: flow.StatePending, Info: infoOf(providers.Telia), Away: h.flow.away, Order: broker.Order{Provider: providers.Telia, Created: h.now.Add(-time.Minute)}})
+	signed("away-post", providers.ModeThis, flow.View{State: flow.StatePending, Info: infoOf(providers.Telia), Away: posted, Order: broker.Order{Provider: providers.Telia, Created: h.now.Add(-time.Minute)}})
+	signed("away-returning", providers.ModeThis, flow.View{State: flow.StateReturning, Info: infoOf(providers.Telia), Order: broker.Order{Provider: providers.Telia}})
+	signed("failure-at-telia", providers.ModeThis, flow.View{State: flow.StateFailed, Info: infoOf(providers.Telia), Order: broker.Order{Provider: providers.Telia},
+		Failed: providers.Failed{Reason: providers.LevelTooLow, Text: textFor(providers.LevelTooLow)}})
 	signed("returning", providers.ModeThis, flow.View{State: flow.StateReturning, Order: broker.Order{Provider: providers.BankID}})
 	for _, r := range reasons() {
 		signed("failed-"+string(r), providers.ModeOther, flow.View{State: flow.StateFailed, Failed: providers.Failed{Reason: r, Text: textFor(r)}})
@@ -225,7 +254,13 @@ func (h *house) sampleOrder(r *http.Request) {
 		v.Wait = providers.Wait{Hint: "userSign", PickedUp: true, Text: providers.Text{SV: "Bekräfta i BankID-appen och välj Identifiera.", EN: "Confirm in the BankID app and choose Identify."}}
 	case "wait-link", "wait-starting":
 		v.Wait, mode = waiting(providers.ModeThis), providers.ModeThis
-	case "returning":
+	case "away-redirect", "away-post":
+		v.Wait, v.Away, mode = providers.Wait{Hint: "away"}, h.flow.away, providers.ModeThis
+	case "away-checking":
+		v.Wait, mode = providers.Wait{Hint: "processing", Text: providers.Text{SV: "Vi kontrollerar …", EN: "Checking …"}}, providers.ModeThis
+	case "wait-freja-link":
+		v.Wait, mode = providers.Wait{Link: "https://app.example.com/freja"}, providers.ModeThis
+	case "away-returning", "returning":
 		v.State, mode = flow.StateReturning, providers.ModeThis
 	}
 	h.login(login)

@@ -190,6 +190,7 @@ func TestComingBackToASignature(t *testing.T) {
 
 func TestChooserOrder(t *testing.T) {
 	all := []providers.ID{providers.BankID, providers.MBankID}
+	every := append(all, providers.Freja, providers.Telia, exampleID)
 	for name, c := range map[string]struct {
 		offered []providers.ID
 		agent   string
@@ -203,7 +204,11 @@ func TestChooserOrder(t *testing.T) {
 		"only mbankid, phone":    {all[1:], onPhone, "", "mbankid.this mbankid.other"},
 		"only mbankid, computer": {all[1:], onComputer, "", "mbankid.other"},
 		"only bankid":            {all[:1], onComputer, "", "bankid.this"},
-		"not configured":         {[]providers.ID{providers.Telia, providers.BankID}, onComputer, "", "bankid.this"},
+		"not configured":         {[]providers.ID{"annat-id", providers.BankID}, onComputer, "", "bankid.this"},
+		"all, computer":          {every, onComputer, "", "mbankid.other freja.other telia.this exempel-id.this bankid.this freja.this"},
+		"all, phone":             {every, onPhone, "", "bankid.this freja.this telia.this exempel-id.this mbankid.other freja.other"},
+		"a site, remembered":     {every[2:], onPhone, "exempel-id.this", "exempel-id.this! freja.this telia.this freja.other"},
+		"another order":          {[]providers.ID{exampleID, providers.Telia, providers.MBankID}, onComputer, "", "exempel-id.this telia.this mbankid.other"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
