@@ -6,9 +6,11 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,18 @@ import (
 // keys are made once for all tests of the package, outside of any bubble of
 // testing/synctest, whose clock stands in another century.
 var keys = sync.OnceValues(func() (*pki.PKI, error) { return pki.Open(context.Background(), pki.Config{}) })
+
+func TestMain(m *testing.M) {
+	k, err := keys()
+	if err == nil {
+		_, err = k.Freja(context.Background())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
 
 // A bench is a simulator with a relying party that calls its handler.
 type bench struct {
@@ -273,7 +287,7 @@ func TestLoginOverMutualTLS(t *testing.T) {
 	stranger := m
 	stranger.RPCertificate = certificates(chain...)
 	der, _ := x509.MarshalPKCS8PrivateKey(key)
-	stranger.RPKey = pemKey(der)
+	stranger.RPKey = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	if status, body, err := post(stranger, m.TLSRoot); status != 422 || body != "0 1008" {
 		t.Errorf("unknown: %d %s %v", status, body, err)
 	}
