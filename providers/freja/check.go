@@ -3,7 +3,6 @@ package freja
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -72,7 +71,7 @@ func (p *Provider) dated(what string, c *x509.Certificate) providers.Finding {
 
 // unreachable says what is wrong with a connection, and how to mend it.
 func unreachable(err error) string {
-	var alert tls.AlertError
+	var alert *net.OpError
 	var name *net.DNSError
 	var invalid x509.CertificateInvalidError
 	switch {
@@ -82,7 +81,7 @@ func unreachable(err error) string {
 		return "the server's certificate is for another host: is the base URL right?"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "the server's certificate has ended, or our clock is wrong"
-	case errors.As(err, &alert):
+	case errors.As(err, &alert) && alert.Op == "remote error": // a TLS alert
 		return "the server refuses our certificate: is it the one of this environment?"
 	case errors.As(err, &name):
 		return "the host has no address: is the base URL right?"

@@ -47,6 +47,7 @@ type Provider struct {
 	byNumber   bool
 	static     bool
 	attributes []attribute
+	chains     map[string][][]byte // by thumbprint; see chainsOf
 	approved   bool
 	signing    time.Duration
 	poll       time.Duration
@@ -70,7 +71,7 @@ func New(c Config) (*Provider, error) {
 	p := &Provider{
 		instance: c.Instance, name: c.Name, help: c.Help, env: c.Environment, conns: c.MaxConns, party: c.RelyingPartyID,
 		byNumber: c.UserInfo == Number, static: c.StaticQR, approved: c.Approved,
-		signing: c.SignatureExpiry, poll: c.PollInterval, clock: c.Clock, log: c.Log,
+		chains: chainsOf(c.Environment), signing: c.SignatureExpiry, poll: c.PollInterval, clock: c.Clock, log: c.Log,
 	}
 	for _, a := range append([]string{attributeName, attributeSSN, attributeLevel}, c.Attributes...) {
 		p.attributes = append(p.attributes, attribute{a})
@@ -395,7 +396,7 @@ func (p *Provider) over(s state, last providers.Step) (providers.State, provider
 func (p *Provider) finish(ctx context.Context, s state) (providers.State, providers.Step, error) {
 	proof, err := evidence{
 		Version: evidenceVersion, Environment: p.env.Name, Reference: s.Reference, UserInfo: s.User, Email: s.Email,
-		Started: s.Started, Collected: s.Collected, JWS: s.Answer, Certificates: p.chain(s.Answer),
+		Started: s.Started, Collected: s.Collected, JWS: s.Answer, Certificates: p.chains[signerOf(s.Answer)],
 	}.seal()
 	if err != nil {
 		return p.refuse(ctx, s, "encoding")
@@ -452,25 +453,26 @@ func signerOf(jws string) string {
 	return x5t
 }
 
-// chain gives the certificate that a JWS names, if it is pinned, and those that lead
-// from it towards the root.
-func (p *Provider) chain(jws string) [][]byte {
-	x5t := signerOf(jws)
-	i := slices.IndexFunc(p.env.JWSCertificates, func(c *x509.Certificate) bool { return thumbprint(c) == x5t })
-	if i < 0 {
-		return nil
-	}
-	c := p.env.JWSCertificates[i]
-	chain := [][]byte{c.Raw}
-	for len(chain) < maxCertificates {
-		next := slices.IndexFunc(p.env.Intermediates, func(ca *x509.Certificate) bool { return c.CheckSignatureFrom(ca) == nil })
-		if next < 0 || slices.ContainsFunc(chain, func(der []byte) bool { return string(der) == string(p.env.Intermediates[next].Raw) }) {
-			break
+// chainsOf gives, for each certificate that Freja signs with, itself and those that
+// lead from it towards the root.
+func chainsOf(env Environment) map[string][][]byte {
+	chains := map[string][][]byte{}
+	for _, c := range env.JWSCertificates {
+		x5t := thumbprint(c)
+		chain := [][]byte{c.Raw}
+		rest := slices.Clone(env.Intermediates)
+		for len(chain) < maxCertificates {
+			next := slices.IndexFunc(rest, func(ca *x509.Certificate) bool { return c.CheckSignatureFrom(ca) == nil })
+			if next < 0 {
+				break
+			}
+			c = rest[next]
+			rest = slices.Delete(rest, next, next+1)
+			chain = append(chain, c.Raw)
 		}
-		c = p.env.Intermediates[next]
-		chain = append(chain, c.Raw)
+		chains[x5t] = chain
 	}
-	return chain
+	return chains
 }
 
 // Cancel tells the issuer to drop the order. An order that the issuer does not know
