@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +76,11 @@ func (p frejaParty) status(ref string) string {
 	return r.Status
 }
 
+var wholeNumber = regexp.MustCompile(`[0-9]{8,12}`)
+
+// masked is a page as a test may print it.
+func masked(page string) string { return wholeNumber.ReplaceAllString(page, "…") }
+
 const inferred = `{"userInfoType":"INFERRED","userInfo":"N/A","minRegistrationLevel":"PLUS"}`
 
 // frejaLink is an app link as our side would make it, below the phone's address.
@@ -98,27 +104,27 @@ func TestFrejaOnTheSameDevice(t *testing.T) {
 	link := frejaLink(p.m, ref, "http://localhost:8080/back?nonce=1")
 	first := b.get(link)
 	if first.status != 303 || first.location != "/phone/orders/"+ref {
-		t.Fatalf("link: %d %s\n%s", first.status, first.location, first.text)
+		t.Fatalf("link: %d %s\n%s", first.status, first.location, masked(first.text))
 	}
 	if page := b.get(first.location); words(page.one(t, "h1")) != "Vem är du?" {
-		t.Errorf("page:\n%s", page.text)
+		t.Errorf("page:\n%s", masked(page.text))
 	}
 	b.be("tre")
 	page := b.get(first.location)
 	if words(page.one(t, ".app")) != "Freja" || words(page.one(t, "button.main")) != "Identifiera" || !strings.Contains(words(page.one(t, ".asks")), DefaultRelyingParty) {
-		t.Errorf("page:\n%s", page.text)
+		t.Errorf("page:\n%s", masked(page.text))
 	}
 	if again := b.get(link); again.location != first.location {
 		t.Errorf("the link again: %d %s", again.status, again.location)
 	}
 	if home := b.get("/"); !strings.HasPrefix(words(home.one(t, "a.card span")), "Freja, ") {
-		t.Errorf("home:\n%s", home.text)
+		t.Errorf("home:\n%s", masked(home.text))
 	}
 	b.post(first.location, url.Values{"do": {"approve"}})
 	end := b.get(first.location)
 	if words(end.one(t, "h1")) != "Klart" || attribute(end.one(t, "a.main"), "href") != "http://localhost:8080/back?nonce=1" ||
 		attribute(end.one(t, "meta[http-equiv=refresh]"), "content") != "1;url=http://localhost:8080/back?nonce=1" {
-		t.Errorf("end:\n%s", end.text)
+		t.Errorf("end:\n%s", masked(end.text))
 	}
 	if got := p.status(ref); got != "APPROVED" {
 		t.Errorf("status %s", got)
@@ -142,7 +148,7 @@ func TestFrejaByCamera(t *testing.T) {
 	b.get("/phone/orders/" + ref)
 	b.post("/phone/orders/"+ref, url.Values{"do": {"cancel"}})
 	if end := b.get("/phone/orders/" + ref); words(end.one(t, "code")) != "CANCELED" || len(end.all("a.main")) != 0 {
-		t.Errorf("end:\n%s", end.text)
+		t.Errorf("end:\n%s", masked(end.text))
 	}
 	// By hand, with the scheme of the app.
 	ref = p.begin(inferred)
@@ -171,7 +177,7 @@ func TestFrejaIsPushed(t *testing.T) {
 	}
 	order := attribute(b.get("/").one(t, "a.card"), "href")
 	if page := b.get(order); words(page.one(t, "button.main")) != "Identifiera" {
-		t.Errorf("page:\n%s", page.text)
+		t.Errorf("page:\n%s", masked(page.text))
 	}
 	b.post(order, url.Values{"do": {"approve"}})
 	if got := p.status(ref); got != "APPROVED" {
@@ -242,7 +248,7 @@ func begunAtOIDC(t *testing.T, s *Server, b *browser) (page, id, verifier string
 	answer := b.get(strings.TrimPrefix(s.OIDCIssuer(), b.base) + "/authorize?" + q.Encode())
 	page = strings.TrimPrefix(answer.location, b.base)
 	if answer.status != 303 || !strings.HasPrefix(page, "/oidc/eid/o/") {
-		t.Fatalf("authorize: %d %s\n%s", answer.status, answer.location, answer.text)
+		t.Fatalf("authorize: %d %s\n%s", answer.status, answer.location, masked(answer.text))
 	}
 	return page, strings.TrimPrefix(page, "/oidc/eid/o/"), verifier
 }

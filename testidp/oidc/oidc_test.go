@@ -8,9 +8,11 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -103,6 +105,11 @@ func (p *place) press(address string, form url.Values) (*http.Response, string) 
 	return resp, string(body)
 }
 
+var digits = regexp.MustCompile(`[0-9]{8,12}`)
+
+// masked is a page as a test may print it.
+func masked(body string) string { return digits.ReplaceAllString(body, "…") }
+
 // order starts a login and returns its page and its id.
 func (p *place) order(more ...oauth2.AuthCodeOption) (login, string, string) {
 	p.t.Helper()
@@ -110,7 +117,7 @@ func (p *place) order(more ...oauth2.AuthCodeOption) (login, string, string) {
 	resp, body := p.get(address)
 	page := resp.Header.Get("Location")
 	if resp.StatusCode != 303 || !strings.HasPrefix(page, p.issuer.Issuer()+"/o/") {
-		p.t.Fatalf("authorize: %s %s\n%s", resp.Status, page, body)
+		p.t.Fatalf("authorize: %s %s\n%s", resp.Status, page, masked(body))
 	}
 	return l, page, page[strings.LastIndex(page, "/")+1:]
 }
@@ -121,7 +128,7 @@ func (p *place) answer(page string) url.Values {
 	resp, body := p.get(page)
 	back, err := url.Parse(resp.Header.Get("Location"))
 	if resp.StatusCode != 303 || err != nil || !strings.HasPrefix(back.String(), callback+"?") {
-		p.t.Fatalf("page: %s %v\n%s", resp.Status, back, body)
+		p.t.Fatalf("page: %s %v\n%s", resp.Status, back, masked(body))
 	}
 	return back.Query()
 }
@@ -360,7 +367,7 @@ func TestPage(t *testing.T) {
 	_, page, id := p.order(oauth2.SetAuthURLParam("ui_locales", "sv"))
 	resp, body := p.get(page)
 	if resp.StatusCode != 200 || !strings.Contains(body, "Identifiera dig") || !strings.Contains(body, "Sigill Test") || !strings.Contains(body, "TEST. Simulator.") || !strings.Contains(body, ">Testperson Ett<") {
-		t.Fatalf("page:\n%s", body)
+		t.Fatalf("page:\n%s", masked(body))
 	}
 	if policy := resp.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
 		t.Errorf("policy %q", policy)
@@ -369,14 +376,14 @@ func TestPage(t *testing.T) {
 		t.Error("nobody has said who it is")
 	}
 	if _, english := p.get(page + "?lang=en"); !strings.Contains(english, "Identify yourself") {
-		t.Errorf("page:\n%s", english)
+		t.Errorf("page:\n%s", masked(english))
 	}
 	resp, _ = p.press(page, url.Values{"person": {"tre"}})
 	if resp.StatusCode != 303 || resp.Header.Get("Location") != page {
 		t.Errorf("person: %s %s", resp.Status, resp.Header.Get("Location"))
 	}
 	if _, body := p.get(page); !strings.Contains(body, ">Identifiera</button>") || !strings.Contains(body, "<span>Testperson Tre</span>") {
-		t.Errorf("page:\n%s", body)
+		t.Errorf("page:\n%s", masked(body))
 	}
 	if _, answer := p.get(page + "/state"); strings.TrimSpace(answer) != `{"state":"pending"}` {
 		t.Errorf("state %s", answer)
@@ -418,7 +425,7 @@ func TestPageEndings(t *testing.T) {
 			p := open(t)
 			l, page, id := p.order()
 			if resp, body := p.press(page, c.form); resp.StatusCode != 303 {
-				t.Fatalf("%s\n%s", resp.Status, body)
+				t.Fatalf("%s\n%s", resp.Status, masked(body))
 			}
 			q := p.answer(page)
 			if q.Get("error") != c.error || q.Has("code") || q.Get("state") != l.state || q.Get("iss") != p.issuer.Issuer() {
@@ -475,7 +482,7 @@ func TestFormPost(t *testing.T) {
 	resp, body := p.get(page)
 	for _, want := range []string{`action="` + callback + `" data-answer`, `name="state" value="` + l.state + `"`, `name="code"`, `name="iss"`, "<button"} {
 		if resp.StatusCode != 200 || !strings.Contains(body, want) {
-			t.Errorf("%s lacks %s in\n%s", resp.Status, want, body)
+			t.Errorf("%s lacks %s in\n%s", resp.Status, want, masked(body))
 		}
 	}
 	if resp, script := p.get(p.issuer.Issuer() + "/page.js"); resp.StatusCode != 200 || !strings.Contains(script, "data-answer") || !strings.Contains(resp.Header.Get("Content-Type"), "javascript") {
@@ -572,7 +579,7 @@ func TestUserMessage(t *testing.T) {
 		t.Errorf("text %q", o.Text)
 	}
 	if _, body := p.get(page); !strings.Contains(body, "Logga in &lt;her&gt;") {
-		t.Errorf("page:\n%s", body)
+		t.Errorf("page:\n%s", masked(body))
 	}
 }
 
@@ -795,6 +802,43 @@ func FuzzParseKeys(f *testing.F) {
 			if k == nil {
 				t.Error("no key")
 			}
+		}
+	})
+}
+
+// FuzzRead reads requests of whatever kind: none makes the issuer fail, and none
+// that it takes leads elsewhere than to its client.
+func FuzzRead(f *testing.F) {
+	good := url.Values{
+		"client_id": {DefaultClientID}, "redirect_uri": {callback}, "response_type": {"code"}, "scope": {"openid"}, "state": {"x"},
+		"code_challenge": {strings.Repeat("a", 43)}, "code_challenge_method": {"S256"},
+	}
+	for name, value := range map[string]string{
+		"claims":                               `{"id_token":{"acr":null},"userinfo":{"https://id.oidc.se/claim/personalIdentityNumber":{"value":""}}}`,
+		"https://id.oidc.se/param/userMessage": `{"message#sv":"eA=="}`, "prompt": "login consent", "redirect_uri": "http://localhost:1/?a=b",
+	} {
+		q := maps.Clone(good)
+		q[name] = []string{value}
+		f.Add(q.Encode())
+	}
+	i, err := New(Config{BaseURL: "http://localhost:8082", Profile: Sweden()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		q, err := url.ParseQuery(raw)
+		if err != nil {
+			return
+		}
+		a, refused := i.read(q)
+		if refused == nil || !refused.shown {
+			u, err := url.Parse(a.redirect)
+			if err != nil || !loopback(u.Hostname()) || a.client.ID == "" {
+				t.Errorf("answers elsewhere, %v", err)
+			}
+		}
+		if refused == nil && (len(a.challenge) != 43 || len(q["redirect_uri"]) != 1) {
+			t.Error("took what it should not")
 		}
 	})
 }
