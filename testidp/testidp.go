@@ -4,9 +4,11 @@
 //
 // It composes the simulators and serves them: the phone, the inbox and the
 // control API over plain http (DESIGN.md section 6), each issuer's own
-// interface as that issuer documents it, what carries messages (a mail server
-// and SMS gateways), the population register, and the login of case officers. It imports nothing of the programs under test, so that
-// one misreading of a document cannot hide in both ends.
+// interface as that issuer documents it (BankID and Freja over mTLS, the SAML IdP
+// and the OIDC e-ID beside the phone), what carries messages (a mail server and
+// SMS gateways), the population register, and the login of case officers. It
+// imports nothing of the programs under test, so that one misreading of a
+// document cannot hide in both ends.
 package testidp
 
 import (
@@ -300,7 +302,7 @@ func (s *Server) OIDCIssuer() string { return s.oidc.Issuer() }
 func (s *Server) OIDCClient(c oidc.Client) { s.oidc.Register(c) }
 
 // Handler serves the phone, the inbox, the SMS gateways, the population register,
-// the officers' login and the control API.
+// the officers' login, the SAML IdP, the OIDC e-ID and the control API.
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // URL is the address of what Handler serves, without a slash at the end.

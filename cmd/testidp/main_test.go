@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sigill/testidp"
+	"sigill/testidp/freja"
 )
 
 // A log is a buffer that two goroutines may use.
@@ -43,7 +44,7 @@ func TestRun(t *testing.T) {
 	var out log
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"--listen", "127.0.0.1:0", "--bankid-listen", "127.0.0.1:0", "--mail-listen", "127.0.0.1:0", "--data", dir}, &out, io.Discard)
+		ended <- run(ctx, []string{"--listen", "127.0.0.1:0", "--bankid-listen", "127.0.0.1:0", "--freja-listen", "127.0.0.1:0", "--mail-listen", "127.0.0.1:0", "--oidc-jwks", "http://localhost:1/jwks", "--data", dir}, &out, io.Discard)
 	}()
 	bankID := regexp.MustCompile(`https://localhost:\d+/rp/v6\.0/`)
 	phone := regexp.MustCompile(`http://localhost:\d+`)
@@ -96,6 +97,42 @@ func TestRun(t *testing.T) {
 	} else {
 		resp.Body.Close()
 	}
+	// Freja with what lies in the folder, the SAML IdP and the OIDC e-ID.
+	pair, err = tls.X509KeyPair(read(freja.RPCertificateFile), read(freja.RPKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots = x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(read(freja.TLSRootFile)) {
+		t.Error("Freja's root")
+	}
+	toFreja := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}}
+	defer toFreja.CloseIdleConnections()
+	at := regexp.MustCompile(`Freja +(https://localhost:\d+)/`).FindStringSubmatch(out.String())
+	if at == nil {
+		t.Fatalf("no Freja in\n%s", out.String())
+	}
+	resp, err = (&http.Client{Transport: toFreja}).Post(at[1]+"/authentication/1.0/initAuthentication", "application/json", strings.NewReader("initAuthRequest=e30="))
+	if err != nil || resp.StatusCode != 422 {
+		t.Errorf("Freja: %v, %v", resp, err)
+	} else {
+		resp.Body.Close()
+	}
+	read(testidp.FederationFile)
+	for _, line := range []string{`SAML IdP +(http://127\.0\.0\.1:\d+/saml/telia/metadata)`, `OIDC e-ID +(http://localhost:\d+/oidc/eid) \(client sigill-eid, keys at http://localhost:1/jwks\)`} {
+		at := regexp.MustCompile(line).FindStringSubmatch(out.String())
+		if at == nil {
+			t.Fatalf("no %s in\n%s", line, out.String())
+		}
+		resp, err := http.Get(at[1])
+		if err != nil || resp.StatusCode != 200 {
+			t.Errorf("%s: %v, %v", line, resp, err)
+		} else {
+			resp.Body.Close()
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	toFreja.CloseIdleConnections()
 	address := regexp.MustCompile(`mail \(SMTP\) +(\S+)`).FindStringSubmatch(out.String())
 	if address == nil {
 		t.Fatalf("no mail server in\n%s", out.String())
@@ -117,6 +154,7 @@ func TestRunRefuses(t *testing.T) {
 		"unknown flag":   {"--x"},
 		"argument":       {"x"},
 		"broken address": {"--listen", "nowhere:x"},
+		"broken Freja":   {"--listen", "127.0.0.1:0", "--bankid-listen", "127.0.0.1:0", "--freja-listen", "nowhere:x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := run(t.Context(), args, io.Discard, io.Discard); err == nil {
