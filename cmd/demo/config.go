@@ -8,12 +8,14 @@ import (
 	"strings"
 
 	"sigill/testidp"
+	"sigill/testidp/freja"
+	"sigill/testidp/oidc"
 )
 
 // installation writes the configuration of the demo's broker. It is a file like
 // any other, so that the production program reads the demo's data too:
 // sigill audit verify --config DATA/sigill.yaml.
-func installation(at addresses, m testidp.Material, mail, sms string, tenants map[string]string, sweden, app jwk) (string, error) {
+func installation(at addresses, m testidp.Material, eid eids, mail, sms string, tenants map[string]string, sweden, app jwk) (string, error) {
 	var y strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&y, format+"\n", args...) }
 	quoted := func(s string) string {
@@ -64,6 +66,46 @@ func installation(at addresses, m testidp.Material, mail, sms string, tenants ma
 		line("      policies: {file: [1.2.3.4.5], card: [1.2.3.4.10], mobile: [1.2.3.4.25]}")
 		line("      app_links: {desktop: %s, mobile: %s}", link, link)
 	}
+	for _, instance := range append([]string{"demo"}, slices.Sorted(maps.Keys(tenants))...) {
+		name, folder := "freja", frejaFolder
+		if instance != "demo" {
+			name, folder = instance+"-freja", frejaFolder+"/"+instance
+		}
+		line("  - name: %s", name)
+		line("    kind: freja")
+		line("    offers: [freja]")
+		line("    environment: {base_url: %s, app_link: %s}", quoted(eid.freja.BaseURL), quoted(eid.freja.AppURL))
+		line("    tls_root_file: %s/%s", folder, freja.TLSRootFile)
+		line("    jws_root_file: %s/%s", folder, freja.JWSRootFile)
+		line("    jws_chain_file: %s/%s", folder, freja.IntermediateFile)
+		line("    jws_certificate_files: [%s/%s]", folder, freja.JWSFile)
+		line("    certificate_file: %s/%s", folder, freja.RPCertificateFile)
+		line("    key_file: %s/%s", folder, freja.RPKeyFile)
+		line("    help: {issuer: Freja, url: %s, test: %s}", quoted(at.phone+"/"), quoted(at.phone+"/"))
+	}
+	line("  - name: telia")
+	line("    kind: saml")
+	line("    offers: [telia]")
+	line("    idp: %s", quoted(eid.idp))
+	line("    metadata: {url: %s, signed_by_file: %s/%s, refresh: 1m}", quoted(eid.idp), samlFolder, testidp.FederationFile)
+	for _, sp := range []string{"login", "signing"} {
+		line("    %s: {certificate_file: %s/%s.pem, key_file: %s/%s.key}", sp, samlFolder, sp, samlFolder, sp)
+	}
+	line("    organisation:")
+	line("      name: {sv: Exempelby kommun, en: Exempelby municipality}")
+	line("      display_name: {sv: Sigill Demo, en: Sigill Demo}")
+	line("      url: %s", quoted(at.Portal+"/"))
+	line("      technical_contact: drift@example.se")
+	line("    help: {issuer: Telia, url: %s, test: %s}", quoted(at.phone+"/"), quoted(at.phone+"/"))
+	line("  - name: %s", eidInstance)
+	line("    kind: oidc")
+	line("    offers: [%s]", eidID)
+	line("    title: {sv: Test-e-legitimation, en: Test eID}")
+	line("    preset: freja")
+	line("    issuer: %s", quoted(eid.issuer))
+	line("    client_id: %s", oidc.DefaultClientID)
+	line("    auth_method: private_key_jwt")
+	line("    key_file: %s/%s", oidcFolder, oidcKey)
 	line("signing:")
 	line("  seal: {certificate_file: seal/%s, key_file: seal/%s}", sealChain, sealKey)
 	line("  trust_file: %s", trustFile)

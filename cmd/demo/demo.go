@@ -68,7 +68,7 @@ type addresses struct {
 }
 
 // ours are the names in the demo's folder. Nothing else is ever removed.
-var ours = [...]string{"data", "clients", "bankid", "seal", "tenants", "services", "master.key", "sms.password", registerToken, staffSecret, "trust.yaml", "sigill.yaml", "sigill.log"}
+var ours = [...]string{"data", "clients", "bankid", frejaFolder, samlFolder, oidcFolder, "seal", "tenants", "services", "master.key", "sms.password", registerToken, staffSecret, "trust.yaml", "sigill.yaml", "sigill.log"}
 
 // Run runs the demo until the context ends.
 func Run(ctx context.Context, c Config) error {
@@ -285,10 +285,14 @@ func compose(ctx context.Context, c Config, l listeners, simulators *testidp.Ser
 	if err := makeCertificates(c.Data, tenants, simulators); err != nil {
 		return nil, nil, err
 	}
-	if err := makeSigning(c.Data, material, c.Now()); err != nil {
+	eid, err := makeEIDs(c.Data, tenants, simulators, at, c.Now())
+	if err != nil {
 		return nil, nil, err
 	}
-	text, err := installation(at, material, simulators.MailAddress(), simulators.ElksURL()+"/a1/sms", tenants, sweden, appKey)
+	if err := makeSigning(c.Data, eid, c.Now()); err != nil {
+		return nil, nil, err
+	}
+	text, err := installation(at, material, eid, simulators.MailAddress(), simulators.ElksURL()+"/a1/sms", tenants, sweden, appKey)
 	if err != nil {
 		return nil, nil, err
 	}

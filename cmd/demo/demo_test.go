@@ -17,6 +17,7 @@ import (
 
 	"sigill/broker/kit/config"
 	"sigill/testidp"
+	"sigill/testidp/freja"
 )
 
 // start runs a whole demo on free ports until the test ends.
@@ -413,6 +414,22 @@ func TestInstallation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{
+		"freja/" + freja.TLSRootFile, "freja/" + freja.JWSRootFile, "freja/" + freja.IntermediateFile, "freja/" + freja.JWSFile,
+		"freja/" + freja.RPCertificateFile, "freja/" + freja.RPKeyFile, "saml/" + testidp.FederationFile,
+		"saml/login.pem", "saml/login.key", "saml/signing.pem", "saml/signing.key", "oidc/" + oidcKey,
+	} {
+		for id := range tenants {
+			if rest, ok := strings.CutPrefix(name, "freja/"); ok {
+				if err := replaceFile(filepath.Join(dir, "freja", id, rest), []byte("x")); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := replaceFile(filepath.Join(dir, name), []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for id := range tenants {
 		for _, name := range []string{testidp.RPCertificateFile, testidp.RPKeyFile} {
 			if err := replaceFile(filepath.Join(dir, "bankid", id, name), []byte("x")); err != nil {
@@ -420,7 +437,8 @@ func TestInstallation(t *testing.T) {
 			}
 		}
 	}
-	text, err := installation(at, testidp.Material{BankIDURL: "https://localhost:8443/rp/v6.0/", AppURL: "http://localhost:8082/app"}, "127.0.0.1:8025", "http://localhost:8082/sms/46elks/a1/sms", tenants, sweden, sweden)
+	text, err := installation(at, testidp.Material{BankIDURL: "https://localhost:8443/rp/v6.0/", AppURL: "http://localhost:8082/app"},
+		eids{freja.Material{BaseURL: "https://localhost:8444", AppURL: "http://localhost:8082/app/freja"}, "http://127.0.0.1:8082/saml/telia/metadata", "http://localhost:8082/oidc/eid"}, "127.0.0.1:8025", "http://localhost:8082/sms/46elks/a1/sms", tenants, sweden, sweden)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"sigill/testidp"
+	"sigill/testidp/freja"
+	"sigill/testidp/oidc"
 )
 
 // The folders of what the e-IDs other than BankID need, below DATA.
@@ -28,10 +32,53 @@ const (
 
 // Of each of our two SAML service providers, and of the OpenID client.
 const (
-	loginSP, signSP = "login", "sign"
+	loginSP, signSP = "login", "signing"
 	oidcKey         = "client.key"
-	feedFile        = "feed.pem" // who signs the federation's metadata
 )
+
+// The e-ID behind OpenID Connect: the simulator asks for its client's keys at the
+// address of this instance.
+const (
+	eidInstance = "oidc"
+	eidID       = "test-eid"
+)
+
+// eids are the simulated issuers besides BankID.
+type eids struct {
+	freja  freja.Material
+	idp    string // entityID of the SAML identity provider, and where its metadata is
+	issuer string // of the OpenID Provider
+}
+
+// makeEIDs makes what the e-IDs besides BankID need.
+func makeEIDs(data string, tenants map[string]string, s *testidp.Server, at addresses, now time.Time) (eids, error) {
+	e := eids{idp: s.SAML(testidp.Telia).EntityID(), issuer: s.OIDCIssuer()}
+	s.OIDCClient(oidc.Client{ID: oidc.DefaultClientID, Name: "Sigill Demo", JWKS: at.Issuer + "/eid/" + eidInstance + "/jwks"})
+	if err := makeKeys(data, now); err != nil {
+		return e, err
+	}
+	federation := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.SAML(testidp.Telia).FederationCertificate().Raw})
+	if err := replaceFile(filepath.Join(data, samlFolder, testidp.FederationFile), federation); err != nil {
+		return e, err
+	}
+	var err error
+	if e.freja, err = s.FrejaMaterial(); err != nil {
+		return e, err
+	}
+	if err := e.freja.WriteFiles(filepath.Join(data, frejaFolder)); err != nil {
+		return e, err
+	}
+	for id, name := range tenants {
+		m, err := s.FrejaMaterialFor(name)
+		if err != nil {
+			return e, err
+		}
+		if err := m.WriteFiles(filepath.Join(data, frejaFolder, id)); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
 
 // makeKeys makes the keys that issuers know us by, where there are none yet.
 func makeKeys(data string, now time.Time) error {

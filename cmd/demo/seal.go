@@ -17,8 +17,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"sigill/providers"
 	"sigill/signing/trust"
 	"sigill/testidp"
+	"sigill/testidp/freja"
 )
 
 // The files of the demo's seal, below DATA/seal.
@@ -39,7 +41,7 @@ const smsPassword = "demo-sms-password"
 
 // makeSigning makes what the signing room of the demo needs besides its
 // configuration: the seal, whom to believe, and secrets.
-func makeSigning(data string, m testidp.Material, now time.Time) error {
+func makeSigning(data string, eid eids, now time.Time) error {
 	seal := filepath.Join(data, "seal")
 	if err := makeSeal(seal, now); err != nil {
 		return err
@@ -52,11 +54,26 @@ func makeSigning(data string, m testidp.Material, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	var roots, federation []*x509.Certificate
+	for _, f := range []struct {
+		to   *[]*x509.Certificate
+		file string
+	}{
+		{&roots, filepath.Join(frejaFolder, freja.JWSRootFile)}, {&federation, filepath.Join(samlFolder, testidp.FederationFile)},
+	} {
+		c, err := readCertificate(filepath.Join(data, f.file))
+		if err != nil {
+			return err
+		}
+		*f.to = append(*f.to, c)
+	}
 	believed, err := trust.Write(trust.Trust{
 		Seal: trust.Seal{Roots: []*x509.Certificate{sealed}},
 		BankID: []trust.BankID{{
 			Name: "simulator", Roots: []*x509.Certificate{simulated}, Policies: []string{"1.2.3.4.5", "1.2.3.4.10", "1.2.3.4.25"},
 		}},
+		Freja: trust.Freja{Roots: roots},
+		SAML:  trust.SAML{Metadata: federation, IdPs: []trust.IdP{{EntityID: eid.idp, Provider: providers.Telia}}},
 	})
 	if err != nil {
 		return err

@@ -55,7 +55,7 @@ func Check(ctx context.Context, s config.Config) error {
 
 // lookOf is a workshop in which nothing is written and nobody asked.
 func lookOf(s config.Config, now func() time.Time) workshop {
-	w := workshopOf(s, nil, now, slog.New(slog.DiscardHandler))
+	w := workshopOf(s, unused{}, now, slog.New(slog.DiscardHandler))
 	w.offline = true
 	if _, err := os.Stat(filepath.Join(s.Data, "metadata")); err != nil {
 		w.data = ""

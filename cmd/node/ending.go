@@ -165,5 +165,7 @@ func trustEndings(t trust.Trust, now time.Time) []ending {
 	for _, b := range t.BankIDs() {
 		all = append(all, rootsEnding("trust:bankid:"+b.Name, b.Roots, now)...)
 	}
+	all = append(all, rootsEnding("trust:freja", t.Freja.Roots, now)...)
+	all = append(all, rootsEnding("trust:freja-jws", t.Freja.Certificates, now)...)
 	return all
 }

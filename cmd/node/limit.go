@@ -12,6 +12,7 @@ import (
 
 	"sigill/broker/kit/config"
 	"sigill/broker/kit/page"
+	"sigill/providers"
 )
 
 // limiter bounds how often one address may ask, by the generic cell rate
@@ -115,10 +116,16 @@ func limitOf(r *http.Request) string {
 		return ""
 	case post && startsOrder(path):
 		return "orders"
-	case !read, within(path, "/authorize"), within(path, "/logout"):
+	case !read, within(path, "/authorize"), within(path, "/logout"), broughtBack(path):
 		return "logins"
 	}
 	return ""
+}
+
+// broughtBack reports whether browsers bring the answers of issuers there, with a
+// GET from some: each is written down.
+func broughtBack(path string) bool {
+	return within(path, "/eid") && strings.HasSuffix(path, "/"+providers.BackPath)
 }
 
 // apiFolder is where programs have documents signed.

@@ -226,7 +226,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 	addresses := page.Addresses{Trusted: s.TrustedProxies}
 	site, err := web.New(web.Config{
 		Pages: pages, Logins: op, Flow: n.flow, Clients: registry, Audit: n.vault.Store,
-		Offers: eids.offers, Homes: homes, Addresses: addresses, Now: c.Now,
+		Offers: eids.offers, Homes: homes, Documents: eids.documents, Addresses: addresses, Now: c.Now,
 	})
 	if err != nil {
 		return err
@@ -281,6 +281,7 @@ func (n *Node) routes(c Config, op *oidc.Provider, site *web.Web, drawn *web.Pag
 	protection.SetDenyHandler(site.Denied())
 
 	op.Routes(root)
+	site.Outside(root)
 	root.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answerPlainly(w, http.StatusOK, "ok\n") })
 	root.Handle("GET /readyz", n.ready)
 	root.Handle("/", protection.Handler(pages))

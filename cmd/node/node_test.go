@@ -268,7 +268,7 @@ func TestNewRefuses(t *testing.T) {
 		want  string
 	}{
 		{"no master key", func(c *config.Config) { c.MasterKeyFile += "x" }, "master key"},
-		{"unknown kind", func(c *config.Config) { c.Providers[0].Kind = "freja" }, `there is no kind "freja"`},
+		{"unknown kind", func(c *config.Config) { c.Providers[0].Kind = "mojleg" }, `there is no kind "mojleg"`},
 		{"no certificate", func(c *config.Config) { c.Providers[1].BankID.CertificateFile = "" }, "provider two: "},
 		{"roots that are none", func(c *config.Config) {
 			c.Providers[0].BankID.Environment = config.BankIDEnvironment{BaseURL: "https://localhost:1/", TLSRootFile: c.Providers[0].BankID.KeyFile}

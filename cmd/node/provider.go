@@ -30,8 +30,8 @@ type workshop struct {
 	log     *slog.Logger
 }
 
-// workshopOf is the workshop of an installation. Without replay the e-IDs can be
-// looked at and not used.
+// workshopOf is the workshop of an installation. With unused for replay the
+// e-IDs can be looked at and not used.
 func workshopOf(s config.Config, replay providers.Replay, now func() time.Time, log *slog.Logger) workshop {
 	return workshop{issuer: s.Issuer, data: s.Data, collect: s.Collect, replay: replay, now: now, log: log}
 }

@@ -17,6 +17,14 @@ import (
 // that has ended by then, durably.
 type replay struct{ short broker.Short }
 
+// unused stands where nothing may be used: e-IDs that are only looked at.
+type unused struct{}
+
+// Seen is of providers.Replay.
+func (unused) Seen(context.Context, string, string, time.Time) (bool, error) {
+	return false, errors.New("nothing is remembered here")
+}
+
 const replayed = "eid-once"
 
 // Seen is of providers.Replay.

@@ -35,7 +35,7 @@ func Try(ctx context.Context, s config.Config, name string) ([]Trial, error) {
 			continue
 		}
 		t := Trial{Instance: c.Name, Kind: c.Kind, Offers: c.Offers}
-		w := workshopOf(s, nil, now, slog.New(slog.DiscardHandler))
+		w := workshopOf(s, unused{}, now, slog.New(slog.DiscardHandler))
 		w.data = ""
 		e, err := openProviders(ctx, []config.Provider{c}, w)
 		if err != nil {
