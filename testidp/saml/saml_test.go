@@ -79,7 +79,7 @@ func TestLogin(t *testing.T) {
 			}
 			o, ok := b.idp.Order(id)
 			if !ok || o.State != control.Pending || o.Kind != "auth" || o.ReturnURL != b.idp.orderURL(id) || o.Reference != q.attr("ID") {
-				t.Errorf("order %+v", o)
+				t.Errorf("order %s of kind %s, back at %s", o.State, o.Kind, o.ReturnURL)
 			}
 			result, err := b.idp.Act(id, control.Action{Action: "approve", Pnr: who.Number})
 			if err != nil || result.State != control.Complete {
