@@ -19,6 +19,7 @@ func TestParse(t *testing.T) {
 		{"namespaces", `<p:a xmlns:p="urn:p" xmlns="urn:d"><b p:c="1" c="2" xmlns=""/><p:b xmlns:p="urn:q"/></p:a>`, ""},
 		{"xml:lang", `<a xml:lang="sv"/>`, ""},
 		{"IDs that differ", `<a ID="1"><b Id="2"/><c id="3"/></a>`, ""},
+		{"a prefix that is called id", `<a xmlns:id="urn:1"><b xmlns:id="urn:1"/></a>`, ""},
 		{"deep, but not too deep", nested(maxDepth), ""},
 
 		{"document type", `<!DOCTYPE a><a/>`, "dtd"},
@@ -44,6 +45,7 @@ func TestParse(t *testing.T) {
 		{"two roots", `<a/><a/>`, "syntax"},
 		{"unfinished", `<a><b></b>`, "syntax"},
 		{"ends too often", `<a></a></a>`, "syntax"},
+		{"ends before it begins", `</a><a>`, "syntax"},
 		{"ends another", `<a></b>`, "syntax"},
 		{"crossed", `<a><b></a></b>`, "syntax"},
 		{"prefix of the end differs", `<p:a xmlns:p="urn:p" xmlns:q="urn:p"></q:a>`, "syntax"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
@@ -241,6 +242,25 @@ func TestWhatIsAttacked(t *testing.T) {
 		{"element in SignatureValue", strings.Replace(good, "</ds:SignatureValue>", "<ds:X/></ds:SignatureValue>", 1), "signature-shape"},
 		{"Object in the signature", with(func(f *forger) { f.extra = "<ds:Object></ds:Object>" }), "object"},
 		{"foreign element in the signature", with(func(f *forger) { f.extra = "<saml:Subject></saml:Subject>" }), "signature-shape"},
+		{"KeyInfo twice", with(func(f *forger) { f.extra = "<ds:KeyInfo></ds:KeyInfo><ds:KeyInfo></ds:KeyInfo>" }), "signature-shape"},
+		{"KeyInfo of another namespace", with(func(f *forger) { f.extra = "<saml:KeyInfo></saml:KeyInfo>" }), "signature-shape"},
+		{"KeyInfo before the value", strings.Replace(good, "<ds:SignatureValue>", "<ds:KeyInfo/><ds:SignatureValue>", 1), "signature-shape"},
+		{"SignedInfo with something more", with(func(f *forger) { f.second = "<ds:X></ds:X>" }), "signature-shape"},
+		{"SignedInfo without canonicalization", strings.Replace(good, `<ds:CanonicalizationMethod Algorithm="`+nsExcC14N+`"></ds:CanonicalizationMethod>`, "", 1), "signature-shape"},
+		{"canonicalization of another namespace", strings.ReplaceAll(good, `ds:CanonicalizationMethod`, `saml:CanonicalizationMethod`), "signature-shape"},
+		{"method of another namespace", strings.ReplaceAll(good, `ds:SignatureMethod`, `saml:SignatureMethod`), "signature-shape"},
+		{"Reference with something more", strings.Replace(good, `</ds:DigestValue>`, `</ds:DigestValue><ds:X/>`, 1), "signature-shape"},
+		{"Reference without transforms", strings.Replace(good, `<ds:Transforms>`+enveloped+exclusive+`</ds:Transforms>`, ``, 1), "signature-shape"},
+		{"transforms of another namespace", strings.ReplaceAll(good, `ds:Transforms>`, `saml:Transforms>`), "signature-shape"},
+		{"digest method of another namespace", strings.ReplaceAll(good, `ds:DigestMethod`, `saml:DigestMethod`), "signature-shape"},
+		{"digest of another namespace", strings.ReplaceAll(good, `ds:DigestValue`, `saml:DigestValue`), "signature-shape"},
+		{"transform of another namespace", strings.NewReplacer(`<ds:Transform A`, `<saml:Transform A`, `</ds:Transform>`, `</saml:Transform>`).Replace(good), "transform"},
+		{"prefixes for the enveloped transform", with(func(f *forger) {
+			f.transforms = strings.Replace(enveloped, "></ds:Tr", `><ec:InclusiveNamespaces xmlns:ec="`+nsExcC14N+`" PrefixList="xs"></ec:InclusiveNamespaces></ds:Tr`, 1) + exclusive
+		}), "transform"},
+		{"a parameter of another kind", with(func(f *forger) {
+			f.transforms = enveloped + strings.Replace(exclusive, "></ds:Tr", `><ds:XPath></ds:XPath></ds:Tr`, 1)
+		}), "transform"},
 		{"signature in KeyInfo", with(func(f *forger) { f.extra = "<ds:KeyInfo>" + sig + "</ds:KeyInfo>" }), "signature-shape"},
 		{"signature without a value", strings.Replace(good, good[strings.Index(good, "<ds:SignatureValue>"):strings.Index(good, "</ds:Signature>")], "", 1), "signature-shape"},
 		{"SignedInfo outside of a signature", strings.Replace(good, "<saml:Subject>", `<ds:SignedInfo xmlns:ds="`+nsDS+`"/><saml:Subject>`, 1), "signature-shape"},
@@ -356,6 +376,46 @@ func TestNestedSignaturesAreLeftInPeace(t *testing.T) {
 	}
 	if !Signed(Child(got, nsAssertion, "Assertion")) {
 		t.Error("the assertion lost its own signature")
+	}
+}
+
+// Verify does not lean on Parse alone.
+func TestVerifyOfATreeThatWasNotParsedHere(t *testing.T) {
+	all := theIssuer()
+	doc := honest(all.rsa).signed(t, strings.Replace(message, ` ID="_r1"`, ` saml:ID="_other" ID="_r1"`, 1))
+	tree := etree.NewDocument()
+	if err := tree.ReadFromString(doc); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Verify(tree.Root(), []*x509.Certificate{all.rsa.cert}); check(err) != "id" {
+		t.Errorf("refused at %q", check(err))
+	}
+}
+
+func TestUsable(t *testing.T) {
+	all := theIssuer()
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		cert *x509.Certificate
+		ok   bool
+	}{
+		"RSA 2048": {all.rsa.cert, true},
+		"P-256":    {all.p256.cert, true},
+		"P-521":    {all.p521.cert, true},
+		"RSA 1024": {all.weak.cert, false},
+		"P-224":    {around(t, p224, "p224", time.Now(), time.Now()), false},
+		"Ed25519":  {around(t, ed, "ed", time.Now(), time.Now()), false},
+	} {
+		if err := Usable(c.cert); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
