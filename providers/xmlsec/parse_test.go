@@ -79,6 +79,7 @@ func TestParse(t *testing.T) {
 		{"xml as default", `<a xmlns="http://www.w3.org/XML/1998/namespace"/>`, "namespace"},
 		{"two colons", `<p:a:b xmlns:p="urn:p"/>`, "syntax"},
 		{"two colons in an attribute", `<p:a xmlns:p="urn:p" p:b:c="1"/>`, "syntax"},
+		{"a name that none may have behind a prefix", `<p:1 xmlns:p="urn:p"/>`, "unstable"},
 		{"empty prefix", `<:a/>`, "namespace"},
 		{"empty prefix of an attribute", `<a :b="1"/>`, "namespace"},
 	} {
