@@ -23,6 +23,9 @@ import (
 // signature over the longest text and binding, base64 three times over.
 const maxAnswer = 1 << 20
 
+// errHuge is the error of an answer above that.
+var errHuge = errors.New("answer of a size that no honest one has")
+
 // An APIError is an error that the issuer stated.
 type APIError struct {
 	HTTPStatus int
@@ -195,7 +198,7 @@ func (c *client) exchange(ctx context.Context, path, param string, request any) 
 		return nil, nil, fmt.Errorf("read answer: %w", err)
 	}
 	if len(raw) > maxAnswer {
-		return nil, nil, fmt.Errorf("answer of more than %d bytes", maxAnswer)
+		return nil, nil, errHuge
 	}
 	return res, raw, nil
 }

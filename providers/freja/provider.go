@@ -358,6 +358,9 @@ func (p *Provider) notAnswered(ctx context.Context, sealed providers.State, s st
 	if ctx.Err() != nil {
 		return sealed, nil, gone(err)
 	}
+	if errors.Is(err, errHuge) {
+		return p.refuse(ctx, s, "size") // it would be as large the next time
+	}
 	var api *APIError
 	if !errors.As(err, &api) || !api.Coded || api.Code == codeInternal {
 		return sealed, nil, p.unavailable(err)

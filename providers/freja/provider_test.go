@@ -565,6 +565,7 @@ func TestStatuses(t *testing.T) {
 			{name: "approved without details", h: stands(kind, "APPROVED"), want: providers.EvidenceRefused},
 			{name: "approved with empty details", h: stands(kind, "APPROVED", "details", ""), want: providers.EvidenceRefused},
 			{name: "approved with other details", h: stands(kind, "APPROVED", "details", dict{}), want: providers.EvidenceRefused},
+			{name: "huge", h: stands(kind, "STARTED", "details", strings.Repeat("a", maxAnswer)), want: providers.EvidenceRefused},
 			{name: "another order", h: says(200, `{"authRef":"a","signRef":"a","status":"APPROVED","details":"a.b.c"}`), down: true},
 			{name: "no status", h: says(200, `{}`), down: true},
 			{name: "long status", h: stands(kind, strings.Repeat("A", 65)), down: true},
