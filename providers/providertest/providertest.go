@@ -60,6 +60,9 @@ type Bench struct {
 	// Harmless are ways of answering oddly but rightly.
 	Harmless []string
 
+	// Repeats: the issuer gives its last answer as often as it is asked. The others
+	// give it once.
+	Repeats bool
 	// Unbound are the kinds whose evidence says nothing of the order that it was
 	// made for: neither its binding nor its text.
 	Unbound []providers.Kind
@@ -502,6 +505,12 @@ func testAnswerOnce(t *testing.T, b *bench) {
 	_, step, err := b.Provider.Continue(t.Context(), before, event)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if w, again := step.(providers.Wait); b.Repeats {
+		if !again || w.Next != 0 {
+			t.Errorf("the answer that is asked for again is %s", describe(step))
+		}
+		return
 	}
 	if failed, ok := step.(providers.Failed); !ok || failed.Reason != providers.ResultLost {
 		t.Errorf("the lost answer is %s", describe(step))
