@@ -394,6 +394,7 @@ func TestLinks(t *testing.T) {
 			}
 		}
 	}
+	b.faults.Clear()
 	s := b.start(initAuth, inferred)
 	for name, link := range map[string]string{
 		"another host": "https://evil.example.com/freja?action=bindUserToTransaction&transactionReference=" + s.ref(),

@@ -119,6 +119,7 @@ func TestCodes(t *testing.T) {
 		"trunk zero":           {initAuth, `{"userInfoType":"PHONE","userInfo":"0701740605"}`, 1002},
 		"bare number":          {initAuth, change(ssn, coded, p.Number), 1002},
 		"hyphen":               {initAuth, of(`{"country":"SE","ssn":"` + p.Number[:8] + "-" + p.Number[8:] + `"}`), 1002},
+		"check digit":          {initAuth, of(`{"country":"SE","ssn":"` + p.Number[:11] + string('0'+('9'-p.Number[11])) + `"}`), 1002},
 		"ten digits":           {initAuth, of(`{"country":"SE","ssn":"` + p.Number[2:] + `"}`), 1002},
 		"no country":           {initAuth, of(`{"ssn":"` + p.Number + `"}`), 1002},
 		"unknown country":      {initAuth, of(`{"country":"XX","ssn":"` + p.Number + `"}`), 1002},
