@@ -30,6 +30,16 @@ type signed struct {
 // asks makes a request to the signing API as demo-signer.
 func asks(t *testing.T, r Running, method, path, key string, body any) signed {
 	t.Helper()
+	var o signed
+	if err := json.Unmarshal(download(t, r, method, path, key, body), &o); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// download is asks for what is no order.
+func download(t *testing.T, r Running, method, path, key string, body any) []byte {
+	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
@@ -50,11 +60,7 @@ func asks(t *testing.T, r Running, method, path, key string, body any) signed {
 	if err != nil || res.StatusCode >= 300 {
 		t.Fatalf("%s %s: %s %s %v", method, path, res.Status, answer, err)
 	}
-	var o signed
-	if err := json.Unmarshal(answer, &o); err != nil {
-		t.Fatal(err)
-	}
-	return o
+	return answer
 }
 
 // proves chooses Mobilt BankID on a page that offers it, and approves.
