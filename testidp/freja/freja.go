@@ -106,7 +106,8 @@ type Simulator struct {
 
 	mu      sync.Mutex
 	closed  bool
-	orders  *list.List // of *order, oldest first
+	orders  *list.List    // of *order, oldest first
+	cursor  *list.Element // where sweep goes on; nil begins anew
 	byRef   map[string]*list.Element
 	byUser  map[string]*order // the authentication that a person has in hand
 	held    int               // bytes of results
@@ -308,25 +309,27 @@ func (s *Simulator) obey(o *order) {
 
 // What is remembered of transactions that are over.
 const (
-	maxPast = 20_000
-	maxHeld = 256 << 20
+	maxPast  = 20_000
+	maxHeld  = 256 << 20
+	leastAge = time.Minute // however many there are
 )
 
-// sweep forgets old transactions. It looks at the oldest only, so that a start
-// stays cheap; one in between is forgotten when its turn comes. The lock is held.
+// sweep forgets old transactions. Each start looks at the next few, round and
+// round, since a signature may stay for a month before those that are gone
+// tomorrow. The lock is held.
 func (s *Simulator) sweep(now time.Time) {
-	for range 64 {
-		e := s.orders.Front()
+	for range min(8, s.orders.Len()) {
+		e := s.cursor
 		if e == nil {
-			return
+			e = s.orders.Front()
 		}
+		s.cursor = e.Next()
 		o := e.Value.(*order)
 		s.settle(o, now)
-		crowded := !o.pending() && (s.orders.Len() > maxPast || s.held > maxHeld)
-		if !crowded && !s.forgotten(o, now) {
-			return
+		crowded := s.orders.Len() > maxPast || s.held > maxHeld
+		if s.forgotten(o, now) || crowded && !o.pending() && now.Sub(o.ended) >= leastAge {
+			s.forget(e)
 		}
-		s.forget(e)
 	}
 }
 
@@ -341,6 +344,9 @@ func (s *Simulator) forgotten(o *order, now time.Time) bool {
 // forget drops a transaction altogether. The lock is held.
 func (s *Simulator) forget(e *list.Element) {
 	o := e.Value.(*order)
+	if s.cursor == e {
+		s.cursor = e.Next()
+	}
 	s.orders.Remove(e)
 	delete(s.byRef, o.ref)
 	if o.result != nil {

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -227,6 +229,7 @@ func TestLoginOverMutualTLS(t *testing.T) {
 	b := newBench(t, nil)
 	server := httptest.NewUnstartedServer(b.sim.Handler())
 	server.TLS = b.sim.TLSConfig()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // one call has no certificate
 	server.StartTLS()
 	defer server.Close()
 	url := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)

@@ -550,19 +550,79 @@ func TestEagerness(t *testing.T) {
 	})
 }
 
-// TestForgets keeps the memory bounded, whoever asks for what.
+// TestForgets keeps the memory bounded, also behind a signature that stays.
 func TestForgets(t *testing.T) {
-	b := newBench(t, nil)
-	for range maxPast + 50 {
-		s, ok := b.sim.begin(demand{infoType: infoInferred, level: basic}, "Testkommunen", nil)
+	now := time.Now()
+	b := newBench(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	begin := func(d demand) string {
+		t.Helper()
+		o, ok := b.sim.begin(d, "Testkommunen", nil)
 		if !ok {
 			t.Fatal("refused")
 		}
-		if _, err := b.sim.Act(s.ref, control.Action{Action: "cancel"}); err != nil {
+		return o.ref
+	}
+	end := func(ref string) {
+		t.Helper()
+		if _, err := b.sim.Act(ref, control.Action{Action: "cancel"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := len(b.sim.Orders()); n > maxPast+1 {
+	login := demand{infoType: infoInferred, level: basic}
+	for range 10 { // as many as one sweep looks at, and more
+		begin(demand{sign: true, infoType: infoEmail, level: basic, expiry: now.Add(30 * 24 * time.Hour)})
+	}
+	for range 2000 {
+		end(begin(login))
+		now = now.Add(10 * time.Second)
+	}
+	// Ten minutes of them are kept, and those that the next sweeps will find.
+	if n := b.sim.orders.Len(); n > 10+60+20 {
 		t.Errorf("%d are remembered", n)
+	}
+	for range maxPast + 8000 {
+		end(begin(login))
+		now = now.Add(5 * time.Millisecond)
+	}
+	// While a sweep passes those of the last minute, others come.
+	if n := b.sim.orders.Len(); n > maxPast+2000 {
+		t.Errorf("%d are remembered of too many", n)
+	}
+	// However many there are, what just ended is there.
+	last := begin(login)
+	end(last)
+	for range 100 {
+		end(begin(login))
+	}
+	if _, ok := b.sim.Order(last); !ok {
+		t.Error("a fresh one is gone")
+	}
+}
+
+// TestHeld: results of 5 MB are not kept for days when there are many.
+func TestHeld(t *testing.T) {
+	now := time.Now()
+	b := newBench(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	d := demand{sign: true, infoType: infoInferred, level: basic}
+	for range 40 {
+		d.expiry = now.Add(2 * time.Minute)
+		o, _ := b.sim.begin(d, "Testkommunen", nil)
+		b.sim.mu.Lock()
+		live := b.sim.find(o.ref, now)
+		live.result, live.ended = &result{details: strings.Repeat("x", 12<<20)}, now
+		b.sim.held += live.result.size()
+		b.sim.settle(live, now)
+		b.sim.mu.Unlock()
+		now = now.Add(time.Minute)
+	}
+	if b.sim.held > maxHeld+3*12<<20 {
+		t.Errorf("%d MiB are held", b.sim.held>>20)
+	}
+	sum := 0
+	for e := b.sim.orders.Front(); e != nil; e = e.Next() {
+		sum += e.Value.(*order).result.size()
+	}
+	if sum != b.sim.held {
+		t.Errorf("%d bytes are counted, %d are held", b.sim.held, sum)
 	}
 }
