@@ -102,7 +102,9 @@ func (v *visitor) leaves(r Running, wait visited, provider string) (id string, p
 			return o.ID, page
 		}
 	}
-	v.t.Fatalf("no order at %s: %d at %s\n%s", provider, page.status, page.url, page.body)
+	if !v.forgives {
+		v.t.Fatalf("no order at %s: %d at %s\n%s", provider, page.status, page.url, page.body)
+	}
 	return "", page
 }
 
@@ -128,6 +130,9 @@ func (v *visitor) acts(r Running, wait visited, w way, do control.Action) visite
 	v.t.Helper()
 	if sites[w.provider] != "" {
 		id, page := v.leaves(r, wait, w.provider)
+		if id == "" {
+			return page
+		}
 		if _, err := r.Simulators.Act(id, do); err != nil {
 			v.t.Fatal(err)
 		}
