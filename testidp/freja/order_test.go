@@ -591,11 +591,26 @@ func TestForgets(t *testing.T) {
 	// However many there are, what just ended is there.
 	last := begin(login)
 	end(last)
-	for range 100 {
+	for range maxPast / 5 { // more than once round
 		end(begin(login))
 	}
 	if _, ok := b.sim.Order(last); !ok {
 		t.Error("a fresh one is gone")
+	}
+}
+
+// TestSweepGoesOn where the next one to look at was forgotten meanwhile.
+func TestSweepGoesOn(t *testing.T) {
+	now := time.Now()
+	b := newBench(t, func(c *Config) { c.Now = func() time.Time { return now } })
+	gone := b.start(initAuth, inferred)
+	now = now.Add(5 * time.Minute)
+	kept := b.start(initAuth, inferred)
+	now = now.Add(5 * time.Minute)
+	b.sim.cursor = b.sim.byRef[gone.ref()]
+	b.lost(gone)
+	if b.sim.cursor != b.sim.byRef[kept.ref()] {
+		t.Error("it goes on elsewhere")
 	}
 }
 
