@@ -253,6 +253,12 @@ func faults() []fault {
 			f.world.jws = issue(c, keyOf("other", 2048), f.world.issuing)
 			f.header["x5t"], f.signer = thumbprint(f.world.jws.cert), f.world.jws.key
 		}},
+		{name: "root alone, a certificate for less", check: "certificate", trust: func(t *Trust) { t.Certificates = nil }, forge: func(f *forge) {
+			c := jwsTemplate()
+			c.KeyUsage = x509.KeyUsageDigitalSignature
+			f.world.jws = issue(c, keyOf("other", 2048), f.world.issuing)
+			f.header["x5t"], f.signer = thumbprint(f.world.jws.cert), f.world.jws.key
+		}},
 		{name: "root alone, a person's certificate", check: "certificate", trust: func(t *Trust) { t.Certificates = nil }, forge: func(f *forge) {
 			c := userTemplate("")
 			c.KeyUsage |= x509.KeyUsageDigitalSignature
