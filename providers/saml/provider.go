@@ -120,8 +120,8 @@ func (a *arrival) verification() (*verification, providers.Evidence, error) {
 		e.Response, e.ContentKey = a.raw, a.contentKey
 		v.response, v.plain = a.response, a.assertion
 	}
+	v.evidence = e
 	proof, err := e.seal()
-	v.sealed = proof
 	return v, proof, err
 }
 

@@ -29,6 +29,7 @@ type arrival struct {
 	root       *etree.Element // as it came: only its signature is looked at
 	response   *etree.Element // what was signed
 	failure    *providers.Failed
+	encrypted  encrypted
 	assertion  []byte // as decrypted
 	contentKey []byte
 }
@@ -236,23 +237,15 @@ func (a *arrival) checkEncryption() error {
 		a.assertion = xmlsec.Bytes(xmlsec.Detach(el))
 		return nil
 	}
-	_, err = parseEncrypted(el, a.p.Ciphers)
+	a.encrypted, err = parseEncrypted(el, a.p.Ciphers)
 	return err
 }
 
-func (a *arrival) decrypt() error {
+func (a *arrival) decrypt() (err error) {
 	if a.assertion != nil {
 		return nil
 	}
-	el, err := theAssertion(a.response)
-	if err != nil {
-		return err
-	}
-	e, err := parseEncrypted(el, a.p.Ciphers)
-	if err != nil {
-		return err
-	}
-	a.assertion, a.contentKey, err = e.open(a.sp.Decrypt)
+	a.assertion, a.contentKey, err = a.encrypted.open(a.sp.Decrypt)
 	if err == nil && len(a.assertion) > maxResponse {
 		return errors.New("too large")
 	}

@@ -39,7 +39,7 @@ func TestStatuses(t *testing.T) {
 		{"Responder NoAvailableIDP", providers.IssuerDown, "NoAvailableIDP", "svarar inte"},
 		{"Responder NoSupportedIDP", providers.IssuerDown, "NoSupportedIDP", "svarar inte"},
 		{"Responder", providers.IssuerDown, "Responder", "svarar inte"},
-		{"Responder http://example.se/199003142396", providers.IssuerDown, "Responder", "svarar inte"},
+		{"Responder http://example.se/PERSON", providers.IssuerDown, "Responder", "svarar inte"},
 		{"something", providers.Unknown, "", "tekniskt fel"},
 	} {
 		t.Run(c.status, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestStatuses(t *testing.T) {
 				if !strings.HasPrefix(code, "http") {
 					code = samlStatus + code
 				}
-				codes = append(codes, code)
+				codes = append(codes, strings.Replace(code, "PERSON", person, 1))
 			}
 			for _, kind := range kindsOf() {
 				var log bytes.Buffer

@@ -157,6 +157,9 @@ func (v *verification) parse() (err error) {
 	default:
 		return errors.New("unknown kind of order")
 	}
+	if v.live != nil { // made a moment ago
+		return nil
+	}
 	v.evidence, err = parseEvidence(v.sealed)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -100,6 +101,15 @@ func (sp SP) validate() error {
 	case sp.Name.SV == "" && sp.Name.EN == "":
 		return errors.New("metadata: no name to show")
 	}
+	o, none := sp.Authority, providers.Text{}
+	if o != (Organization{}) && (o.Name == none || o.DisplayName == none || o.URL == none) {
+		return errors.New("metadata: an organization needs a name, a name to show and a web address")
+	}
+	for _, c := range sp.Contacts {
+		if !slices.Contains([]string{"technical", "support", "administrative", "billing", "other"}, c.Kind) {
+			return errors.New("metadata: a contact of a kind that there is not")
+		}
+	}
 	for _, acs := range sp.ACS {
 		if err := address(acs); err != nil {
 			return fmt.Errorf("metadata: where answers are posted: %w", err)
@@ -161,7 +171,7 @@ func (sp SP) released(raw []byte) ([]byte, error) {
 
 // entityAttributes writes all categories as values of one attribute.
 func (sp SP) entityAttributes(root *etree.Element) {
-	categories := append([]string(nil), sp.Categories...)
+	categories := slices.Clone(sp.Categories)
 	if sp.SignatureService {
 		categories = append(categories, catSigService)
 	}
