@@ -90,6 +90,7 @@ func (e envelope) wrap(key []byte, to *x509.Certificate) (*node, error) {
 	var err error
 	if e.rsa15 {
 		method.set("Algorithm", algRSA15)
+		//lint:ignore SA1019 a service provider must refuse it
 		wrapped, err = rsa.EncryptPKCS1v15(rand.Reader, public, key)
 	} else {
 		method.add(el("ds:DigestMethod", "Algorithm", digest))

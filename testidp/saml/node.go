@@ -293,6 +293,7 @@ func (n *node) attrSpace(a attr) string {
 const (
 	maxDepth    = 40
 	maxElements = 5000
+	maxNames    = 100 // attributes of an element, and prefixes in scope
 )
 
 // parse reads a document and refuses whatever has no business in SAML: DTDs,
@@ -369,6 +370,9 @@ func parse(data []byte) (*node, error) {
 
 func element(t xml.StartElement, outer map[string]string, ids map[string]bool) (*node, error) {
 	n := &node{prefix: t.Name.Space, local: t.Name.Local, scope: outer}
+	if len(t.Attr) > maxNames || len(outer) > maxNames {
+		return nil, errors.New("too many attributes or namespaces")
+	}
 	declared := map[string]bool{}
 	for _, a := range t.Attr {
 		prefix, isNS := a.Name.Local, a.Name.Space == "xmlns"
@@ -385,8 +389,10 @@ func element(t xml.StartElement, outer map[string]string, ids map[string]bool) (
 		if declared[prefix] {
 			return nil, errors.New("a namespace that is declared twice")
 		}
+		if len(declared) == 0 {
+			n.scope = maps.Clone(n.scope)
+		}
 		declared[prefix] = true
-		n.scope = maps.Clone(n.scope)
 		n.scope[prefix] = a.Value
 	}
 	if _, ok := n.scope[n.prefix]; !ok && n.prefix != "" || n.local == "" || strings.Contains(n.local, ":") {

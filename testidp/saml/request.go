@@ -105,7 +105,7 @@ func receiveQuery(query string) (received, error) {
 	in.octets = []byte(octets + "&" + raw["SigAlg"])
 	var err error
 	if in.value, err = base64.StdEncoding.Strict().DecodeString(value["Signature"]); err != nil {
-		return in, errors.New("Signature is not base64")
+		return in, errors.New("the parameter Signature is not base64")
 	}
 	deflated, err := base64.StdEncoding.Strict().DecodeString(value["SAMLRequest"])
 	if err != nil || len(deflated) == 0 {

@@ -2,6 +2,7 @@ package saml
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -300,15 +301,16 @@ func TestTransient(t *testing.T) {
 		}
 		return id.content()
 	}
-	if nameID(persistent) != nameID(persistent) {
+	first := nameID(persistent)
+	if nameID(persistent) != first {
 		t.Error("a persistent pseudonym changes")
 	}
-	if nameID(transient) == nameID(transient) {
+	if once := nameID(transient); nameID(transient) == once {
 		t.Error("a transient pseudonym stays")
 	}
 	n := b.ask(b.sign)
 	_, assertion := b.opened(b.sign, b.approved(b.sign, n))
-	if assertion.child(nsAssertion, "Subject").child(nsAssertion, "NameID").content() == nameID(persistent) {
+	if assertion.child(nsAssertion, "Subject").child(nsAssertion, "NameID").content() == first {
 		t.Error("two peers get the same pseudonym")
 	}
 }
@@ -329,6 +331,63 @@ func TestSameRequestAgain(t *testing.T) {
 	b.client = b.newBrowser()
 	if r := b.get(q); r.StatusCode != http.StatusBadRequest || !strings.Contains(notice(t, r), errReplayed.Error()) {
 		t.Error("another browser may come with it")
+	}
+}
+
+// TestParseRefuses is XML that is right, or nearly, and has no business here.
+func TestParseRefuses(t *testing.T) {
+	var many, deep, wide strings.Builder
+	for i := range 150 {
+		fmt.Fprintf(&many, ` xmlns:p%d="u"`, i)
+	}
+	for range maxDepth + 1 {
+		deep.WriteString("<a>")
+	}
+	for range maxElements {
+		wide.WriteString("<a></a>")
+	}
+	for name, c := range map[string][2]string{
+		"nothing":               {"", "missing"},
+		"text":                  {"a", "outside"},
+		"open":                  {"<a>", "not well-formed"},
+		"crossed":               {"<a><b></a></b>", "wrong end"},
+		"end alone":             {"</a>", "end without a start"},
+		"two roots":             {"<a></a><a></a>", "two root"},
+		"text behind":           {"<a></a>x", "outside"},
+		"DTD":                   {"<!DOCTYPE a><a></a>", "DTD"},
+		"entity":                {"<a>&x;</a>", "not well-formed"},
+		"comment":               {"<a><!-- --></a>", "comments"},
+		"instruction":           {"<a><?x y?></a>", "instructions"},
+		"instruction before":    {"<?x y?><a></a>", "instructions"},
+		"late declaration":      {` <?xml version="1.0"?><a></a>`, "instructions"},
+		"Latin-1":               {`<?xml version="1.0" encoding="ISO-8859-1"?><a></a>`, "not well-formed"},
+		"undeclared":            {"<a:b></a:b>", "not declared"},
+		"undeclared attribute":  {`<a b:c="d"></a>`, "not declared"},
+		"colons":                {`<a:b:c xmlns:a="u"></a:b:c>`, "not well-formed"},
+		"undeclared again":      {`<a xmlns:b="u"><c xmlns:b=""></c></a>`, "forbidden declaration"},
+		"xml":                   {`<a xmlns:xml="u"></a>`, "forbidden declaration"},
+		"namespace twice":       {`<a xmlns:b="u" xmlns:b="v"></a>`, "declared twice"},
+		"attribute twice":       {`<a b="1" b="1"></a>`, "attribute that stands there twice"},
+		"by two prefixes":       {`<a xmlns:b="u" xmlns:c="u" b:d="1" c:d="2"></a>`, "attribute that stands there twice"},
+		"ID twice":              {`<a ID="1"><b id="1"></b></a>`, "an ID"},
+		"ID twice, other space": {`<a ID="1" xmlns:x="u"><b x:Id="1"></b></a>`, "an ID"},
+		"line break":            {"<a b=\"c\nd\"></a>", "line break"},
+		"many namespaces":       {"<a" + many.String() + "></a>", "too many attributes"},
+		"deep":                  {deep.String(), "too deep"},
+		"wide":                  {"<a>" + wide.String() + "</a>", "too many"},
+	} {
+		if _, err := parse([]byte(c[0])); err == nil || !strings.Contains(err.Error(), c[1]) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, good := range map[string]string{
+		"declaration": `<?xml version="1.0" encoding="UTF-8"?>` + "\n<a></a>\n",
+		"empty":       "<a/>",
+		"shadow":      `<a xmlns:b="u"><b:c xmlns:b="v"></b:c></a>`,
+	} {
+		if _, err := parse([]byte(good)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
