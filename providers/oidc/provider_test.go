@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -341,10 +342,15 @@ func TestClientAuthentication(t *testing.T) {
 						t.Error("the browser takes along more than the name of the request")
 					}
 				}
+				asked := o.form
 				o.answer = func() any { return map[string]any{} }
 				failure(t, d.comes(t, nil))
 				check()
-				if o.form.Get("code_verifier") == "" || o.form.Get("redirect_uri") != back || o.form.Get("grant_type") != "authorization_code" {
+				challenge := d.sent.Get("code_challenge")
+				if pushed {
+					challenge = asked.Get("code_challenge")
+				}
+				if sum := sha256.Sum256([]byte(o.form.Get("code_verifier"))); encode(sum[:]) != challenge || o.form.Get("redirect_uri") != back || o.form.Get("grant_type") != "authorization_code" {
 					t.Error("the exchange is not whole")
 				}
 			})
@@ -437,6 +443,23 @@ func TestAnswersThroughTheBrowser(t *testing.T) {
 		step := d.comes(t, url.Values{"code": {"c"}, "state": {d.handle}})
 		if f := failure(t, step); (f.Check == "issuer-parameter") != says {
 			t.Errorf("no issuer, where it says that it names itself: %v: %s", says, f.Check)
+		}
+	}
+}
+
+// The answer to a login counts where logins come back to, and nowhere else.
+func TestAnswersElsewhere(t *testing.T) {
+	o := newOP(t)
+	for _, at := range []string{"", providers.SignBackPath, "back/", "Back"} {
+		d := begin(t, o, o.config())
+		e := callback(d.handle)
+		e.At = at
+		_, step, err := d.p.Continue(t.Context(), d.state, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := failure(t, step); f.Check != "address" {
+			t.Errorf("at %q: ended at %s", at, f.Check)
 		}
 	}
 }
@@ -764,5 +787,29 @@ func TestStateForgets(t *testing.T) {
 	var kept map[string]any
 	if err := json.Unmarshal(s, &kept); err != nil || kept["answer"] != nil || kept["verifier"] != nil || kept["handle"] != nil {
 		t.Errorf("keeps more than it needs: %v", err)
+	}
+}
+
+// A state is continued by the connection that made it, and by no other.
+func TestStatesOfOthers(t *testing.T) {
+	o := newOP(t)
+	d := begin(t, o, o.config())
+	for name, change := range map[string]func(*Config){
+		"another e-ID":     func(c *Config) { c.ID = "annan-id" },
+		"another instance": func(c *Config) { c.Instance = "annan" },
+		"another issuer":   func(c *Config) { c.Issuer = "https://other.example" },
+		"another client":   func(c *Config) { c.ClientID = "annan" },
+	} {
+		c := o.config()
+		change(&c)
+		p, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range []providers.Event{{Kind: providers.Tick}, callback(d.handle)} {
+			if _, step, err := p.Continue(t.Context(), d.state, e); !errors.Is(err, ErrState) || step != nil {
+				t.Errorf("%s continues it: %T, %v", name, step, err)
+			}
+		}
 	}
 }

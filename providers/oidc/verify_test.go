@@ -86,6 +86,9 @@ func TestVerifyLater(t *testing.T) {
 			"other levels": {"level", func(_ *providers.Expected, tr *Trust) {
 				tr.Levels = map[string]providers.Level{"four": providers.Level3}
 			}},
+			"another way of signing": {"algorithm", func(_ *providers.Expected, tr *Trust) {
+				tr.Algorithms = map[string][]string{RS256: {PS256, ES256}, PS256: {RS256, ES256}, ES256: {RS256, PS256}}[alg]
+			}},
 			"other claims": {"number", func(_ *providers.Expected, tr *Trust) { tr.Claims.Number = []string{"nr"} }},
 		} {
 			w, tr := want, trust
@@ -127,8 +130,11 @@ func TestChangedEvidence(t *testing.T) {
 		"key's name":      {"key", change(func(m map[string]any) { m["key"].(map[string]any)["kid"] = "x" })},
 		"key's algorithm": {"key", change(func(m map[string]any) { m["key"].(map[string]any)["alg"] = PS256 })},
 		"no token":        {"structure", change(func(m map[string]any) { delete(m, "idToken") })},
-		"a token less":    {"signature", change(func(m map[string]any) { s := m["idToken"].(string); m["idToken"] = s[:len(s)-4] })},
-		"userinfo":        {"userinfo", change(func(m map[string]any) { m["userinfo"] = m["idToken"] })},
+		"a signature of zeros": {"signature", change(func(m map[string]any) {
+			s := m["idToken"].(string)
+			m["idToken"] = s[:strings.LastIndexByte(s, '.')+1] + encode(make([]byte, 256))
+		})},
+		"userinfo": {"userinfo", change(func(m map[string]any) { m["userinfo"] = m["idToken"] })},
 		"foreign userinfo": {"root", change(func(m map[string]any) {
 			m["userinfo"], m["userinfoKey"] = sign(t, RS256, map[string]any{"sub": "someone"}, nil, keyring().foreign), foreign
 		})},
