@@ -69,6 +69,8 @@ func TestRefusedWishes(t *testing.T) {
 	}
 	w.Providers = []providers.ID{providers.MBankID}
 	b.create(w)
+	w.Providers, b.infos[2].TextLimit = nil, 0 // Freja is for logins alone
+	b.create(w)
 
 	b.config.SMS, b.config.Mail = nil, nil
 	b.again()
@@ -76,8 +78,8 @@ func TestRefusedWishes(t *testing.T) {
 	if diff := cmp.Diff([]string{"signatories[1].email", "signatories[1].phone"}, faults(t, err)); diff != "" {
 		t.Error(diff)
 	}
-	if len(b.store.all) != 2 {
-		t.Errorf("refused wishes left %d messages", len(b.store.all)-2)
+	if len(b.store.all) != 4 {
+		t.Errorf("refused wishes left %d messages", len(b.store.all)-4)
 	}
 }
 

@@ -117,7 +117,8 @@ func (s *Service) signers(c broker.Client, allowed []providers.ID) []providers.I
 		if !ok {
 			continue
 		}
-		if _, ok := p.(providers.Signer); ok {
+		// Some connections of a kind that signs are for logins alone.
+		if _, ok := p.(providers.Signer); ok && info.TextLimit > 0 {
 			list = append(list, info)
 		}
 	}
