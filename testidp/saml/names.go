@@ -2,26 +2,21 @@ package saml
 
 // What prefixes stand for in everything that is written here.
 var prefixes = map[string]string{
-	"saml":    nsAssertion,
-	"samlp":   nsProtocol,
-	"md":      nsMetadata,
-	"mdui":    nsUI,
-	"mdattr":  nsEntityAttributes,
-	"ds":      nsSignature,
-	"ec":      algExclusive,
-	"xenc":    nsEncryption,
-	"xs":      "http://www.w3.org/2001/XMLSchema",
-	"xsi":     "http://www.w3.org/2001/XMLSchema-instance",
-	"psc":     nsPrincipal,
-	"foo":     "urn:example:foo",
-	"mdrpi":   "urn:oasis:names:tc:SAML:metadata:rpi",
-	"alg":     "urn:oasis:names:tc:SAML:metadata:algsupport",
-	"xml":     nsXML,
-	"csig":    nsCSig,
-	"umsg":    nsUserMessage,
-	"xenc11":  nsEncryption11,
-	"shibmd":  "urn:mace:shibboleth:metadata:1.0",
-	"unknown": "urn:example:unknown",
+	"saml":   nsAssertion,
+	"samlp":  nsProtocol,
+	"md":     nsMetadata,
+	"mdui":   nsUI,
+	"mdattr": nsEntityAttributes,
+	"ds":     nsSignature,
+	"ec":     algExclusive,
+	"xenc":   nsEncryption,
+	"xs":     "http://www.w3.org/2001/XMLSchema",
+	"xsi":    "http://www.w3.org/2001/XMLSchema-instance",
+	"psc":    nsPrincipal,
+	"foo":    "urn:example:foo",
+	"xml":    nsXML,
+	"csig":   nsCSig,
+	"umsg":   nsUserMessage,
 }
 
 // Namespaces.
@@ -33,7 +28,6 @@ const (
 	nsEntityAttributes = "urn:oasis:names:tc:SAML:metadata:attribute"
 	nsSignature        = "http://www.w3.org/2000/09/xmldsig#"
 	nsEncryption       = "http://www.w3.org/2001/04/xmlenc#"
-	nsEncryption11     = "http://www.w3.org/2009/xmlenc11#"
 	nsPrincipal        = "http://id.swedenconnect.se/authn/1.0/principal-selection/ns"
 	nsUserMessage      = "http://id.swedenconnect.se/authn/1.0/user-message/ns"
 	nsCSig             = "http://id.elegnamnden.se/csig/1.1/dss-ext/ns"
