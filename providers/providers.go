@@ -271,6 +271,8 @@ type Finding struct {
 	Said string    // what was found, or what is wrong and how to mend it
 	Bad  bool      // it does not work
 	Ends time.Time // what was found holds until then; zero: not limited
+	// Renews: a newer one is fetched long before, without anybody's doing.
+	Renews bool
 }
 
 // A Dated has certificates or documents that end, besides those that the program

@@ -46,33 +46,33 @@ func makeSigning(data string, eid eids, now time.Time) error {
 	if err := makeSeal(seal, now); err != nil {
 		return err
 	}
-	sealed, err := readCertificate(filepath.Join(seal, sealRoot))
+	sealed, err := readCertificates(filepath.Join(seal, sealRoot))
 	if err != nil {
 		return err
 	}
-	simulated, err := readCertificate(filepath.Join(data, "bankid", testidp.SignatureRootFile))
+	simulated, err := readCertificates(filepath.Join(data, "bankid", testidp.SignatureRootFile))
 	if err != nil {
 		return err
 	}
-	var roots, federation []*x509.Certificate
+	var roots, signers, federation []*x509.Certificate
 	for _, f := range []struct {
 		to   *[]*x509.Certificate
 		file string
 	}{
-		{&roots, filepath.Join(frejaFolder, freja.JWSRootFile)}, {&federation, filepath.Join(samlFolder, testidp.FederationFile)},
+		{&roots, filepath.Join(frejaFolder, freja.JWSRootFile)}, {&signers, filepath.Join(frejaFolder, freja.JWSFile)}, {&federation, filepath.Join(samlFolder, testidp.FederationFile)},
 	} {
-		c, err := readCertificate(filepath.Join(data, f.file))
+		list, err := readCertificates(filepath.Join(data, f.file))
 		if err != nil {
 			return err
 		}
-		*f.to = append(*f.to, c)
+		*f.to = list
 	}
 	believed, err := trust.Write(trust.Trust{
-		Seal: trust.Seal{Roots: []*x509.Certificate{sealed}},
+		Seal: trust.Seal{Roots: sealed},
 		BankID: []trust.BankID{{
-			Name: "simulator", Roots: []*x509.Certificate{simulated}, Policies: []string{"1.2.3.4.5", "1.2.3.4.10", "1.2.3.4.25"},
+			Name: "simulator", Roots: simulated, Policies: []string{"1.2.3.4.5", "1.2.3.4.10", "1.2.3.4.25"},
 		}},
-		Freja: trust.Freja{Roots: roots},
+		Freja: trust.Freja{Roots: roots, Certificates: signers},
 		SAML:  trust.SAML{Metadata: federation, IdPs: []trust.IdP{{EntityID: eid.idp, Provider: providers.Telia}}},
 	})
 	if err != nil {
@@ -93,16 +93,24 @@ func makeSigning(data string, eid eids, now time.Time) error {
 	return replaceFile(hook, []byte("whsec_"+base64.StdEncoding.EncodeToString(secret)))
 }
 
-func readCertificate(file string) (*x509.Certificate, error) {
+// readCertificates reads one or more, in PEM.
+func readCertificates(file string) ([]*x509.Certificate, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(text)
-	if block == nil {
+	var list []*x509.Certificate
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	if len(list) == 0 {
 		return nil, fmt.Errorf("%s holds no certificate", file)
 	}
-	return x509.ParseCertificate(block.Bytes)
+	return list, nil
 }
 
 // organisationIdentifier is the attribute that says which organisation a seal is

@@ -213,7 +213,8 @@ func (c *certificates) endings() []ending {
 		all = append(all, ending{r.what, until, true})
 	}
 	for _, i := range c.eids.instances {
-		all = append(all, i.dates()...)
+		more, _ := i.dates()
+		all = append(all, more...)
 	}
 	return append(all, c.fixed...)
 }
@@ -235,7 +236,7 @@ func (c *certificates) tell(ctx context.Context) {
 // certificateMetrics are read when they are asked for.
 type certificateMetrics struct {
 	*certificates
-	left, refused *prometheus.Desc
+	left, refused, metadata *prometheus.Desc
 }
 
 func newCertificateMetrics(c *certificates) certificateMetrics {
@@ -246,17 +247,31 @@ func newCertificateMetrics(c *certificates) certificateMetrics {
 			[]string{"what"}, nil),
 		prometheus.NewDesc("sigill_certificate_refused",
 			"1 when the files of a certificate have changed and cannot be used, so that the one from before still is.", []string{"what"}, nil),
+		prometheus.NewDesc("sigill_eid_metadata_hours_left",
+			"Hours until what an issuer says of itself is no longer believed, if nothing newer comes: it is fetched anew long before.",
+			[]string{"instance"}, nil),
 	}
 }
 
 // Describe is of prometheus.Collector.
-func (m certificateMetrics) Describe(to chan<- *prometheus.Desc) { to <- m.left; to <- m.refused }
+func (m certificateMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- m.left
+	to <- m.refused
+	to <- m.metadata
+}
 
 // Collect is of prometheus.Collector.
 func (m certificateMetrics) Collect(to chan<- prometheus.Metric) {
 	now := m.now()
 	for _, e := range m.endings() {
 		to <- prometheus.MustNewConstMetric(m.left, prometheus.GaugeValue, e.until.Sub(now).Hours()/24, e.what)
+	}
+	for _, i := range m.eids.instances {
+		_, renewing := i.dates()
+		for _, e := range renewing {
+			to <- prometheus.MustNewConstMetric(m.metadata, prometheus.GaugeValue, e.until.Sub(now).Hours(), e.what)
+			break // the first is what all of it hangs on
+		}
 	}
 	for _, r := range m.own {
 		refused := 0.0

@@ -77,7 +77,8 @@ func endings(s config.Config, e *eids, now time.Time) []ending {
 			until, _ := certificate.state()
 			all = append(all, ending{certificate.what, until, true})
 		}
-		all = append(all, i.dates()...)
+		more, _ := i.dates()
+		all = append(all, more...)
 	}
 	if s.TLS.CertificateFile != "" {
 		if pair, err := tls.LoadX509KeyPair(s.TLS.CertificateFile, s.TLS.KeyFile); err == nil {

@@ -72,20 +72,25 @@ func (i instance) each(yield func(providers.Provider) bool) {
 }
 
 // dates are when something ends that the e-IDs of an instance live by, besides
-// the files that are followed.
-func (i instance) dates() []ending {
+// the files that are followed: what people renew, and what renews itself.
+func (i instance) dates() (renewed, renewing []ending) {
 	for p := range i.each {
-		if d, ok := p.(providers.Dated); ok {
-			var all []ending
-			for _, f := range d.Dates() {
-				if !f.Ends.IsZero() {
-					all = append(all, ending{what: i.name + ": " + f.What, until: f.Ends})
-				}
-			}
-			return all
+		d, ok := p.(providers.Dated)
+		if !ok {
+			continue
 		}
+		for _, f := range d.Dates() {
+			switch e := (ending{what: i.name + ": " + f.What, until: f.Ends}); {
+			case f.Ends.IsZero():
+			case f.Renews:
+				renewing = append(renewing, ending{what: i.name, until: f.Ends})
+			default:
+				renewed = append(renewed, e)
+			}
+		}
+		break // the others of the instance have the same issuer
 	}
-	return nil
+	return renewed, renewing
 }
 
 // openProviders makes all instances, and reports what is wrong with any.
