@@ -79,6 +79,13 @@ func (o *op) issuer() string {
 	return o.URL
 }
 
+// count is how often a path was asked.
+func (o *op) count(path string) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.asked[path]
+}
+
 func (o *op) serve(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

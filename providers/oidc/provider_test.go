@@ -77,7 +77,7 @@ func TestRedeeming(t *testing.T) {
 				if f.Reason != tt.reason {
 					t.Errorf("ended as %s at %q", f.Reason, f.Check)
 				}
-				if n := o.asked["/token"]; n != 1 || o.asked["/token2"] != 0 {
+				if n := o.count("/token"); n != 1 || o.count("/token2") != 0 {
 					t.Errorf("the code was sent %d times", n)
 				}
 				return
@@ -127,8 +127,8 @@ func TestKeysThatCannotBeHad(t *testing.T) {
 	d := begin(t, o, o.config())
 	_, _, err := d.p.Continue(t.Context(), d.state, callback(d.handle))
 	var down *providers.Unavailable
-	if !errors.As(err, &down) || o.asked["/token"] != 0 {
-		t.Errorf("without keys: %v, after %d exchanges", err, o.asked["/token"])
+	if !errors.As(err, &down) || o.count("/token") != 0 {
+		t.Errorf("without keys: %v, after %d exchanges", err, o.count("/token"))
 	}
 	o.keys = keys[1:] // the ID Token will be signed with the other
 	o.answer = func() any {
@@ -214,12 +214,12 @@ func TestWhatIsKnownIsKept(t *testing.T) {
 	for range 5 {
 		start(t, o, p)
 	}
-	if n := o.asked["/.well-known/openid-configuration"]; n != 1 {
+	if n := o.count("/.well-known/openid-configuration"); n != 1 {
 		t.Errorf("discovery was asked %d times", n)
 	}
 	now = now.Add(time.Hour)
 	start(t, o, p)
-	if n := o.asked["/.well-known/openid-configuration"]; n != 2 {
+	if n := o.count("/.well-known/openid-configuration"); n != 2 {
 		t.Errorf("an hour later: %d times", n)
 	}
 	o.about = func(d map[string]any) { d["issuer"] = "https://other.example" }
@@ -227,17 +227,17 @@ func TestWhatIsKnownIsKept(t *testing.T) {
 	for range 5 {
 		start(t, o, p)
 	}
-	if n := o.asked["/.well-known/openid-configuration"]; n != 3 {
+	if n := o.count("/.well-known/openid-configuration"); n != 3 {
 		t.Errorf("while it says something else: %d times", n)
 	}
 	now = now.Add(again)
 	start(t, o, p)
-	if n := o.asked["/.well-known/openid-configuration"]; n != 4 {
+	if n := o.count("/.well-known/openid-configuration"); n != 4 {
 		t.Errorf("a little later: %d times", n)
 	}
 	now = now.Add(-24 * time.Hour) // set back
 	start(t, o, p)
-	if n := o.asked["/.well-known/openid-configuration"]; n != 5 {
+	if n := o.count("/.well-known/openid-configuration"); n != 5 {
 		t.Errorf("by a clock set back: %d times", n)
 	}
 }
@@ -255,16 +255,16 @@ func TestUnknownKeysAreLookedForSeldom(t *testing.T) {
 			t.Errorf("ended at %s", f.Check)
 		}
 	}
-	if n := o.asked["/keys"]; n > maxMisses+1 {
+	if n := o.count("/keys"); n > maxMisses+1 {
 		t.Errorf("the keys were read %d times", n)
 	}
-	before := o.asked["/keys"]
+	before := o.count("/keys")
 	now = now.Add(time.Minute)
 	o.keys[0].Kid = "new"
 	d := start(t, o, p)
 	proven(t, d.ends(t, sign(t, RS256, d.claims(), map[string]any{"kid": "new", "iat": nil}, nil)))
-	if o.asked["/keys"] != before+1 {
-		t.Errorf("for a new key the set was read %d times", o.asked["/keys"]-before)
+	if o.count("/keys") != before+1 {
+		t.Errorf("for a new key the set was read %d times", o.count("/keys")-before)
 	}
 }
 
@@ -436,8 +436,8 @@ func TestAnswersThroughTheBrowser(t *testing.T) {
 				t.Errorf("%s: says what the issuer said", tt.name)
 			}
 		}
-		if o.asked["/token"] != 0 {
-			t.Errorf("%d codes were sent", o.asked["/token"])
+		if o.count("/token") != 0 {
+			t.Errorf("%d codes were sent", o.count("/token"))
 		}
 		d := begin(t, o, o.config())
 		step := d.comes(t, url.Values{"code": {"c"}, "state": {d.handle}})
@@ -730,12 +730,7 @@ func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- p.Run(ctx) }()
-	asked := func() int {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return o.asked["/keys"]
-	}
-	for deadline := time.Now().Add(20 * time.Second); asked() < 3; {
+	for deadline := time.Now().Add(20 * time.Second); o.count("/keys") < 3; {
 		if time.Now().After(deadline) {
 			t.Fatal("does not ask")
 		}
