@@ -27,38 +27,25 @@ func Parse(raw []byte, limit int) (root *etree.Element, err error) {
 		return nil, refuse("size", "%d bytes, at most %d are read", len(raw), limit)
 	}
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
-	if err := scan(raw); err != nil {
-		return nil, err
-	}
-	doc := etree.NewDocument()
-	doc.ReadSettings.MaxDepth = maxDepth
-	if err := doc.ReadFromBytes(raw); err != nil {
-		return nil, refuse("syntax", "elements do not end where they should")
-	}
-	return doc.Root(), nil
-}
-
-// scan walks the tokens once, without building anything.
-func scan(raw []byte) error {
-	s := scanner{ids: map[string]bool{}, scopes: []map[string]string{{"xml": nsXML, "xmlns": nsXMLNS, "": ""}}}
+	r := newReader()
 	dec := xml.NewDecoder(bytes.NewReader(raw))
 	for first := true; ; first = false {
 		at := dec.InputOffset()
 		token, err := dec.RawToken()
 		if errors.Is(err, io.EOF) {
-			return s.end()
+			return r.end()
 		}
 		if err != nil {
-			return refuse("syntax", "not XML at byte %d", dec.InputOffset())
+			return nil, refuse("syntax", "not XML at byte %d", dec.InputOffset())
 		}
-		if err := s.token(token, first); err != nil {
-			return err
+		if err := r.token(token, first); err != nil {
+			return nil, err
 		}
 		if plain(token) {
 			continue
 		}
 		if err := roundtrip.CheckToken(token); err != nil {
-			return refuse("unstable", "would not be the same when written again, at byte %d", at)
+			return nil, refuse("unstable", "would not be the same when written again, at byte %d", at)
 		}
 	}
 }
@@ -98,22 +85,34 @@ func plainName(n xml.Name) bool {
 	return n.Local != "" && word(n.Local) && word(n.Space)
 }
 
-type scanner struct {
+// reader builds the tree while it looks at the tokens, so that nobody reads
+// anything but what was looked at.
+type reader struct {
 	ids    map[string]bool
-	scopes []map[string]string // prefix to namespace; one more than elements are open
-	roots  int
+	open   []*etree.Element    // the document, and the elements that have not ended
+	scopes []map[string]string // what prefixes mean in each of them
 }
 
-func (s *scanner) depth() int { return len(s.scopes) - 1 }
-
-func (s *scanner) end() error {
-	if s.roots != 1 {
-		return refuse("syntax", "%d elements, not one", s.roots)
+func newReader() *reader {
+	return &reader{
+		ids:    map[string]bool{},
+		open:   []*etree.Element{&etree.NewDocument().Element},
+		scopes: []map[string]string{{"xml": nsXML, "xmlns": nsXMLNS, "": ""}},
 	}
-	return nil
 }
 
-func (s *scanner) token(token xml.Token, first bool) error {
+func (r *reader) depth() int          { return len(r.open) - 1 }
+func (r *reader) top() *etree.Element { return r.open[len(r.open)-1] }
+
+func (r *reader) end() (*etree.Element, error) {
+	roots := r.open[0].ChildElements()
+	if r.depth() != 0 || len(roots) != 1 {
+		return nil, refuse("syntax", "not one whole element")
+	}
+	return roots[0], nil
+}
+
+func (r *reader) token(token xml.Token, first bool) error {
 	switch t := token.(type) {
 	case xml.Directive:
 		return refuse("dtd", "document type or other directive")
@@ -124,41 +123,52 @@ func (s *scanner) token(token xml.Token, first bool) error {
 			return refuse("instruction", "processing instruction")
 		}
 	case xml.CharData:
-		if s.depth() == 0 && len(bytes.Trim(t, " \t\r\n")) > 0 {
+		if r.depth() > 0 {
+			r.top().CreateText(string(t))
+		} else if len(bytes.Trim(t, " \t\r\n")) > 0 {
 			return refuse("syntax", "text outside the element")
 		}
 	case xml.EndElement:
-		if s.depth() == 0 {
-			return refuse("syntax", "ends what did not begin")
+		if r.depth() == 0 || r.top().Space != t.Name.Space || r.top().Tag != t.Name.Local {
+			return refuse("syntax", "ends what is not open")
 		}
-		s.scopes = s.scopes[:len(s.scopes)-1]
+		r.open, r.scopes = r.open[:r.depth()], r.scopes[:r.depth()]
 	case xml.StartElement:
-		return s.start(t)
+		return r.start(t)
 	}
 	return nil
 }
 
-func (s *scanner) start(t xml.StartElement) error {
-	if s.depth() == 0 {
-		s.roots++
-	}
-	if s.depth() >= maxDepth {
+func (r *reader) start(t xml.StartElement) error {
+	if r.depth() >= maxDepth {
 		return refuse("depth", "elements deeper than %d", maxDepth)
 	}
-	scope, err := s.scope(t)
+	scope, err := r.scope(t)
 	if err != nil {
 		return err
 	}
-	s.scopes = append(s.scopes, scope)
 	if err := named(t.Name, scope); err != nil {
 		return err
 	}
-	return s.attributes(t, scope)
+	if err := r.attributes(t, scope); err != nil {
+		return err
+	}
+	el := r.top().CreateElement(t.Name.Local)
+	el.Space = t.Name.Space
+	for _, a := range t.Attr {
+		key := a.Name.Local
+		if a.Name.Space != "" {
+			key = a.Name.Space + ":" + key
+		}
+		el.CreateAttr(key, a.Value)
+	}
+	r.open, r.scopes = append(r.open, el), append(r.scopes, scope)
+	return nil
 }
 
 // scope is what prefixes mean inside an element.
-func (s *scanner) scope(t xml.StartElement) (map[string]string, error) {
-	scope := s.scopes[len(s.scopes)-1]
+func (r *reader) scope(t xml.StartElement) (map[string]string, error) {
+	scope := r.scopes[len(r.scopes)-1]
 	copied := false
 	for _, a := range t.Attr {
 		prefix := a.Name.Local
@@ -192,7 +202,7 @@ func named(name xml.Name, scope map[string]string) error {
 	return nil
 }
 
-func (s *scanner) attributes(t xml.StartElement, scope map[string]string) error {
+func (r *reader) attributes(t xml.StartElement, scope map[string]string) error {
 	seen := make(map[xml.Name]bool, len(t.Attr))
 	ids := 0
 	for _, a := range t.Attr {
@@ -212,10 +222,10 @@ func (s *scanner) attributes(t xml.StartElement, scope map[string]string) error 
 		if a.Name.Space == "xmlns" || !strings.EqualFold(name.Local, "id") {
 			continue
 		}
-		if ids++; ids > 1 || s.ids[a.Value] {
+		if ids++; ids > 1 || r.ids[a.Value] {
 			return refuse("duplicate-id", "an ID twice")
 		}
-		s.ids[a.Value] = true
+		r.ids[a.Value] = true
 	}
 	return nil
 }

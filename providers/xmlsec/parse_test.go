@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/beevik/etree"
 )
 
 func nested(n int) string { return strings.Repeat("<a>", n) + strings.Repeat("</a>", n) }
@@ -122,7 +124,14 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		theirs := etree.NewDocument()
+		if err := theirs.ReadFromBytes(bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))); err != nil {
+			t.Fatalf("etree does not read it: %v", err)
+		}
 		once := Bytes(root)
+		if same := Bytes(theirs.Root()); !bytes.Equal(once, same) {
+			t.Errorf("read\n%s\nand by etree\n%s", once, same)
+		}
 		again, err := Parse(once, 10*limit)
 		if err != nil {
 			t.Fatalf("what was written cannot be read: %v\n%s", err, once)

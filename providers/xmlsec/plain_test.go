@@ -19,10 +19,10 @@ func FuzzPlain(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dec := xml.NewDecoder(bytes.NewReader(b))
-		s := scanner{ids: map[string]bool{}, scopes: []map[string]string{{"xml": nsXML, "xmlns": nsXMLNS, "": ""}}}
+		r := newReader()
 		for {
 			token, err := dec.RawToken()
-			if err != nil || s.token(token, false) != nil {
+			if err != nil || r.token(token, false) != nil {
 				return
 			}
 			if !plain(token) {

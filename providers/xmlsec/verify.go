@@ -124,8 +124,10 @@ func try(root *etree.Element, index int, value []byte, c *x509.Certificate) (*et
 		}
 		value = der
 	}
-	e := root.Copy()
-	sig := e.Child[index].(*etree.Element)
+	// Shallow: the library makes a whole copy of its own.
+	e := &etree.Element{Space: root.Space, Tag: root.Tag, Attr: root.Attr, Child: slices.Clone(root.Child)}
+	sig := root.Child[index].(*etree.Element).Copy()
+	e.Child[index] = sig
 	if info := Child(sig, nsDS, "KeyInfo"); info != nil {
 		sig.RemoveChild(info)
 	}
