@@ -57,6 +57,7 @@ func installation(at addresses, m testidp.Material, eid eids, mail, sms string, 
 		line("  - name: %s", instance)
 		line("    kind: bankid")
 		line("    offers: [mbankid, bankid]")
+		line("    help: {issuer: BankID, url: %s, test: %s}", quoted(at.phone+"/"), quoted(at.phone+"/"))
 		line("    certificate_file: %s/%s", folder, testidp.RPCertificateFile)
 		line("    key_file: %s/%s", folder, testidp.RPKeyFile)
 		line("    environment:")

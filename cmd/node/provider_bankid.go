@@ -24,7 +24,7 @@ func openBankID(_ context.Context, c config.Provider, w workshop) (map[providers
 	var all []*bankid.Provider
 	for _, id := range c.Offers {
 		p, err := bankid.New(bankid.Config{
-			ID: id, Instance: c.Name, Environment: env, Certificate: cert, DisplayName: c.DisplayName,
+			ID: id, Instance: c.Name, Help: c.Help, Environment: env, Certificate: cert, DisplayName: c.DisplayName,
 			Approved: c.Approved, PollInterval: w.collect, Clock: w.now, Log: w.log, Cache: cache,
 		})
 		if err != nil {

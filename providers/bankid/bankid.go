@@ -81,6 +81,7 @@ type Config struct {
 	ID          providers.ID // bankid or mbankid
 	Instance    string       // name of this instance
 	Name        string       // what people call it; has a default
+	Help        providers.Help
 	Environment Environment
 	// Certificate is the relying party's, with its key. The app shows the
 	// name that stands in it.

@@ -33,6 +33,7 @@ type Provider struct {
 	id       providers.ID
 	instance string
 	name     string
+	help     providers.Help
 	env      Environment
 	clients  atomic.Pointer[[]*client] // the first with the certificate that is used now; see Renew
 	conns    int
@@ -54,7 +55,7 @@ var (
 // New makes a provider. It starts nothing and asks nobody.
 func New(c Config) (*Provider, error) {
 	p := &Provider{
-		id: c.ID, instance: c.Instance, name: c.Name, env: c.Environment,
+		id: c.ID, instance: c.Instance, name: c.Name, help: c.Help, env: c.Environment,
 		approved: c.Approved, poll: c.PollInterval, clock: c.Clock, log: c.Log, cache: c.Cache,
 	}
 	switch c.ID {
@@ -110,7 +111,7 @@ func (p *Provider) Info() providers.Info {
 		modes = []providers.Mode{providers.ModeOther, providers.ModeThis, providers.ModePhone}
 	}
 	return providers.Info{
-		ID: p.id, Instance: p.instance, Name: p.name, Level: level(p.approved), Modes: modes,
+		ID: p.id, Instance: p.instance, Name: p.name, Help: p.help, Level: level(p.approved), Modes: modes,
 		TextLimit: maxSignText, AuthText: maxAuthText, Markdown: true, NonVisible: maxNonVisible,
 		CoordNumbers: true,
 	}
