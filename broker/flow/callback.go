@@ -137,6 +137,10 @@ func (e *Engine) takeBack(ctx context.Context, c Callback) (address string, turn
 	over := make(chan struct{})
 	close(over)
 	if o.Phase != broker.Pending || r.Away == nil {
+		if o.Phase == broker.Pending && r.Back != nil && o.Node == e.Node {
+			// Perhaps it was stored just now, and that was not known.
+			return r.Request.ReturnURL, e.goOn(o, r), nil
+		}
 		return r.Request.ReturnURL, over, nil
 	}
 	r.Away, r.Back, r.Answered = nil, &back{At: c.At, Form: c.Form}, true
@@ -153,8 +157,13 @@ func (e *Engine) takeBack(ctx context.Context, c Callback) (address string, turn
 		e.schedule.drop(o.ID)
 		return r.Request.ReturnURL, over, nil
 	}
+	return r.Request.ReturnURL, e.goOn(o, r), nil
+}
+
+// goOn has an order of this node's asked about at once, by what is stored.
+func (e *Engine) goOn(o broker.Order, r record) (turn <-chan struct{}) {
 	if !e.schedule.add(o, r, e.Now(), 0) {
 		e.schedule.refresh(o, r)
 	}
-	return r.Request.ReturnURL, e.schedule.hurry(o.ID), nil
+	return e.schedule.hurry(o.ID)
 }
