@@ -927,13 +927,16 @@ func TestCallbackTakenOver(t *testing.T) {
 		}
 	})
 	t.Run("a node that does not know what it has stored", func(t *testing.T) {
-		sited(t, three[:2], func(h *house, p *site) {
-			a, b := h.nodes[0], h.nodes[1]
-			h.begin(a, trail(providers.KindAuth))
+		sited(t, three[:1], func(h *house, p *site) {
+			h.begin(h.nodes[0], trail(providers.KindAuth))
 			handle := p.handle(h.T)
+			b := h.add("node-b", time.Now, func(e *Engine) {
+				e.Provider, e.Limits.Call = h.nodes[0].Provider, time.Second
+			})
 			other := trail(providers.KindAuth) // so that its leases go on
 			other.ID = "order-2"
 			h.begin(b, other)
+			h.after(31 * time.Second)
 			taken := false
 			b.link.cut(func(call string) fault {
 				if call == "take" && !taken {
@@ -946,7 +949,7 @@ func TestCallbackTakenOver(t *testing.T) {
 				h.Error("acknowledged")
 			}
 			b.link.cut(nil, 0)
-			h.after(5 * time.Second)
+			h.after(3 * time.Second)
 			h.want(broker.Done, "")
 		})
 	})
