@@ -46,7 +46,7 @@ const moreClients = `
 // its own. Its log, at debug level, goes to tmp/logs.
 func startDemo(t *testing.T) *demo {
 	t.Helper()
-	vacant(t, "8080", "8081", "8082", "8083", "8084", "8443")
+	vacant(t, "8080", "8081", "8082", "8083", "8084", "8443", "8444")
 	d := &demo{data: t.TempDir(), phone: control{phone}}
 	clients := filepath.Join(d.data, "more-clients.yaml")
 	if err := os.WriteFile(clients, []byte(moreClients), 0o600); err != nil {
@@ -100,6 +100,7 @@ func TestDemo(t *testing.T) {
 		{"Chromium/Language", testLanguage},
 		{"Chromium/Refusals", testRefusals},
 		{"Chromium/Logout", testLogout},
+		{"Chromium/EIDs", testEIDs},
 		{"Signing", testSigning},
 		{"Portal", testPortal},
 	} {

@@ -52,20 +52,25 @@ func (d *demo) nobodyYet(t testing.TB) person {
 func (x *tab) provenBy(d *demo, p person) {
 	x.t.Helper()
 	x.has(cancel)
+	_, err := d.phone.approve(x.scanned(d), p.Number)
+	x.must(err)
+	if x.noJS {
+		x.goOn()
+	}
+}
+
+// scanned scans the code that the window shows, and gives the order.
+func (x *tab) scanned(d *demo) string {
+	x.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
 		id, err := d.phone.scan(x.waiting(issuer).QR)
 		if err == nil {
-			_, err = d.phone.approve(id, p.Number)
-			x.must(err)
-			break
+			return id
 		}
 		if time.Now().After(deadline) { // a frame is good for a moment only
 			x.t.Fatal(err)
 		}
-	}
-	if x.noJS {
-		x.goOn()
 	}
 }
 
@@ -98,11 +103,24 @@ func (x *tab) stands(what string) {
 func (x *tab) byApp(short string) {
 	x.t.Helper()
 	x.click(withApp)
+	x.intoApp()
+	x.asInApp(short)
+}
+
+// intoApp goes on to the app of this device. The page may open it by itself, or
+// wait for the link.
+func (x *tab) intoApp() {
+	x.t.Helper()
 	x.until("the app or its link", "location.href.startsWith("+quote(phone)+") || document.querySelector("+quote(appLink)+")")
 	if strings.HasPrefix(x.location(), issuer) {
 		value[bool](x, "(document.querySelector("+quote(appLink)+")?.click(), true)")
 	}
 	x.at(phone + "/phone/orders/")
+}
+
+// asInApp says in the app who one is, unless it knows.
+func (x *tab) asInApp(short string) {
+	x.t.Helper()
 	who := `button[name=person][value="` + short + `"]`
 	x.until("the app", "document.querySelector("+quote(who)+") || document.querySelector("+quote(approve)+")")
 	if value[bool](x, "!!document.querySelector("+quote(who)+")") {
