@@ -374,6 +374,12 @@ func TestAuthorizationRequest(t *testing.T) {
 	if len(d.sent.Get("nonce")) != 43 || len(d.sent.Get("code_challenge")) != 43 || d.sent.Has("client_secret") {
 		t.Error("nonce or challenge")
 	}
+	same := start(t, o, d.p) // with the same binding
+	for _, name := range []string{"nonce", "code_challenge"} {
+		if same.sent.Get(name) == d.sent.Get(name) {
+			t.Errorf("two orders have the same %s", name)
+		}
+	}
 	c.Prompt = "none"
 	if begin(t, o, c).sent.Has("prompt") {
 		t.Error("asks for no interaction")

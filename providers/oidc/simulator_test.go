@@ -198,6 +198,9 @@ func bench(t testing.TB, sim *simulation, config oidc.Config) providertest.Bench
 			providers.Cancelled: func(step providers.Step) (providers.Event, error) {
 				return sim.visit(step, control.Action{Action: "cancel", Pnr: number.Digits()})
 			},
+			providers.TimedOut: func(step providers.Step) (providers.Event, error) {
+				return sim.visit(step, control.Action{Action: "fail", Pnr: number.Digits(), Hint: "timeout"})
+			},
 			providers.IssuerDown:  under("errorBusy"),
 			providers.LevelTooLow: under("errorUnmet"),
 			providers.Unknown:     under("errorUnknown"),
@@ -239,4 +242,108 @@ func trusting(t testing.TB, trust oidc.Trust, e providers.Evidence) oidc.Trust {
 		t.Error("evidence without a key")
 	}
 	return trust
+}
+
+// The faults that are endings of their own, or that lose the answer.
+func TestFaultsThatEnd(t *testing.T) {
+	for name, open := range map[string]func(testing.TB, *slog.Logger) (*simulation, oidc.Config){"freja": frejaConfig, "sweden": swedenConfig} {
+		t.Run(name, func(t *testing.T) {
+			sim, config := open(t, nil)
+			b := bench(t, sim, config)
+			for fault, want := range map[string][]providers.Reason{
+				"accessDenied": {providers.Cancelled},
+				"errorServer":  {providers.IssuerDown}, "errorBusy": {providers.IssuerDown},
+				"errorUnmet": {providers.LevelTooLow}, "lowerLevel": {providers.LevelTooLow}, "noLevel": {providers.LevelTooLow}, "unknownLevel": {providers.LevelTooLow},
+				"errorUnknown": {providers.Unknown},
+				"http500":      {providers.ResultLost}, "drop": {providers.ResultLost}, "garbage": {providers.ResultLost}, "html200": {providers.ResultLost},
+				"huge": {providers.ResultLost}, "wrongCode": {providers.ResultLost}, "tokenError": {providers.ResultLost, providers.IssuerDown},
+			} {
+				s, step, err := b.Provider.Start(t.Context(), request())
+				if err != nil {
+					t.Fatal(err)
+				}
+				// What befalls the site itself befalls the browser, and is not ours to see.
+				if slices.Contains([]string{"http500", "drop", "garbage", "html200", "huge"}, fault) {
+					var event providers.Event
+					if event, err = b.Approve(step); err == nil {
+						sim.fault(fault)
+						s, step, err = b.Provider.Continue(t.Context(), s, event)
+					}
+				} else {
+					sim.fault(fault)
+					var event providers.Event
+					if event, err = b.Approve(step); err == nil {
+						s, step, err = b.Provider.Continue(t.Context(), s, event)
+					}
+				}
+				sim.faults.Clear()
+				if err != nil {
+					t.Fatalf("%s: %v", fault, err)
+				}
+				if w, ok := step.(providers.Wait); ok && w.Next == 0 {
+					if _, step, err = b.Provider.Continue(t.Context(), s, providers.Event{Kind: providers.Tick}); err != nil {
+						t.Fatalf("%s: %v", fault, err)
+					}
+				}
+				failed, ok := step.(providers.Failed)
+				if !ok || !slices.Contains(want, failed.Reason) || failed.Text.SV == "" || failed.Text.EN == "" {
+					t.Errorf("%s: ended with %T %s %s", fault, step, failed.Reason, failed.Check)
+				}
+			}
+
+			sim.fault("discoveryIssuer")
+			var down *providers.Unavailable
+			if _, _, err := b.Again().Start(t.Context(), request()); !errors.As(err, &down) {
+				t.Errorf("an issuer that calls itself something else: %v", err)
+			}
+			sim.faults.Clear()
+			for _, f := range b.Provider.(providers.Checker).Check(t.Context()) {
+				if f.Bad {
+					t.Errorf("check: %s: %s", f.What, f.Said)
+				}
+			}
+		})
+	}
+}
+
+func request() providers.Request {
+	return providers.Request{Mode: providers.ModeThis, Binding: []byte("a binding of thirty-two bytes .."), Handle: rand.Text(), Lang: "sv"}
+}
+
+// Persons whose e-ID is of a lower level are told so, and not let in.
+func TestPersonsOfLowLevel(t *testing.T) {
+	for name, open := range map[string]func(testing.TB, *slog.Logger) (*simulation, oidc.Config){"freja": frejaConfig, "sweden": swedenConfig} {
+		sim, config := open(t, nil)
+		tried := 0
+		for _, p := range sim.people.List() {
+			if !p.Has(persons.LowLevel) {
+				continue
+			}
+			tried++
+			provider := must(oidc.New(config))(t)
+			s, step, err := provider.Start(t.Context(), request())
+			if err != nil {
+				t.Fatal(err)
+			}
+			event, err := sim.visit(step, control.Action{Action: "approve", Pnr: p.Number})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if s, step, err = provider.Continue(t.Context(), s, event); err != nil {
+					t.Fatal(err)
+				}
+				if _, ok := step.(providers.Wait); !ok {
+					break
+				}
+				event = providers.Event{Kind: providers.Tick}
+			}
+			if failed, ok := step.(providers.Failed); !ok || failed.Reason != providers.LevelTooLow {
+				t.Errorf("%s: ended with %T %s", name, step, failed.Reason)
+			}
+		}
+		if tried == 0 {
+			t.Error("nobody has a lower level")
+		}
+	}
 }

@@ -46,8 +46,10 @@ func (p *Provider) textLevel() providers.Text {
 		"This service needs an eID of a higher level than the one you used with {}. Get a higher level, or choose another eID.")
 }
 
+// textCancelled says no more than issuers do: some have the same word for a person
+// who said no and one who went away.
 func (p *Provider) textCancelled() providers.Text {
-	return p.say("Du avbröt hos {}. Inget har genomförts.", "You cancelled with {}. Nothing was carried out.")
+	return p.say("Legitimeringen hos {} avbröts. Inget har genomförts.", "The identification with {} was broken off. Nothing was carried out.")
 }
 
 func (p *Provider) textTimedOut() providers.Text {
