@@ -64,7 +64,7 @@ type ownerFunc func(flow.Settled) error
 func (f ownerFunc) Settled(_ context.Context, s flow.Settled) error { return f(s) }
 
 // installation is a real store and an engine on it.
-func installation(p sqldb.Place, owner flow.Owner) (*store.Store, *flow.Engine, func(), error) {
+func installation(p sqldb.Place, eid providers.Provider, owner flow.Owner) (*store.Store, *flow.Engine, func(), error) {
 	rows, err := store.Open(context.Background(), store.Config{Place: p})
 	if err != nil {
 		return nil, nil, nil, err
@@ -75,7 +75,7 @@ func installation(p sqldb.Place, owner flow.Owner) (*store.Store, *flow.Engine, 
 	}
 	e, err := flow.New(flow.Config{
 		Orders: rows, Leases: rows, Results: rows, Owners: map[string]flow.Owner{"signing": owner}, Box: open{}, Short: short, Node: "one",
-		Provider: func(providers.ID, string) (providers.Provider, bool) { return willing{}, true },
+		Provider: func(providers.ID, string) (providers.Provider, bool) { return eid, true },
 		ReturnURL: func(id broker.OrderID, nonce string) string {
 			return "https://login.example.se/return/" + string(id) + "?n=" + nonce
 		},
@@ -94,7 +94,7 @@ func TestKillDelivery(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, e, _, err := installation(p, ownerFunc(func(s flow.Settled) error {
+		_, e, _, err := installation(p, willing{}, ownerFunc(func(s flow.Settled) error {
 			_, err := fmt.Fprintf(book, "%s %s\n", s.Order.ID, s.Order.Phase)
 			return err
 		}))
@@ -147,7 +147,7 @@ func TestKillDelivery(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer onward.Close()
-		rows, e, release, err := installation(p, ownerFunc(func(s flow.Settled) error {
+		rows, e, release, err := installation(p, willing{}, ownerFunc(func(s flow.Settled) error {
 			hear(string(s.Order.ID), s.Order.Phase)
 			_, err := fmt.Fprintf(onward, "%s %s\n", s.Order.ID, s.Order.Phase)
 			return err
@@ -191,4 +191,112 @@ func TestKillDelivery(t *testing.T) {
 		}
 		t.Logf("%d signatures, %d heard of more than once", began, again)
 	})
+}
+
+// roaming is an e-ID whose persons sign on its issuer's own site.
+type roaming struct{ willing }
+
+func (roaming) StartSignature(_ context.Context, r providers.SignRequest) (providers.State, providers.Step, error) {
+	return providers.State(r.Handle), providers.Redirect{URL: "https://issuer.example.se/sso?RelayState=" + r.Handle}, nil
+}
+
+func (roaming) Continue(_ context.Context, s providers.State, v providers.Event) (providers.State, providers.Step, error) {
+	if v.Kind == providers.Callback {
+		if len(v.Form["SAMLResponse"]) != 1 || len(v.Form["RelayState"]) != 1 || v.Form["RelayState"][0] != string(s) {
+			return s, providers.Failed{Reason: providers.EvidenceRefused, Check: "another answer than was brought"}, nil
+		}
+		return providers.State("answered"), providers.Wait{PickedUp: true}, nil
+	}
+	if string(s) != "answered" {
+		return s, nil, errors.New("asked without the answer")
+	}
+	return willing{}.Continue(context.Background(), s, v)
+}
+
+// However often the process is killed: what a browser has brought, and was sent on
+// with, is not lost.
+func TestKillCallback(t *testing.T) {
+	answer := strings.Repeat("PHNhbWwycDpSZXNwb25zZQ", 500)
+	storetest.Kill(t, func(p sqldb.Place, acked func(string)) error {
+		var handles sync.Map
+		_, e, _, err := installation(p, noting{handles: &handles}, ownerFunc(func(flow.Settled) error { return nil }))
+		if err != nil {
+			return err
+		}
+		failed := make(chan error, 5)
+		go func() { failed <- e.Run(context.Background()) }()
+		for range 4 {
+			go func() {
+				for {
+					id := broker.OrderID(broker.NewID())
+					b := flow.Begin{
+						ID: id, Owner: "signing", Client: "app", Provider: providers.Telia, Instance: "telia", Kind: providers.KindSign, Locked: true,
+						Browser: "browser", Request: providers.Request{Mode: providers.ModeThis, Number: signatory(), Text: "text", Email: string(id)},
+					}
+					if err := e.Begin(context.Background(), b); err != nil {
+						failed <- err
+						return
+					}
+					handle, _ := handles.Load(string(id))
+					c := flow.Callback{Handle: handle.(string), Instance: "telia", At: providers.SignBackPath, Form: map[string][]string{
+						"SAMLResponse": {answer}, "RelayState": {handle.(string)},
+					}}
+					if _, err := e.Callback(context.Background(), c); err != nil {
+						failed <- err
+						return
+					}
+					acked("back " + string(id))
+				}
+			}()
+		}
+		return <-failed
+	}, func(t *testing.T, p sqldb.Place, acked []string) {
+		rows, e, release, err := installation(p, roaming{}, ownerFunc(func(flow.Settled) error { return nil }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer release()
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- e.Run(ctx) }()
+		pending := 0
+		for _, line := range acked {
+			id := broker.OrderID(strings.TrimPrefix(line, "back "))
+			for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+				o, err := rows.Order(t.Context(), id)
+				if err != nil || o.Phase == broker.Failed || time.Since(start) > 30*time.Second {
+					t.Fatalf("%s is %s %s, %v", id, o.Phase, o.Reason, err)
+				}
+				if o.Phase == broker.Done {
+					break
+				}
+				pending++
+			}
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d answers, %d looks at unfinished ones", len(acked), pending)
+	})
+}
+
+// noting is a roaming whose handles a test learns, by what stands in Email.
+type noting struct {
+	roaming
+	handles *sync.Map
+}
+
+func (n noting) StartSignature(ctx context.Context, r providers.SignRequest) (providers.State, providers.Step, error) {
+	n.handles.Store(r.Email, r.Handle)
+	return n.roaming.StartSignature(ctx, r)
+}
+
+// Continue does not take in the answers of half of the orders, which are pending
+// when the process is killed.
+func (n noting) Continue(ctx context.Context, s providers.State, v providers.Event) (providers.State, providers.Step, error) {
+	if v.Kind == providers.Callback && s[len(s)-1]%2 == 0 {
+		return s, nil, &providers.Unavailable{Issuer: "issuer", Err: errors.New("503")}
+	}
+	return n.roaming.Continue(ctx, s, v)
 }
