@@ -126,12 +126,14 @@ func try(root *etree.Element, index int, value []byte, c *x509.Certificate) (*et
 	}
 	// Shallow: the library makes a whole copy of its own.
 	e := &etree.Element{Space: root.Space, Tag: root.Tag, Attr: root.Attr, Child: slices.Clone(root.Child)}
-	sig := root.Child[index].(*etree.Element).Copy()
+	was := root.Child[index].(*etree.Element)
+	sig := was.Copy()
 	e.Child[index] = sig
-	if info := Child(sig, nsDS, "KeyInfo"); info != nil {
-		sig.RemoveChild(info)
+	// Where things stand is asked of the original: its prefix may be declared around it.
+	sig.Child[Child(was, nsDS, "SignatureValue").Index()].(*etree.Element).SetText(base64.StdEncoding.EncodeToString(value))
+	if info := Child(was, nsDS, "KeyInfo"); info != nil {
+		sig.RemoveChildAt(info.Index())
 	}
-	Child(sig, nsDS, "SignatureValue").SetText(base64.StdEncoding.EncodeToString(value))
 
 	// The library believes certificates, within their dates. Ours is only a key.
 	now := time.Unix(0, 0)

@@ -429,6 +429,18 @@ func TestWhiteSpaceInValues(t *testing.T) {
 	}
 }
 
+// Some programs declare the signature's prefix outside of the signature.
+func TestPrefixDeclaredOutside(t *testing.T) {
+	all := theIssuer()
+	f := honest(all.rsa)
+	f.extra = `<ds:KeyInfo><ds:KeyName>x</ds:KeyName></ds:KeyInfo>`
+	doc := strings.ReplaceAll(f.signed(t, message), ` xmlns:ds="`+nsDS+`"`, "")
+	doc = strings.Replace(doc, " ID=", ` xmlns:ds="`+nsDS+`" ID=`, 1)
+	if _, err := Verify(parse(t, doc), []*x509.Certificate{all.rsa.cert}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDetached(t *testing.T) {
 	all := theIssuer()
 	inner := honest(all.rsa).signed(t, strings.Replace(assertion, ` xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"`, ` xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" xmlns:xs="urn:inner"`, 1))
