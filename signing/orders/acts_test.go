@@ -42,8 +42,11 @@ func TestRefusedWishes(t *testing.T) {
 		"foreign callback": {func(w *signing.Wish) { w.Callback = "https://evil.example/" }, []string{"callbackUrl"}},
 		"foreign return":   {func(w *signing.Wish) { w.ReturnURL = "https://app.example.se.evil.example/" }, []string{"returnUrl"}},
 		"no e-ID left":     {func(w *signing.Wish) { w.Providers = []providers.ID{providers.Telia} }, []string{"allowedProviders"}},
-		"too much message": {func(w *signing.Wish) { w.Message = strings.Repeat("å", 950) }, []string{"message"}},
+		"too much message": {func(w *signing.Wish) {
+			w.Providers, w.Message = []providers.ID{providers.MBankID, providers.Freja}, strings.Repeat("å", 950)
+		}, []string{"message"}},
 		"too many documents": {func(w *signing.Wish) {
+			w.Providers = []providers.ID{providers.Freja}
 			w.Documents = nil
 			for i := range 20 {
 				w.Documents = append(w.Documents, signing.Document{Name: fmt.Sprint(i, strings.Repeat("n", 100)), Kind: signing.KindText, Text: "x"})
@@ -60,9 +63,9 @@ func TestRefusedWishes(t *testing.T) {
 			t.Errorf("%s:\n%s", name, diff)
 		}
 	}
-	// Only Freja's limit is in the way, and only if it may sign.
+	// Only Freja's limit is in the way, and only where it is asked for.
 	w := wish()
-	w.Message = strings.Repeat("å", 950)
+	w.Message, w.Providers = strings.Repeat("å", 950), []providers.ID{providers.MBankID, providers.Freja}
 	_, _, err := b.service.Create(ctx, b.clients["kommun"], w, "", [32]byte{})
 	if err == nil || !strings.Contains(err.Error(), "Freja eID+ shows at most 2000") || strings.Contains(err.Error(), "BankID") {
 		t.Errorf("which e-ID: %v", err)
@@ -80,6 +83,90 @@ func TestRefusedWishes(t *testing.T) {
 	}
 	if len(b.store.all) != 4 {
 		t.Errorf("refused wishes left %d messages", len(b.store.all)-4)
+	}
+}
+
+// TestTextForSome: a text that some e-IDs cannot show is for the others to sign, as
+// long as it is that long, where the client has named none.
+func TestTextForSome(t *testing.T) {
+	b := newBench(t)
+	telia := providers.Info{ID: providers.Telia, Instance: "telia", Name: "Telia", Level: providers.LevelUncertified3, Modes: []providers.Mode{providers.ModeThis}}
+	b.infos = append(b.infos, telia) // for logins alone
+	text := func(n int) []signing.Document {
+		var list []signing.Document
+		for i := range n {
+			list = append(list, signing.Document{Name: fmt.Sprint(i, strings.Repeat("n", 100)), Kind: signing.KindText, Text: "x"})
+		}
+		return list
+	}
+	rest := []providers.ID{providers.BankID, providers.MBankID, providers.Telia}
+	same := func(when string, o signing.Order, want []providers.ID) {
+		t.Helper()
+		if !slices.Equal(o.Providers, want) {
+			t.Errorf("%s: %v, want %v", when, o.Providers, want)
+		}
+	}
+	freja := b.guest(one)
+	freja.Provider = providers.Freja
+	sign := func(o signing.Order, eid providers.ID, mode providers.Mode) error {
+		_, err := b.service.Sign(ctx, "kommun", o.ID, 1, freja, orders.Start{Digest: o.Digest, Provider: eid, Mode: mode, Browser: "x"})
+		return err
+	}
+
+	w := wish()
+	w.Documents = text(20)
+	o := b.create(w)
+	same("too long for Freja", o, rest)
+	b.again()
+	var bad *providers.BadRequest
+	if err := sign(o, providers.Freja, providers.ModeOther); !errors.As(err, &bad) {
+		t.Errorf("signed with what cannot show it: %v", err)
+	}
+	// Whoever has logged in with it may read, and sign with another.
+	v, err := b.service.Visit(ctx, "kommun", o.ID, 1, freja)
+	if err != nil || len(v.Body.Documents) != 20 {
+		t.Errorf("%d documents, %v", len(v.Body.Documents), err)
+	}
+	if list, err := b.service.Awaiting(ctx, "kommun", freja); err != nil || len(list) != 1 {
+		t.Errorf("%d await, %v", len(list), err)
+	}
+	b.ok(sign(o, providers.MBankID, providers.ModeOther))
+
+	o, err = b.service.Change(ctx, "kommun", o.ID, text(1))
+	b.ok(err)
+	same("short again", o, nil)
+	b.ok(sign(o, providers.Freja, providers.ModeOther))
+	o, err = b.service.Change(ctx, "kommun", o.ID, text(20))
+	b.ok(err)
+	same("long again", o, rest)
+	o, err = b.service.Replace(ctx, "kommun", o.ID, 2, signing.WishedSignatory{Number: three, Name: "Testperson Tre", Invite: signing.InviteNone})
+	b.ok(err)
+	same("with another person", o, rest)
+
+	// What the client has named stays named, and is all that may be logged in with.
+	w.Providers, w.Documents = []providers.ID{providers.Freja, providers.MBankID}, text(1)
+	o = b.create(w)
+	if _, err = b.service.Change(ctx, "kommun", o.ID, text(20)); !slices.Equal(faults(t, err), []string{"documents"}) {
+		t.Error(err)
+	}
+	w.Providers, w.Documents = []providers.ID{providers.MBankID}, text(20)
+	o = b.create(w)
+	same("named", o, w.Providers)
+	_, err = b.service.Visit(ctx, "kommun", o.ID, 1, freja)
+	b.is(err, orders.ErrLevel)
+
+	// Nobody to sign it, nobody to show it to.
+	w.Providers, w.Signatories = nil, nil
+	same("only sealed", b.create(w), nil)
+
+	for i := range b.infos {
+		b.infos[i].TextLimit = min(b.infos[i].TextLimit, 2000)
+	}
+	w = wish()
+	w.Documents = text(20)
+	_, _, err = b.service.Create(ctx, b.clients["kommun"], w, "", [32]byte{})
+	if diff := cmp.Diff([]string{"documents", "documents", "documents"}, faults(t, err)); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -522,10 +609,14 @@ func TestRevise(t *testing.T) {
 	if _, err := b.service.Change(ctx, "kommun", o.ID, []signing.Document{{Name: "x"}}); faults(t, err)[0] != "documents[0]" {
 		t.Error(err)
 	}
-	b.infos[2].TextLimit = 10
+	limits := slices.Clone(b.infos)
+	for i := range b.infos {
+		b.infos[i].TextLimit = 10
+	}
 	if _, err := b.service.Change(ctx, "kommun", o.ID, []signing.Document{{Name: "x", Kind: signing.KindText, Text: "x"}}); faults(t, err)[0] != "documents" {
 		t.Error(err)
 	}
+	copy(b.infos, limits)
 	b.settle(b.proof(b.sign(o, 1, one)))
 	b.settle(b.proof(b.sign(o, 3, three)))
 	b.workAll()

@@ -242,7 +242,7 @@ func (s *Service) revise(ctx context.Context, client, id string, do func(*act, *
 		if err := a.spend(); err != nil {
 			return err
 		}
-		if err := s.mayAsk(c, a.head, b); err != nil {
+		if err := s.mayAsk(c, &a.head, b); err != nil {
 			return err
 		}
 		a.change.Parts = append(append(a.change.Parts, void...), k.sealFiles(&a.head, b.Documents)...)

@@ -53,7 +53,7 @@ func (s *Service) Create(ctx context.Context, c broker.Client, w signing.Wish, k
 	if len(faults) > 0 {
 		return signing.Order{}, false, &signing.Invalid{Faults: faults}
 	}
-	if err := s.mayAsk(c, a.head, b); err != nil {
+	if err := s.mayAsk(c, &a.head, b); err != nil {
 		return signing.Order{}, false, err
 	}
 
@@ -138,33 +138,53 @@ func text(asker string, b signing.Body, digest [32]byte, lang string, info provi
 
 // mayAsk checks what the rules of signing cannot know: that what is signed fits
 // into the e-IDs that may be used, and that a receipt can be made of it. The
-// documents have the bytes of their files.
-func (s *Service) mayAsk(c broker.Client, h head, b signing.Body) error {
+// documents have the bytes of their files. A client that names no e-IDs wants its
+// text signed and not each of them offered: those that cannot show it are left out
+// of the order until its text is changed, and only when none is left is it a fault.
+func (s *Service) mayAsk(c broker.Client, h *head, b signing.Body) error {
 	o := &h.Order
+	if len(o.Signatories) == 0 {
+		return s.trial(*h, b, "")
+	}
+	if h.Narrowed {
+		o.Providers, h.Narrowed = nil, false
+	}
+	named := len(o.Providers) > 0
+	infos := s.signers(c, o.Providers)
 	var faults []signing.Fault
+	for i, id := range o.Providers {
+		if !id.Known() && !slices.ContainsFunc(s.Offers(c), func(info providers.Info) bool { return info.ID == id }) {
+			faults = append(faults, signing.Fault{Field: fmt.Sprintf("allowedProviders[%d]", i), Problem: "is unknown"})
+		}
+	}
+	if len(infos) == 0 {
+		faults = append(faults, signing.Fault{Field: "allowedProviders", Problem: "leaves no e-ID that this client offers and that can sign"})
+	}
 	longest := ""
-	if len(o.Signatories) > 0 {
-		infos := s.signers(c, o.Providers)
-		for i, id := range o.Providers {
-			if !id.Known() && !slices.ContainsFunc(s.Offers(c), func(info providers.Info) bool { return info.ID == id }) {
-				faults = append(faults, signing.Fault{Field: fmt.Sprintf("allowedProviders[%d]", i), Problem: "is unknown"})
-			}
+	var tooLong []signing.Fault
+	var unfit []providers.ID
+	for _, info := range infos {
+		f, shown := textFault(h.Asker, b, o.Digest, info)
+		if len(f) > 0 {
+			tooLong, unfit = append(tooLong, f...), append(unfit, info.ID)
+		} else if len(shown) > len(longest) {
+			longest = shown
 		}
-		if len(infos) == 0 {
-			faults = append(faults, signing.Fault{Field: "allowedProviders", Problem: "leaves no e-ID that this client offers and that can sign"})
-		}
-		for _, info := range infos {
-			f, shown := textFault(h.Asker, b, o.Digest, info)
-			faults = append(faults, f...)
-			if len(shown) > len(longest) {
-				longest = shown
+	}
+	if named || len(unfit) == len(infos) {
+		faults = append(faults, tooLong...)
+	} else if len(unfit) > 0 {
+		h.Narrowed = true
+		for _, info := range s.Offers(c) { // also those for logins alone
+			if !slices.Contains(unfit, info.ID) {
+				o.Providers = append(o.Providers, info.ID)
 			}
 		}
 	}
 	if len(faults) > 0 {
 		return &signing.Invalid{Faults: faults}
 	}
-	return s.trial(h, b, longest)
+	return s.trial(*h, b, longest)
 }
 
 // channelFaults says when a person is to be written to in a way that this

@@ -38,8 +38,10 @@ type Visit struct {
 	Body  signing.Body
 }
 
-// guest finds the signatory that a guest is.
-func (s *Service) guest(ctx context.Context, o *signing.Order, n int, g Guest) (*signing.Signatory, error) {
+// guest finds the signatory that a guest is. An e-ID that cannot show the text may
+// still be logged in with, where no client has said otherwise.
+func (s *Service) guest(ctx context.Context, h *head, n int, g Guest) (*signing.Signatory, error) {
+	o := &h.Order
 	sig, ok := o.Signatory(n)
 	if !ok || !sig.Active() || g.Number.IsZero() || sig.Number != g.Number {
 		return nil, broker.ErrNotFound
@@ -50,7 +52,7 @@ func (s *Service) guest(ctx context.Context, o *signing.Order, n int, g Guest) (
 	}
 	age := s.Now().Sub(g.AuthTime)
 	offered := slices.ContainsFunc(s.Offers(c), func(i providers.Info) bool { return i.ID == g.Provider })
-	allowed := len(o.Providers) == 0 || slices.Contains(o.Providers, g.Provider)
+	allowed := len(o.Providers) == 0 || h.Narrowed || slices.Contains(o.Providers, g.Provider)
 	if age > s.LoginAge || age < -time.Minute || !offered || !allowed || g.Level < providers.LevelUncertified3 {
 		return nil, ErrLevel
 	}
@@ -94,7 +96,7 @@ func (s *Service) seat(ctx context.Context, client, id string, n int, g Guest) (
 		}
 		return nil, nil, "", err
 	}
-	sig, err = s.guest(ctx, &a.Order, n, g)
+	sig, err = s.guest(ctx, &a.head, n, g)
 	return a, sig, id, err
 }
 
@@ -255,7 +257,7 @@ func (s *Service) awaits(ctx context.Context, row Row, g Guest) (v Visit, ok boo
 	if !ok || !h.Order.Turn(sig.N) {
 		return v, false, nil
 	}
-	switch _, err := s.guest(ctx, &h.Order, sig.N, g); {
+	switch _, err := s.guest(ctx, &h, sig.N, g); {
 	case errors.Is(err, ErrLevel), errors.Is(err, broker.ErrNotFound):
 		return v, false, nil
 	case err != nil:
@@ -297,7 +299,7 @@ func (s *Service) Visit(ctx context.Context, client, id string, n int, g Guest) 
 	there := ""
 	_, err := s.act(ctx, client, id, func(a *act) error {
 		there = id
-		sig, err := s.guest(ctx, &a.Order, n, g)
+		sig, err := s.guest(ctx, &a.head, n, g)
 		if err != nil {
 			return err
 		}
@@ -397,7 +399,7 @@ func (s *Service) Decline(ctx context.Context, client, id string, n int, g Guest
 		return err
 	}
 	_, err = s.act(ctx, client, id, func(a *act) error {
-		sig, err := s.guest(ctx, &a.Order, n, g)
+		sig, err := s.guest(ctx, &a.head, n, g)
 		if err != nil {
 			return err
 		}

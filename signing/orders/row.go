@@ -30,6 +30,9 @@ type head struct {
 	Sealing time.Time `json:"sealing,omitzero"`
 	// Seen is in which login a signatory read which revision.
 	Seen map[int]seen `json:"seen,omitempty"`
+	// Narrowed: the client named no e-IDs, and those of the Order are all that can
+	// show its text.
+	Narrowed bool `json:"narrowed,omitempty"`
 }
 
 type seen struct {

@@ -60,7 +60,7 @@ func (s *Service) Sign(ctx context.Context, client, id string, n int, g Guest, s
 	eid := broker.OrderID(broker.NewID())
 	var begin flow.Begin
 	_, err = s.act(ctx, client, id, func(a *act) error {
-		sig, err := s.guest(ctx, &a.Order, n, g)
+		sig, err := s.guest(ctx, &a.head, n, g)
 		if err != nil {
 			return err
 		}
