@@ -263,3 +263,39 @@ func TestSwappedAssertion(t *testing.T) {
 	// And if the identity provider itself did it.
 	refusedAt(t, w.ends(second, w.answers(second, answer{response: swapped})), "binding")
 }
+
+// What the identity provider signed and Continue would have refused is no better
+// as evidence that somebody makes of it.
+func TestEvidenceOfRefused(t *testing.T) {
+	w := open(t)
+	s, _ := w.begin(login)
+	for name, c := range map[string]struct {
+		answer answer
+		check  string
+	}{
+		"a failure":          {answer{response: set([]string{"Status", "StatusCode"}, "Value", "urn:oasis:names:tc:SAML:2.0:status:Responder")}, "response"},
+		"another issuer":     {answer{response: write("https://other.example.se/saml", "Issuer")}, "response"},
+		"SAML 1.1":           {answer{response: set(nil, "Version", "1.1")}, "response"},
+		"no assertion":       {answer{response: without("EncryptedAssertion")}, "assertion-decryption"},
+		"two assertions":     {answer{response: func(el *etree.Element) { el.CreateElement("saml:EncryptedAssertion") }}, "assertion-decryption"},
+		"nobody in audience": {answer{assertion: without("Conditions", "AudienceRestriction", "Audience")}, "audience"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := e0(t, w.proof(login, answer{}))
+			raw, err := unspaced(w.answers(s, c.answer).Form["SAMLResponse"][0])
+			must(t, err)
+			st, err := w.p.open(s)
+			must(t, err)
+			root, err := xmlsec.Parse(raw, maxResponse)
+			must(t, err)
+			e.Response, e.Salt = raw, st.Salt
+			if el := root.SelectElement("EncryptedAssertion"); el != nil && el.SelectElement("EncryptedData") != nil {
+				enc, err := parseEncrypted(el, DefaultCiphers())
+				must(t, err)
+				_, e.ContentKey, err = enc.open(w.config.Login.Decrypt)
+				must(t, err)
+			}
+			w.refuses(t, e, login, w.trusts(), c.check)
+		})
+	}
+}

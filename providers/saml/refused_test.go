@@ -99,6 +99,11 @@ func attacks() []attack {
 		{name: "a request beside it", check: "form", answer: answer{event: func(e *providers.Event) { e.Form["SAMLRequest"] = []string{"x"} }}},
 		{name: "another RelayState", check: "form", answer: answer{event: func(e *providers.Event) { e.Form["RelayState"] = []string{"handle-of-another"} }}},
 		{name: "two RelayStates", check: "form", answer: answer{event: func(e *providers.Event) { e.Form["RelayState"] = append(e.Form["RelayState"], "x") }}},
+		{name: "too many fields", check: "form", answer: answer{event: func(e *providers.Event) {
+			for i := range 20 {
+				e.Form[fmt.Sprint("field", i)] = []string{""}
+			}
+		}}},
 		{name: "no base64", check: "encoding", answer: answer{event: func(e *providers.Event) { e.Form["SAMLResponse"] = []string{"<xml/>"} }}},
 		{name: "300 KiB", check: "encoding", answer: answer{raw: func(b []byte) []byte { return append(b, bytes.Repeat([]byte(" "), 300<<10)...) }}},
 		{name: "no XML", check: "xml/syntax", answer: answer{raw: func([]byte) []byte { return []byte("SAML") }}},
@@ -642,5 +647,16 @@ func TestPanic(t *testing.T) {
 	var r *providers.Refused
 	if !asRefused(err, &r) || r.Check != "second" || strings.Contains(err.Error(), person) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A state whose request is not that of its binding is not ours.
+func TestForgedState(t *testing.T) {
+	w := open(t)
+	s, _ := w.begin(login)
+	for old, new := range map[string]string{`"salt":"`: `"salt":"AAAA`, `"binding":"`: `"binding":"AAAA`, `"instance":"telia"`: `"instance":"other"`, idpEntity: "https://other.example.se/"} {
+		if _, _, err := w.p.Continue(t.Context(), swap(old, new)(s), providers.Event{Kind: providers.Tick}); err == nil {
+			t.Errorf("continues with another %s", old)
+		}
 	}
 }
