@@ -250,6 +250,14 @@ func TestFaultsThatEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sim, config := open(t, nil)
 			b := bench(t, sim, config)
+			// Keys that are not known yet would keep the code from being sent.
+			if s, step, err := b.Provider.Start(t.Context(), request()); err != nil {
+				t.Fatal(err)
+			} else if event, err := b.Approve(step); err != nil {
+				t.Fatal(err)
+			} else if _, _, err := b.Provider.Continue(t.Context(), s, event); err != nil {
+				t.Fatal(err)
+			}
 			for fault, want := range map[string][]providers.Reason{
 				"accessDenied": {providers.Cancelled},
 				"errorServer":  {providers.IssuerDown}, "errorBusy": {providers.IssuerDown},
