@@ -79,7 +79,7 @@ func (s *Source) Dates() []providers.Finding {
 		return []providers.Finding{{What: s.what("metadata"), Said: ErrNone.Error(), Bad: true}}
 	}
 	end := s.ends(e)
-	f := providers.Finding{What: s.what("metadata"), Said: until(end), Ends: end}
+	f := providers.Finding{What: s.what("metadata"), Said: until(end), Ends: end, Renews: s.config.URL != ""}
 	if over(end, s.config.Now()) {
 		f.Said, f.Bad = "ended "+day(end), true
 	}
