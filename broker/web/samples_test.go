@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -264,5 +265,12 @@ func (h *house) sampleOrder(r *http.Request) {
 		v.State, mode = flow.StateReturning, providers.ModeThis
 	}
 	h.login(login)
-	h.order(login, broker.OrderID(r.PathValue("order")), providers.MBankID, mode, v)
+	id := providers.MBankID
+	switch {
+	case strings.HasPrefix(login, "away"):
+		id = providers.Telia
+	case strings.HasPrefix(login, "wait-freja"):
+		id = providers.Freja
+	}
+	h.order(login, broker.OrderID(r.PathValue("order")), id, mode, v)
 }

@@ -198,5 +198,6 @@ func (w *Web) drawProblem(rw http.ResponseWriter, r *http.Request, p *page.Probl
 	if c, ok := w.lastClient(r); ok {
 		l = LookOf(&c, "")
 	}
+	l.Once = r.PathValue("instance") != "" // what was brought is brought once
 	w.Pages.drawProblem(rw, r, p, l)
 }
