@@ -113,6 +113,27 @@ func (d *Draft) Ask(t testing.TB, n int) Ask {
 	}
 }
 
+// AskFor is what signatory n is asked to sign with another e-ID than BankID.
+func (d *Draft) AskFor(t testing.TB, n int, e *EID) Ask {
+	t.Helper()
+	a := d.Ask(t, n)
+	_, digest, err := d.Manifest.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Markup = providers.Plain
+	a.Text = signing.VisibleText(d.Kvittens.ClientName, d.Manifest, digest, d.Language, a.Markup, e.Info.NonVisible < len(a.Binding))
+	return a
+}
+
+// SignWith has signatory n sign with another e-ID than BankID.
+func (d *Draft) SignWith(t testing.TB, n int, e *EID) *Draft {
+	t.Helper()
+	ask := d.AskFor(t, n, e)
+	d.Add(t, n, ask, e.Prove(t, ask))
+	return d
+}
+
 // Sign has all signatories sign, and completes the order.
 func (d *Draft) Sign(t testing.TB) *Draft {
 	t.Helper()
@@ -129,9 +150,12 @@ func (d *Draft) Sign(t testing.TB) *Draft {
 // Add takes a signature in as that of signatory n, stating what it proves.
 func (d *Draft) Add(t testing.TB, n int, ask Ask, p Proof) {
 	t.Helper()
-	id := p.Identity
+	id, eid := p.Identity, p.Provider
+	if eid == "" {
+		eid = providers.MBankID
+	}
 	s := receipt.Signature{
-		Signatory: n, Name: id.Name, Masked: receipt.Mask(id.Number), Provider: string(providers.MBankID), ProviderName: providers.MBankID.Name(),
+		Signatory: n, Name: id.Name, Masked: receipt.Mask(id.Number), Provider: string(eid), ProviderName: eid.Name(),
 		Level: receipt.LevelName(id.Level), Policy: id.Policy, Started: p.Started, At: id.At.UTC(), Text: ask.Text, Markup: string(ask.Markup),
 		EIDOrder: "eid-" + strconv.Itoa(n), Transaction: id.Transaction,
 	}

@@ -1,5 +1,5 @@
 // Package verifytest is for tests of what is verified: whole receipts, signed by
-// persons of a simulated BankID and sealed with a key that is worth nothing, and
+// persons of simulated e-IDs (BankID, unless a test says otherwise) and sealed with a key that is worth nothing, and
 // the means to forge them. It makes a receipt as the signing room does, with
 // code of its own.
 //
@@ -125,6 +125,7 @@ type Proof struct {
 	Evidence providers.Evidence
 	Identity providers.Identity // empty where nobody has verified it
 	Started  time.Time
+	Provider providers.ID // empty: Mobilt BankID
 }
 
 // Ask is what a person is asked for.
