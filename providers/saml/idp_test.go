@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -43,11 +44,30 @@ const (
 	ssoQuery  = "https://idp.example.se/sso/redirect"
 )
 
+// shared is made once, also for the processes that the fuzzer starts.
+func shared(name string, make func() []byte) []byte {
+	name = "SIGILL_TEST_SAML_" + name
+	if b, err := base64.StdEncoding.DecodeString(os.Getenv(name)); err == nil && len(b) > 0 {
+		return b
+	}
+	b := make()
+	if err := os.Setenv(name, base64.StdEncoding.EncodeToString(b)); err != nil {
+		panic(err)
+	}
+	return b
+}
+
 // keys are made once: RSA keys take their time.
 var keys = sync.OnceValue(func() map[string]Key {
 	made := map[string]Key{}
 	for _, name := range []string{"idp", "next", "other", "login", "sign", "old", "metadata"} {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		key, err := x509.ParsePKCS1PrivateKey(shared(name, func() []byte {
+			key, err := rsa.GenerateKey(rand.Reader, 2048)
+			if err != nil {
+				panic(err)
+			}
+			return x509.MarshalPKCS1PrivateKey(key)
+		}))
 		if err != nil {
 			panic(err)
 		}

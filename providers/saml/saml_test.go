@@ -196,7 +196,7 @@ func (richSource) Dates() []providers.Finding { return []providers.Finding{{What
 // only the one good answer is a proof.
 func FuzzResponse(f *testing.F) {
 	w := open(f, clear)
-	s, _ := w.begin(login)
+	s := providers.State(shared("STATE", func() []byte { s, _ := w.begin(login); return s }))
 	good := w.answers(s, answer{encrypt: unsealed})
 	raw, err := unspaced(good.Form["SAMLResponse"][0])
 	must(f, err)
