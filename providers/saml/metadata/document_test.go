@@ -215,6 +215,8 @@ func TestHowLongItHolds(t *testing.T) {
 		{"single that does not say", lone(plain(idpID)), "", "", time.Time{}, time.Time{}},
 		{"single", lone(strings.Replace(plain(idpID), "entityID", `validUntil="2000-01-01T01:00:00Z" entityID`, 1)), "", "", hour, hour},
 		{"single that is over", lone(strings.Replace(plain(idpID), "entityID", `validUntil="1999-12-31T23:59:59Z" entityID`, 1)), "valid-until", "", now, now},
+		{"single that says nonsense", lone(strings.Replace(plain(idpID), "entityID", `validUntil="x" entityID`, 1)), "valid-until", "", now, now},
+		{"role that says nonsense", group(hour, strings.Replace(plain(idpID), "<md:IDPSSODescriptor", `<md:IDPSSODescriptor validUntil="x"`, 1)), "", "valid-until", hour, hour},
 		{"entity ends before its feed", group(now.Add(2*time.Hour), strings.Replace(plain(idpID), "entityID", `validUntil="2000-01-01T01:00:00Z" entityID`, 1)), "", "", hour, now.Add(2 * time.Hour)},
 		{"entity would outlive its feed", group(hour, strings.Replace(plain(idpID), "entityID", `validUntil="2001-01-01T00:00:00Z" entityID`, 1)), "", "", hour, hour},
 		{"role ends before", group(now.Add(2*time.Hour), strings.Replace(plain(idpID), "<md:IDPSSODescriptor", `<md:IDPSSODescriptor validUntil="2000-01-01T01:00:00Z"`, 1)), "", "", hour, now.Add(2 * time.Hour)},
