@@ -114,5 +114,5 @@ fuzz:
 	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
 		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
 			echo "fuzz $$name in $$(dirname "$$file")"; \
-			go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$${FUZZ:-30s} "$$(dirname "$$file")" || exit 1; \
+			go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$${FUZZ:-30s} -fuzzminimizetime=100x "$$(dirname "$$file")" || exit 1; \
 		done || exit 1; done
