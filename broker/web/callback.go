@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"unicode/utf8"
 
 	"sigill/broker"
@@ -98,13 +99,11 @@ func brought(r *http.Request) (url.Values, string, error) {
 		if fields += len(values); fields > maxFields {
 			return nil, "", malformed("an answer with too many fields")
 		}
-		for _, v := range append(values, name) {
-			if !utf8.ValidString(v) {
-				return nil, "", malformed("an answer that is no text")
-			}
+		if !utf8.ValidString(name) || slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return nil, "", malformed("an answer that is no text")
 		}
 	}
-	handles := append(append([]string(nil), form["RelayState"]...), form["state"]...)
+	handles := slices.Concat(form["RelayState"], form["state"])
 	if len(handles) != 1 {
 		return nil, "", malformed("an answer without a handle, or with several")
 	}

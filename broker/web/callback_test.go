@@ -77,7 +77,7 @@ func TestCallbackRefuses(t *testing.T) {
 		"of both kinds":        {"POST", "/eid/telia/back", form, "RelayState=o.secret&state=o.secret", 400, "malformed"},
 		"nothing":              {"GET", "/eid/telia/back", "", "", 400, "malformed"},
 		"two in the query":     {"GET", "/eid/telia/back?state=o.secret&state=x", "", "", 400, "malformed"},
-		"in two parts":         {"POST", "/eid/telia/back?state=o.secret", form, "code=x", 400, "malformed"},
+		"in two parts":         {"POST", "/eid/telia/back?code=x", form, "state=o.secret", 400, "malformed"},
 		"JSON":                 {"POST", "/eid/telia/back", "application/json", `{"state":"o.secret"}`, 400, "malformed"},
 		"a file":               {"POST", "/eid/telia/back", "multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"state\"\r\n\r\no.secret\r\n--x--\r\n", 400, "malformed"},
 		"no media type":        {"POST", "/eid/telia/back", "", "state=o.secret", 400, "malformed"},
@@ -344,6 +344,10 @@ func TestNamesOfEIDs(t *testing.T) {
 				t.Errorf("%s lacks %q", lang, w)
 			}
 		}
+	}
+	h.login("both")
+	if n := strings.Count(h.get("/login/both").Body.String(), "Testa BankID"); n != 1 {
+		t.Errorf("%d links for both kinds of BankID", n)
 	}
 	for name, c := range map[string]struct {
 		id    providers.ID

@@ -837,6 +837,50 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// TestWaitingAtASite: an e-ID with a web site of its own is gone to from the same
+// pages, and where the person comes back from it, too.
+func TestWaitingAtASite(t *testing.T) {
+	const at, sso = "/signing/demo/o/order/1/e/eid", "https://sso.example.net/saml"
+	info := providers.Info{ID: providers.Telia, Name: "Telia e-legitimation", Site: true, Help: providers.Help{Issuer: "Telia", URL: "https://www.example.com/help", Test: "https://www.example.com/test"}}
+	for name, c := range map[string]struct {
+		away           providers.Step
+		parts          []string
+		policy, status string
+	}{
+		"by address": {providers.Redirect{URL: sso + "?x=y"}, []string{`href="` + sso + `?x=y"`}, "form-action 'self';", `"link":"` + sso + `?x=y"`},
+		"by form": {
+			providers.PostForm{URL: sso, Fields: map[string]string{"SAMLRequest": "x"}},
+			[]string{`action="` + sso + `"`, `name="SAMLRequest" value="x"`}, "form-action 'self' https://sso.example.net;", `"hint":"away"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.order("order")
+			h.eid("eid", "order/1", flow.View{State: flow.StatePending, Info: info, Away: c.away, Wait: providers.Wait{Hint: "away"}, Order: broker.Order{Provider: providers.Telia, Mode: providers.ModeThis}})
+			w := h.get("ett", at)
+			body := w.Body.String()
+			for _, part := range append(c.parts, "Telias egen webbplats, sso.example.net.", " ber dig skriva under", `action="`+at+`/cancel"`) {
+				if !strings.Contains(body, part) {
+					t.Errorf("lacks %q: %s", part, body)
+				}
+			}
+			if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, c.policy) {
+				t.Errorf("policy %s", csp)
+			}
+			if got := h.get("", at+"/status").Body.String(); !strings.Contains(got, c.status) {
+				t.Errorf("status %s", got)
+			}
+			if to := location(t, h.post("ett", at+"/cancel", nil)); to != "/signing/demo/o/order/1?note=cancelled#sign" || len(h.flow.cancelled) != 1 {
+				t.Errorf("cancelled to %s", to)
+			}
+			h.eid("eid", "order/1", flow.View{State: flow.StateFailed, Info: info, Order: broker.Order{Provider: providers.Telia}, Failed: providers.Failed{Reason: providers.Blocked}})
+			if body := h.get("ett", at).Body.String(); !strings.Contains(body, "Testa Telia e-legitimation") || !strings.Contains(body, "Kontakta Telia") {
+				t.Errorf("no help: %s", body)
+			}
+		})
+	}
+}
+
 func TestRestart(t *testing.T) {
 	const at = "/signing/demo/o/order/1/e/eid/restart"
 	for name, c := range map[string]struct {
