@@ -527,6 +527,9 @@ func TestFile(t *testing.T) {
 	if err := s.refresh(t.Context()); check(err) != "xml syntax" {
 		t.Errorf("%v", err)
 	}
+	if f := s.Check(t.Context()); len(f) != 1 || !f[0].Bad {
+		t.Errorf("%+v", f)
+	}
 	if _, err := s.IdP(idpID); err != nil {
 		t.Errorf("the last good copy is gone: %v", err)
 	}
@@ -536,6 +539,9 @@ func TestFile(t *testing.T) {
 	}
 	if _, err := s.IdP("https://new.example/"); err != nil {
 		t.Error(err)
+	}
+	if f := s.Check(t.Context()); len(f) != 1 || f[0].Bad || !strings.Contains(f[0].Said, "unsigned") {
+		t.Errorf("%+v", f)
 	}
 	// Signed files are possible too.
 	put(string(feedOf(t, now.Add(time.Hour), theCast().feed, plain(idpID))))

@@ -213,15 +213,17 @@ func TestDocumentOfTheSigningOne(t *testing.T) {
 
 func TestDocumentRefuses(t *testing.T) {
 	for name, change := range map[string]func(*SP){
-		"no entityID":                        func(sp *SP) { sp.EntityID = "" },
-		"an endless entityID":                func(sp *SP) { sp.EntityID = strings.Repeat("a", 1025) },
-		"nowhere to answer":                  func(sp *SP) { sp.ACS = nil },
-		"answers in the clear":               func(sp *SP) { sp.ACS[1] = "http://login.example/back" },
-		"no key":                             func(sp *SP) { sp.Signing = nil },
-		"no name":                            func(sp *SP) { sp.Name = providers.Text{} },
-		"an organization without an address": func(sp *SP) { sp.Authority.URL = providers.Text{} },
-		"a contact of no kind":               func(sp *SP) { sp.Contacts[0].Kind = "boss" },
-		"a key of somebody else":             func(sp *SP) { sp.Key = theCast().stranger.key },
+		"no entityID":                            func(sp *SP) { sp.EntityID = "" },
+		"an endless entityID":                    func(sp *SP) { sp.EntityID = strings.Repeat("a", 1025) },
+		"nowhere to answer":                      func(sp *SP) { sp.ACS = nil },
+		"answers in the clear":                   func(sp *SP) { sp.ACS[1] = "http://login.example/back" },
+		"no key":                                 func(sp *SP) { sp.Signing = nil },
+		"no key, and unsigned":                   func(sp *SP) { sp.Signing, sp.Key = nil, nil },
+		"an organization without a name to show": func(sp *SP) { sp.Authority.DisplayName = providers.Text{} },
+		"no name":                                func(sp *SP) { sp.Name = providers.Text{} },
+		"an organization without an address":     func(sp *SP) { sp.Authority.URL = providers.Text{} },
+		"a contact of no kind":                   func(sp *SP) { sp.Contacts[0].Kind = "boss" },
+		"a key of somebody else":                 func(sp *SP) { sp.Key = theCast().stranger.key },
 	} {
 		sp := ours()
 		change(&sp)
