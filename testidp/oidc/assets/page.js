@@ -7,10 +7,14 @@ if (answer) {
 }
 const waiting = document.querySelector("[data-state]");
 if (waiting) {
+  // Who presses a button is on the way already: a second time there would bring the
+  // answer twice.
+  let pressed = false;
+  document.addEventListener("submit", () => { pressed = true; });
   const look = async () => {
     try {
       const r = await fetch(waiting.dataset.state, { cache: "no-store" });
-      if (r.ok && (await r.json()).state !== "pending") {
+      if (r.ok && (await r.json()).state !== "pending" && !pressed) {
         location.replace(waiting.dataset.self);
         return;
       }
