@@ -210,7 +210,7 @@ func (n *Node) compose(ctx context.Context, c Config, id string, eids *eids) err
 		return err
 	}
 	cookies := page.Cookies{Secure: s.Secure()}
-	pages, err := web.NewPages(web.PagesConfig{Issuer: s.Issuer, Assets: assets, Cookies: cookies, Log: c.Log})
+	pages, err := web.NewPages(web.PagesConfig{Issuer: s.Issuer, Assets: assets, Cookies: cookies, Now: c.Now, Log: c.Log})
 	if err != nil {
 		return err
 	}
