@@ -17,7 +17,15 @@ type samlKind struct{ idps []saml.Trust }
 func newSAML(t trust.Trust) *samlKind {
 	k := &samlKind{}
 	for _, p := range t.SAML.IdPs {
+		var names saml.Attributes // zero: the usual ones
+		if len(p.Attributes) > 0 {
+			names = saml.SwedenConnect()
+			for claim, list := range p.Attributes {
+				names.Names[saml.Claim(claim)] = list
+			}
+		}
 		k.idps = append(k.idps, saml.Trust{
+			Levels: p.Levels, Attributes: names, MappedBy: p.MappedBy,
 			Metadata: t.SAML.Metadata, IdPs: p.Certificates, EntityIDs: []string{p.EntityID}, AnyAudience: true,
 			Provider: p.Provider, Approved: p.Approved,
 		})

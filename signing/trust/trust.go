@@ -58,6 +58,17 @@ type IdP struct {
 	Provider     providers.ID
 	Certificates []*x509.Certificate // that it signs with; none: its signed metadata says
 	Approved     bool                // the installation is approved for level 3
+	// Levels are what its levels are worth, by URI, and Attributes the names of what
+	// it tells, by claim, where they are not the usual ones.
+	Levels     map[string]providers.Level
+	Attributes map[string][]string
+	// MappedBy are the ways of finding the person of a foreign e-ID that are believed.
+	MappedBy []string
+}
+
+// levels are those that a trust file can name.
+func levels() map[string]providers.Level {
+	return map[string]providers.Level{"uncertified-loa3": providers.LevelUncertified3, "loa3": providers.Level3}
 }
 
 // Seal is whose seals are believed.
@@ -153,6 +164,7 @@ func readSAML(v strict.Value) SAML {
 			EntityID: p.Get("entity_id").Required().Text(), Provider: providers.ID(id.Text()),
 			Certificates: readPEM(p.Get("certificates"), len(s.Metadata) == 0), Approved: p.Get("approved").Bool(),
 		}
+		idp.Levels, idp.Attributes, idp.MappedBy = readLevels(p.Get("levels")), readNames(p.Get("attributes")), p.Get("mapped_by").Texts()
 		p.Close()
 		switch {
 		case id.Present() && !idp.Provider.Valid():
@@ -163,6 +175,28 @@ func readSAML(v strict.Value) SAML {
 		s.IdPs = append(s.IdPs, idp)
 	}
 	return s
+}
+
+func readLevels(v strict.Value) map[string]providers.Level {
+	if !v.Present() {
+		return nil
+	}
+	table := map[string]providers.Level{}
+	for _, e := range v.Map().Entries() {
+		table[e.Key] = levels()[e.Required().OneOf("uncertified-loa3", "loa3")]
+	}
+	return table
+}
+
+func readNames(v strict.Value) map[string][]string {
+	if !v.Present() {
+		return nil
+	}
+	names := map[string][]string{}
+	for _, e := range v.Map().Entries() {
+		names[e.Key] = e.Required().Texts()
+	}
+	return names
 }
 
 func readBankID(v strict.Value) []BankID {
@@ -291,10 +325,13 @@ type fileSAML struct {
 }
 
 type fileIdP struct {
-	EntityID     string `yaml:"entity_id"`
-	Provider     string `yaml:"provider"`
-	Approved     bool   `yaml:"approved,omitempty"`
-	Certificates string `yaml:"certificates,omitempty"`
+	EntityID     string              `yaml:"entity_id"`
+	Provider     string              `yaml:"provider"`
+	Approved     bool                `yaml:"approved,omitempty"`
+	Levels       map[string]string   `yaml:"levels,omitempty"`
+	Attributes   map[string][]string `yaml:"attributes,omitempty"`
+	MappedBy     []string            `yaml:"mapped_by,omitempty"`
+	Certificates string              `yaml:"certificates,omitempty"`
 }
 
 type fileKeys struct {
@@ -320,7 +357,9 @@ func Write(t Trust) ([]byte, error) {
 	if len(t.SAML.IdPs) > 0 {
 		f.SAMLMetadata = &fileSAML{Roots: encode(t.SAML.Metadata)}
 		for _, p := range t.SAML.IdPs {
-			f.SAMLMetadata.IdPs = append(f.SAMLMetadata.IdPs, &fileIdP{p.EntityID, string(p.Provider), p.Approved, encode(p.Certificates)})
+			f.SAMLMetadata.IdPs = append(f.SAMLMetadata.IdPs, &fileIdP{
+				p.EntityID, string(p.Provider), p.Approved, namesOf(p.Levels), p.Attributes, p.MappedBy, encode(p.Certificates),
+			})
 		}
 	}
 	if len(t.Seal.Roots) > 0 {
@@ -351,6 +390,21 @@ func Write(t Trust) ([]byte, error) {
 		return nil, fmt.Errorf("trust file: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+func namesOf(table map[string]providers.Level) map[string]string {
+	var names map[string]string
+	for uri, level := range table {
+		for name, l := range levels() {
+			if l == level {
+				if names == nil {
+					names = map[string]string{}
+				}
+				names[uri] = name
+			}
+		}
+	}
+	return names
 }
 
 func rootsOf(list []*x509.Certificate) *fileRoots {

@@ -55,7 +55,10 @@ func whole(t *testing.T) Trust {
 			Metadata: []*x509.Certificate{root(t, "Metadata")},
 			IdPs: []IdP{
 				{EntityID: "https://idp.example.se/telia", Provider: providers.Telia, Certificates: []*x509.Certificate{root(t, "IdP")}, Approved: true},
-				{EntityID: "https://idp.example.se/annan", Provider: "annan-id"},
+				{
+					EntityID: "https://idp.example.se/annan", Provider: "annan-id", Levels: map[string]providers.Level{"urn:x:strong": providers.LevelUncertified3},
+					Attributes: map[string][]string{"number": {"pnr"}}, MappedBy: []string{"urn:x:register"},
+				},
 			},
 		},
 		OIDC: []*x509.Certificate{root(t, "OIDC")},
