@@ -37,17 +37,7 @@ func (e eid) button() string {
 func (x *tab) reaches(e eid) {
 	x.t.Helper()
 	x.click(e.button())
-	switch at := siteOfEIDs[e.provider]; {
-	case at != "":
-		if x.noJS {
-			x.leaves(at)
-		}
-		x.at(at)
-	case e.device == "this":
-		x.intoApp()
-	default:
-		x.has(cancel)
-	}
+	x.arrives(e)
 }
 
 // leaves presses what leads to the site of an e-ID, unless the page goes there by
@@ -96,7 +86,7 @@ func (x *tab) delivers() {
 	}
 }
 
-// proves is the whole of it, from the list of ways on.
+// provesWith is the whole of it, from the list of ways on.
 func (x *tab) provesWith(d *demo, e eid, p person) {
 	x.t.Helper()
 	x.reaches(e)
@@ -112,4 +102,21 @@ func (c control) act(id, action, number, hint string) error {
 		}
 	}
 	return c.call("POST", "orders/"+id, body, nil)
+}
+
+// arrives waits until a page that was asked to try again has led where people
+// decide.
+func (x *tab) arrives(e eid) {
+	x.t.Helper()
+	switch at := siteOfEIDs[e.provider]; {
+	case at != "":
+		if x.noJS {
+			x.leaves(at)
+		}
+		x.at(at)
+	case e.device == "this":
+		x.intoApp()
+	default:
+		x.has(cancel)
+	}
 }

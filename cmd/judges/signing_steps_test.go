@@ -180,7 +180,7 @@ func (x *tab) saves(css string) []byte {
 
 // accepted lets the verifier, as a stranger runs it, judge a receipt: valid, and
 // signed by these persons in this order of their places.
-func (d *demo) accepted(t *testing.T, file []byte, title string, people ...person) {
+func (d *demo) accepted(t *testing.T, file []byte, title string, people ...person) verdict {
 	t.Helper()
 	report := d.verified(t, file)
 	if report.Order.Title != title || len(report.Signatures) != len(people) {
@@ -191,13 +191,14 @@ func (d *demo) accepted(t *testing.T, file []byte, title string, people ...perso
 			t.Errorf("signature %d is %s's, or another number's, not %s's", i+1, s.Name, p.Name)
 		}
 	}
+	return report
 }
 
 // A verdict is what the verifier says of a file.
 type verdict struct {
 	Verdict, Code string
 	Order         struct{ Title, Client string }
-	Signatures    []struct{ Name, Person string }
+	Signatures    []struct{ Name, Person, Provider string }
 }
 
 // verified demands that a file of Exempelby's is valid for whoever trusts the
