@@ -42,7 +42,7 @@ func Check(ctx context.Context, s config.Config) error {
 		quiet := slog.New(slog.DiscardHandler)
 		_, mail := mailer(s, nil, quiet, now)
 		_, texts := texter(s, nil, quiet)
-		faults = append(faults, checkReceipts(s, now()), mail, texts)
+		faults = append(faults, checkReceipts(s, now()), checkKept(s, eids), mail, texts)
 	}
 	if s.Portal != nil {
 		faults = append(faults, checkPortal(ctx, s, eids, now))
@@ -51,6 +51,20 @@ func Check(ctx context.Context, s config.Config) error {
 		faults = append(faults, fmt.Errorf("logos: %w", err))
 	}
 	return errors.Join(faults...)
+}
+
+// checkKept looks at what issuers say of themselves, as far as there is a copy. A
+// node starts all the same: it may change any day, and not all e-IDs with it.
+func checkKept(s config.Config, e *eids) error {
+	_, chain, err := loadSeal(s.Signing.Seal)
+	if err != nil {
+		return nil // checkReceipts says it
+	}
+	believed, _, _, err := loadTrust(s.Signing.TrustFile, chain)
+	if err != nil {
+		return nil
+	}
+	return e.checkEntries(believed)
 }
 
 // lookOf is a workshop in which nothing is written and nobody asked.

@@ -12,25 +12,31 @@ import (
 	"sigill/providers/bankid"
 )
 
+// clientCertificate reads what we show an issuer.
 func clientCertificate(c config.ClientCertificate) (cert tls.Certificate, leaf *x509.Certificate, err error) {
-	read := func(file string) []byte {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return nil // the loaders below refuse nothing at all
-		}
-		return data
-	}
+	first, second := c.CertificateFile, c.KeyFile
 	if c.PKCS12File != "" {
-		cert, err = bankid.LoadPKCS12(read(c.PKCS12File), strings.TrimRight(string(read(c.PassphraseFile)), "\r\n"))
-	} else {
-		cert, err = bankid.LoadPEM(read(c.CertificateFile), read(c.KeyFile))
+		first, second = c.PKCS12File, c.PassphraseFile
 	}
+	one, err := os.ReadFile(first)
 	if err != nil {
 		return cert, nil, err
 	}
+	other, err := os.ReadFile(second)
+	if err != nil {
+		return cert, nil, err
+	}
+	if c.PKCS12File != "" {
+		cert, err = bankid.LoadPKCS12(one, strings.TrimRight(string(other), "\r\n"))
+	} else {
+		cert, err = bankid.LoadPEM(one, other)
+	}
+	if err != nil {
+		return cert, nil, fmt.Errorf("%s with %s: %w", first, second, err)
+	}
 	if leaf = cert.Leaf; leaf == nil {
 		if leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
-			return cert, nil, fmt.Errorf("certificate: %w", err)
+			return cert, nil, fmt.Errorf("%s: %w", first, err)
 		}
 	}
 	return cert, leaf, nil

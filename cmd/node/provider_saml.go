@@ -39,7 +39,6 @@ func openSAML(ctx context.Context, c config.Provider, w workshop) (map[providers
 		Source: source, Replay: w.replay, Clock: w.now, Log: w.log,
 	}
 	made.Attributes = samlAttributes(s)
-	var certificates []*renewal
 	if made.Login, err = samlParty(s.Login, s.Categories, w.address(c.Name, "metadata"), w.address(c.Name, providers.BackPath)); err != nil {
 		return nil, nil, fmt.Errorf("login: %w", err)
 	}
@@ -52,7 +51,7 @@ func openSAML(ctx context.Context, c config.Provider, w workshop) (map[providers
 	if err != nil {
 		return nil, nil, err
 	}
-	return map[providers.ID]providers.Provider{c.Offers[0]: p}, certificates, nil
+	return map[providers.ID]providers.Provider{c.Offers[0]: p}, nil, nil
 }
 
 func both(s string) providers.Text { return providers.Text{SV: s, EN: s} }
@@ -93,7 +92,11 @@ func openMetadata(ctx context.Context, c config.Provider, w workshop) (*metadata
 	if w.offline {
 		cancel() // what there is no copy of is then missing, and nobody is asked
 	}
-	return metadata.Open(ctx, made)
+	source, err := metadata.Open(ctx, made)
+	if err != nil {
+		return nil, fmt.Errorf("metadata from %s%s: %w", m.File, m.URL, err)
+	}
+	return source, nil
 }
 
 // samlAttributes is a preset with what the configuration says otherwise.
@@ -137,5 +140,9 @@ func samlKey(certificate, key string) (saml.Key, error) {
 	if err != nil {
 		return saml.Key{}, err
 	}
-	return saml.LoadKey(c, k)
+	loaded, err := saml.LoadKey(c, k)
+	if err != nil {
+		return loaded, fmt.Errorf("%s with %s: %w", certificate, key, err)
+	}
+	return loaded, nil
 }

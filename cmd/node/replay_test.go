@@ -1,6 +1,9 @@
 package node
 
 import (
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +34,23 @@ func TestReplay(t *testing.T) {
 		if seen, err := tt.at.Seen(t.Context(), tt.key, tt.owner, until); seen != tt.want || err != nil {
 			t.Errorf("%d: %v, %v", i, seen, err)
 		}
+	}
+	// Of many that bring the same at once, at any node, one is the first.
+	var first atomic.Int64
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			seen, err := []*replay{one, other}[i%2].Seen(t.Context(), "brought by many", strconv.Itoa(i), until)
+			if err != nil {
+				t.Error(err)
+			}
+			if !seen {
+				first.Add(1)
+			}
+		})
+	}
+	if all.Wait(); first.Load() != 1 {
+		t.Errorf("%d were the first", first.Load())
 	}
 	now = until.Add(time.Second)
 	if seen, err := one.Seen(t.Context(), "assertion", "request 3", now.Add(time.Minute)); seen || err != nil {

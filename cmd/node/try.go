@@ -58,6 +58,11 @@ func Try(ctx context.Context, s config.Config, name string) ([]Trial, error) {
 				break // the others of the instance have the same issuer
 			}
 		}
+		if s.Signing != nil {
+			if err := checkKept(s, e); err != nil {
+				t.Findings = append(t.Findings, providers.Finding{What: "proofs of signatures", Said: err.Error(), Bad: true})
+			}
+		}
 		trials = append(trials, t)
 	}
 	if len(trials) == 0 {
