@@ -17,7 +17,7 @@ ours, metadata and keys, and the clock. Ends with 1 when anything does not work.
 --wait says how long to wait for all of it (30s).
 `
 
-// soonDays is how long before its end something is marked.
+// soonDays is how long before its end something is marked that somebody must renew.
 const soonDays = 60
 
 // providerTest tries configured e-IDs without a login.
@@ -56,10 +56,10 @@ func providerTest(ctx context.Context, c *call) error {
 			switch {
 			case f.Bad:
 				mark = "WRONG"
-			case !f.Ends.IsZero() && time.Until(f.Ends) < soonDays*24*time.Hour:
+			case !f.Renews && !f.Ends.IsZero() && time.Until(f.Ends) < soonDays*24*time.Hour:
 				mark = "soon"
 			}
-			fmt.Fprintf(w, "  %s\t%s\t%s\n", mark, f.What, f.Said)
+			fmt.Fprintf(w, "  %s\t%s\t%s\n", mark, f.What, strings.ReplaceAll(f.Said, "\n", "; "))
 		}
 		if err := w.Flush(); err != nil {
 			return err

@@ -53,14 +53,14 @@ func (s *Source) describe(d *Set) []providers.Finding {
 		signed = "unsigned, as configured"
 	}
 	out := []providers.Finding{{
-		What: s.what("metadata"), Ends: d.ValidUntil,
+		What: s.what("metadata"), Ends: d.ValidUntil, Renews: s.config.URL != "",
 		Said: fmt.Sprintf("%s, %d identity providers, %s", signed, d.Len(), until(d.ValidUntil)),
 	}}
 	id := s.config.EntityID
 	if id == "" {
 		return out
 	}
-	f := providers.Finding{What: "identity provider " + id}
+	f := providers.Finding{What: "identity provider " + id, Renews: s.config.URL != ""}
 	idp, err := d.IdP(id)
 	if err != nil {
 		f.Said, f.Bad = err.Error(), true
