@@ -22,7 +22,8 @@ type envelope struct {
 	algorithm string              // default AES-256-CBC
 	rsa15     bool                // the key by rsa-1_5
 	sha256    bool                // OAEP with SHA-256, MGF1 with SHA-1
-	decoy     *x509.Certificate   // another recipient, named first
+	recipient string              // its entityID; needed beside a decoy
+	decoy     *x509.Certificate   // another recipient, who comes first
 	bend      func([]byte) []byte // what is changed in the cipher text
 	indented  bool                // spaces within CipherValue
 }
@@ -64,11 +65,14 @@ func (e envelope) encrypt(plain []byte) (*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		info.add(other)
+		info.add(other.set("Recipient", "https://sp.example.com/metadata"))
 	}
 	wrapped, err := e.wrap(key, e.to)
 	if err != nil {
 		return nil, err
+	}
+	if e.decoy != nil {
+		wrapped.set("Recipient", e.recipient) // whose key is whose (SAML errata, E43)
 	}
 	return el("xenc:EncryptedData", "Type", typeElement).add(
 		el("xenc:EncryptionMethod", "Algorithm", algorithm), info.add(wrapped), e.cipherData(text)), nil

@@ -75,7 +75,7 @@ func (p *IdP) signing(f control.Drawn) signer {
 }
 
 func (p *IdP) envelope(sp *peer) *envelope {
-	e := &envelope{to: sp.encryption, algorithm: algCBC256}
+	e := &envelope{to: sp.encryption, recipient: sp.entityID, algorithm: algCBC256}
 	for _, m := range sp.methods {
 		if keyLength(m) > 0 && m != algTripleDES {
 			e.algorithm = m // the first that both have

@@ -299,7 +299,11 @@ const (
 // parse reads a document and refuses whatever has no business in SAML: DTDs,
 // comments, instructions, undeclared prefixes, attributes or IDs that stand there
 // twice, depth.
-func parse(data []byte) (*node, error) {
+func parse(data []byte) (*node, error) { return read(data, false) }
+
+// read is parse; comments may be skipped, as where documents are written for people
+// too. No signature covers them.
+func read(data []byte, comments bool) (*node, error) {
 	d := xml.NewDecoder(bytes.NewReader(data))
 	var root *node
 	var open []*node
@@ -319,7 +323,9 @@ func parse(data []byte) (*node, error) {
 		case xml.Directive:
 			return nil, errors.New("a DTD is not allowed")
 		case xml.Comment:
-			return nil, errors.New("comments are not allowed")
+			if !comments {
+				return nil, errors.New("comments are not allowed")
+			}
 		case xml.ProcInst:
 			if t.Target != "xml" || start != 0 {
 				return nil, errors.New("processing instructions are not allowed")

@@ -151,7 +151,7 @@ func (p *peers) fetch(ctx context.Context, entityID string) (*peer, error) {
 // readPeer reads the metadata of a service provider and holds it to the rules of
 // telia-saml.md 2.1.
 func readPeer(data []byte, entityID string, wanted []string, now time.Time) (*peer, error) {
-	root, err := parse(data)
+	root, err := read(data, true)
 	if err != nil {
 		return nil, err
 	}

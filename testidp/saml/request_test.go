@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -234,6 +235,15 @@ func TestPeers(t *testing.T) {
 	b.later(time.Minute)
 	if r := b.get(b.login.query(t, b.ask(b.login).document(), "r")); r.StatusCode != http.StatusBadRequest {
 		t.Errorf("status %d though the peer is gone", r.StatusCode)
+	}
+}
+
+// Comments in metadata are for people, and under nobody's signature.
+func TestPeerWithComments(t *testing.T) {
+	b := newBench(t)
+	data := bytes.Replace(b.login.metadata(t), []byte("<md:SPSSODescriptor"), []byte("<!-- x --><md:SPSSODescriptor"), 1)
+	if _, err := readPeer(append([]byte("<!-- x -->"), data...), b.login.entityID(), nil, b.now()); err != nil {
+		t.Error(err)
 	}
 }
 
