@@ -196,6 +196,9 @@ type Event struct {
 	// it brought, at most BackLimit bytes. Both only with Callback.
 	At   string
 	Form map[string][]string
+	// Came is when it came: what it brought is judged by that time, however much
+	// later it is looked at. Zero: now. Only with Callback.
+	Came time.Time
 }
 
 // Where issuers with a Site send browsers back to, by GET or POST, below the
