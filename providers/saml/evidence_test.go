@@ -179,7 +179,7 @@ func TestEvidenceRefused(t *testing.T) {
 		"no salt":               {signed, sign, func(e *evidence) { e.Salt = nil }, "evidence"},
 		"another salt":          {signed, sign, func(e *evidence) { e.Salt[0] ^= 1 }, "binding"},
 		"no metadata":           {signed, sign, func(e *evidence) { e.Metadata = nil }, "evidence"},
-		"metadata that is none": {signed, sign, func(e *evidence) { e.Metadata = []byte("<a/>") }, "metadata"},
+		"metadata that is none": {signed, sign, func(e *evidence) { e.Metadata = []byte(`<a xmlns="urn:a"/>`) }, "metadata"},
 		"metadata no longer held": {signed, sign, func(e *evidence) {
 			e.Metadata = bytes.Replace(e.Metadata, []byte(`ID="_m"`), []byte(`ID="_m" validUntil="2026-11-22T11:00:00Z"`), 1)
 		}, "time"},

@@ -115,7 +115,14 @@ func attacks() []attack {
 		{name: "a comment", check: "xml/comment", answer: answer{raw: swap("</saml:Issuer>", "<!-- x --></saml:Issuer>")}},
 		{name: "a comment in DigestValue", check: "xml/comment", answer: answer{raw: swap("</ds:DigestValue>", "<!---->x</ds:DigestValue>")}},
 		{name: "a processing instruction", check: "xml/instruction", answer: answer{raw: swap("<samlp:Status>", "<?x y?><samlp:Status>")}},
-		{name: "deep nesting", check: "xml/depth", answer: answer{raw: swap("<samlp:Status>", strings.Repeat("<a>", 50)+strings.Repeat("</a>", 50)+"<samlp:Status>")}},
+		{name: "deep nesting", check: "xml/depth", answer: answer{raw: swap("<samlp:Status>", strings.Repeat("<samlp:a>", 50)+strings.Repeat("</samlp:a>", 50)+"<samlp:Status>")}},
+		{name: "thousands of prefixes", check: "xml/attributes", answer: answer{raw: func([]byte) []byte {
+			var b strings.Builder
+			for i := range 8_000 {
+				fmt.Fprintf(&b, ` xmlns:a%d="u"`, i)
+			}
+			return []byte(`<p:R xmlns:p="u"` + b.String() + `>` + strings.Repeat(`<b xmlns:b="u"/>`, 4_000) + `</p:R>`)
+		}}},
 		{name: "a prefix that nobody declares", check: "xml/namespace", answer: answer{raw: swap("<samlp:Status>", `<a:b/><samlp:Status>`)}},
 		{name: "foo:ID", check: "xml/duplicate-id", answer: answer{after: func(el *etree.Element) {
 			id := el.SelectAttrValue("ID", "")

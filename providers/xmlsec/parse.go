@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -13,21 +12,31 @@ import (
 	roundtrip "github.com/mattermost/xml-roundtrip-validator"
 )
 
-// maxDepth is how deep elements may lie in each other. SAML's own messages stay
-// under 20.
-const maxDepth = 40
+// What bounds a document beside its bytes. With these the work of reading it grows
+// as its bytes do, whatever is in them.
+const (
+	maxDepth      = 40 // elements in each other; SAML's own messages stay under 20
+	maxAttributes = 64 // of one element, declarations of namespaces among them
+	maxPrefixes   = 64 // declared around one element, also where one hides another
+
+	// minNode is how many of the bytes that may be read stand for each element and
+	// each piece of text: less on the average than anybody needs who has something
+	// to say. A message may have some thousands, a federation's feed some millions.
+	minNode = 16
+)
 
 // Parse reads a document of at most limit bytes and returns its root. It refuses
 // everything by which two readers could see two documents: document types,
 // comments and processing instructions, IDs and attributes that stand there twice,
-// names without a namespace, and what would change when it is written again.
+// elements without a namespace, and what would change when it is written again. Nor
+// does it read what is only there to make work.
 func Parse(raw []byte, limit int) (root *etree.Element, err error) {
 	defer contain(&err)
 	if len(raw) > limit {
 		return nil, refuse("size", "%d bytes, at most %d are read", len(raw), limit)
 	}
 	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
-	r := newReader()
+	r := newReader(limit / minNode)
 	dec := xml.NewDecoder(bytes.NewReader(raw))
 	for first := true; ; first = false {
 		at := dec.InputOffset()
@@ -89,15 +98,42 @@ func plainName(n xml.Name) bool {
 // anything but what was looked at.
 type reader struct {
 	ids    map[string]bool
-	open   []*etree.Element    // the document, and the elements that have not ended
-	scopes []map[string]string // what prefixes mean in each of them
+	left   int              // how many more elements and texts there may be
+	open   []*etree.Element // the document, and the elements that have not ended
+	scopes []*scope         // what prefixes mean in each of them
 }
 
-func newReader() *reader {
+// scope is one declaration, and the scope around it.
+type scope struct {
+	prefix, namespace string
+	around            *scope
+	size              int
+}
+
+func (s *scope) declare(prefix, namespace string) *scope {
+	size := 1
+	if s != nil {
+		size += s.size
+	}
+	return &scope{prefix, namespace, s, size}
+}
+
+// find says what a prefix stands for.
+func (s *scope) find(prefix string) (string, bool) {
+	for ; s != nil; s = s.around {
+		if s.prefix == prefix {
+			return s.namespace, true
+		}
+	}
+	return "", false
+}
+
+func newReader(nodes int) *reader {
+	var s *scope
 	return &reader{
-		ids:    map[string]bool{},
+		ids: map[string]bool{}, left: nodes,
 		open:   []*etree.Element{&etree.NewDocument().Element},
-		scopes: []map[string]string{{"xml": nsXML, "xmlns": nsXMLNS, "": ""}},
+		scopes: []*scope{s.declare("xml", nsXML).declare("xmlns", nsXMLNS).declare("", "")},
 	}
 }
 
@@ -124,6 +160,9 @@ func (r *reader) token(token xml.Token, first bool) error {
 		}
 	case xml.CharData:
 		if r.depth() > 0 {
+			if err := r.count(); err != nil {
+				return err
+			}
 			r.top().CreateText(string(t))
 		} else if len(bytes.Trim(t, " \t\r\n")) > 0 {
 			return refuse("syntax", "text outside the element")
@@ -139,7 +178,20 @@ func (r *reader) token(token xml.Token, first bool) error {
 	return nil
 }
 
+func (r *reader) count() error {
+	if r.left--; r.left < 0 {
+		return refuse("nodes", "more elements and texts than a document of its size may have")
+	}
+	return nil
+}
+
 func (r *reader) start(t xml.StartElement) error {
+	if err := r.count(); err != nil {
+		return err
+	}
+	if len(t.Attr) > maxAttributes {
+		return refuse("attributes", "an element with more than %d attributes", maxAttributes)
+	}
 	if r.depth() >= maxDepth {
 		return refuse("depth", "elements deeper than %d", maxDepth)
 	}
@@ -147,7 +199,7 @@ func (r *reader) start(t xml.StartElement) error {
 	if err != nil {
 		return err
 	}
-	if err := named(t.Name, scope); err != nil {
+	if err := elementNamed(t.Name, scope); err != nil {
 		return err
 	}
 	if err := r.attributes(t, scope); err != nil {
@@ -155,21 +207,17 @@ func (r *reader) start(t xml.StartElement) error {
 	}
 	el := r.top().CreateElement(t.Name.Local)
 	el.Space = t.Name.Space
-	for _, a := range t.Attr {
-		key := a.Name.Local
-		if a.Name.Space != "" {
-			key = a.Name.Space + ":" + key
-		}
-		el.CreateAttr(key, a.Value)
+	for _, a := range t.Attr { // which are known to be different
+		el.Attr = append(el.Attr, etree.Attr{Space: a.Name.Space, Key: a.Name.Local, Value: a.Value})
 	}
 	r.open, r.scopes = append(r.open, el), append(r.scopes, scope)
 	return nil
 }
 
-// scope is what prefixes mean inside an element.
-func (r *reader) scope(t xml.StartElement) (map[string]string, error) {
-	scope := r.scopes[len(r.scopes)-1]
-	copied := false
+// scope is what prefixes mean inside an element. What is declared again as it was
+// is nothing new.
+func (r *reader) scope(t xml.StartElement) (*scope, error) {
+	inside := r.scopes[len(r.scopes)-1]
 	for _, a := range t.Attr {
 		prefix := a.Name.Local
 		switch {
@@ -183,36 +231,53 @@ func (r *reader) scope(t xml.StartElement) (map[string]string, error) {
 		if a.Value == nsXMLNS || prefix == "" && a.Value == nsXML {
 			return nil, refuse("namespace", "a reserved namespace is declared")
 		}
-		if !copied {
-			scope, copied = maps.Clone(scope), true
+		if was, ok := inside.find(prefix); ok && was == a.Value {
+			continue
 		}
-		scope[prefix] = a.Value
+		if inside = inside.declare(prefix, a.Value); inside.size > maxPrefixes {
+			return nil, refuse("prefixes", "more than %d prefixes", maxPrefixes)
+		}
 	}
-	return scope, nil
+	return inside, nil
 }
 
 // named refuses names that are no names, and prefixes that stand for nothing.
-func named(name xml.Name, scope map[string]string) error {
+func named(name xml.Name, s *scope) (namespace string, err error) {
 	if strings.Contains(name.Local, ":") {
-		return refuse("namespace", "a name with an empty half")
+		return "", refuse("namespace", "a name with an empty half")
 	}
-	if _, ok := scope[name.Space]; !ok {
-		return refuse("namespace", "a prefix that nothing declares")
+	namespace, ok := s.find(name.Space)
+	if !ok {
+		return "", refuse("namespace", "a prefix that nothing declares")
+	}
+	return namespace, nil
+}
+
+// elementNamed refuses elements that are in nobody's namespace, or in that of XML
+// itself, which has none.
+func elementNamed(name xml.Name, s *scope) error {
+	namespace, err := named(name, s)
+	if err != nil {
+		return err
+	}
+	if namespace == "" || namespace == nsXML || namespace == nsXMLNS {
+		return refuse("namespace", "an element without a namespace that could have any")
 	}
 	return nil
 }
 
-func (r *reader) attributes(t xml.StartElement, scope map[string]string) error {
+func (r *reader) attributes(t xml.StartElement, scope *scope) error {
 	seen := make(map[xml.Name]bool, len(t.Attr))
 	ids := 0
 	for _, a := range t.Attr {
 		name := a.Name
 		if name != (xml.Name{Local: "xmlns"}) {
-			if err := named(name, scope); err != nil {
+			namespace, err := named(name, scope)
+			if err != nil {
 				return err
 			}
 			if name.Space != "" {
-				name.Space = scope[name.Space]
+				name.Space = namespace
 			}
 		}
 		if seen[name] {

@@ -19,7 +19,7 @@ func FuzzPlain(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dec := xml.NewDecoder(bytes.NewReader(b))
-		r := newReader()
+		r := newReader(100)
 		for {
 			token, err := dec.RawToken()
 			if err != nil || r.token(token, false) != nil {

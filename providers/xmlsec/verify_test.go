@@ -490,7 +490,7 @@ func TestSign(t *testing.T) {
 		}
 	})
 	t.Run("without ID", func(t *testing.T) {
-		if err := Sign(parse(t, `<a/>`), all.rsa.key, nil); check(err) != "id" {
+		if err := Sign(parse(t, `<a xmlns="urn:d"/>`), all.rsa.key, nil); check(err) != "id" {
 			t.Errorf("refused at %q", check(err))
 		}
 	})

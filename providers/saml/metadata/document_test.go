@@ -178,9 +178,9 @@ func TestWhoIsBelieved(t *testing.T) {
 		{"foreign feed keeps the signature", strings.Replace(evil, "<md:EntityDescriptor", signed[strings.Index(signed, "<ds:Signature"):strings.Index(signed, "<md:EntityDescriptor")]+"<md:EntityDescriptor", 1), Trust{Certificates: certs(c.feed)}, "xml signature"},
 		{"document type", `<!DOCTYPE a>` + signed, Trust{Certificates: certs(c.feed)}, "xml dtd"},
 		{"comment", strings.Replace(signed, "</md:IDP", "<!-- --></md:IDP", 1), Trust{Certificates: certs(c.feed)}, "xml comment"},
-		{"something else", `<a/>`, Trust{Unsigned: true}, "root"},
-		{"without a namespace", `<EntityDescriptor entityID="a"/>`, Trust{Unsigned: true}, "root"},
-		{"a web page", `<html><body><br></body></html>`, Trust{Unsigned: true}, "xml syntax"},
+		{"something else", `<a xmlns="urn:a"/>`, Trust{Unsigned: true}, "root"},
+		{"without a namespace", `<EntityDescriptor entityID="a"/>`, Trust{Unsigned: true}, "xml namespace"},
+		{"a web page", `<html xmlns="http://www.w3.org/1999/xhtml"><body><br></body></html>`, Trust{Unsigned: true}, "xml syntax"},
 		{"nothing", ``, Trust{Unsigned: true}, "xml syntax"},
 	} {
 		t.Run(x.name, func(t *testing.T) {

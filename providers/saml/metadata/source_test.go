@@ -504,7 +504,7 @@ func TestFile(t *testing.T) {
 	if _, err := Open(t.Context(), config); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	put("<a/>")
+	put(`<a xmlns="urn:a"/>`)
 	if _, err := Open(t.Context(), config); check(err) != "root" {
 		t.Errorf("a file of something else: %v", err)
 	}
