@@ -23,12 +23,6 @@ import (
 	"sigill/providers"
 )
 
-// ownParams are the parameters of an authorization request that are ours to set.
-var ownParams = []string{
-	"client_id", "response_type", "response_mode", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
-	"acr_values", "prompt", "max_age", "request", "request_uri", "client_secret", "client_assertion", "client_assertion_type", "id_token_hint", "login_hint",
-}
-
 // oauth is the client as the issuer's token endpoint sees it.
 func (p *Provider) oauth(m *metadata) *oauth2.Config {
 	c := &oauth2.Config{
@@ -96,9 +90,6 @@ func (p *Provider) authorization(ctx context.Context, m *metadata, s state, lang
 	}
 	if p.c.AuthAge > 0 {
 		q.Set("max_age", fmt.Sprint(int(p.c.AuthAge.Seconds())))
-	}
-	for name, value := range p.c.Params {
-		q.Set(name, value)
 	}
 	if m.pushed != "" {
 		uri, err := p.push(ctx, m, q)

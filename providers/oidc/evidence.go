@@ -62,29 +62,3 @@ func parseEvidence(e providers.Evidence) (evidence, error) {
 	}
 	return v, nil
 }
-
-// Parts takes the tokens out of evidence, for other programs to read, and the key
-// of the first. Nothing is verified.
-func Parts(e providers.Evidence) (idToken, userinfo string, key []byte, err error) {
-	v, err := parseEvidence(e)
-	if err != nil {
-		return "", "", nil, err
-	}
-	key, err = json.Marshal(v.Key.public())
-	return v.IDToken, v.Userinfo, key, err
-}
-
-// Thumbprints are the keys that evidence says it is signed with, in the form of
-// Trust.Keys. Whether they are the issuer's is for others to know. None: it is no
-// evidence.
-func Thumbprints(e providers.Evidence) []string {
-	v, err := parseEvidence(e)
-	if err != nil {
-		return nil
-	}
-	list := []string{v.Key.thumbprint()}
-	if v.UserinfoKey != nil {
-		list = append(list, v.UserinfoKey.thumbprint())
-	}
-	return list
-}

@@ -35,11 +35,11 @@ func Freja(c Config) Config {
 	}
 	if len(c.Claims.Number) == 0 {
 		c.Claims.Number = []string{frejaClaim + "personalIdentityNumber"}
-		c.Claims.Country = orDefault(c.Claims.Country, frejaClaim+"country")
 	}
+	c.Claims.Country = orDefault(c.Claims.Country, frejaClaim+"country")
+	c.Claims.Level = orDefault(c.Claims.Level, frejaClaim+"registrationLevel")
 	c.Claims.Transaction = orDefault(c.Claims.Transaction, frejaClaim+"transactionReference")
 	if len(c.Levels) == 0 {
-		c.Claims.Level = frejaClaim + "registrationLevel"
 		c.Levels = map[string]providers.Level{"PLUS": providers.Level3}
 	}
 	if len(c.Algorithms) == 0 {

@@ -26,7 +26,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -84,7 +83,6 @@ type Config struct {
 	// Prompt is login by default, so that a session at the issuer is no proof. "none"
 	// sends no prompt at all.
 	Prompt string
-	Params map[string]string // further ones of the authorization request
 
 	// Algorithms of ID Tokens that are believed; default: all that are known here.
 	Algorithms []string
@@ -198,7 +196,7 @@ func New(c Config) (*Provider, error) {
 	}
 	p := &Provider{c: c, http: newHTTP(c.TLSRoots)}
 	for _, level := range c.Levels {
-		p.level = max(p.level, capped(level, c.Approved))
+		p.level = max(p.level, capped(c.ID, level, c.Approved))
 	}
 	p.issuer = newIssuer(c, p.http)
 	var err error
@@ -208,9 +206,10 @@ func New(c Config) (*Provider, error) {
 	return p, nil
 }
 
-// capped is what a level is worth when it comes from an installation.
-func capped(l providers.Level, approved bool) providers.Level {
-	if !approved {
+// capped is what a level is worth when an e-ID and an installation stand for it.
+// Telia's is nowhere approved for level 3.
+func capped(id providers.ID, l providers.Level, approved bool) providers.Level {
+	if !approved || id == providers.Telia {
 		return min(l, providers.LevelUncertified3)
 	}
 	return l
@@ -244,9 +243,6 @@ func (c Config) validate() error {
 	wrong(len(c.Levels) == 0, "no level: nobody could log in")
 	for value, level := range c.Levels {
 		wrong(value == "" || level != providers.LevelUncertified3 && level != providers.Level3, "value %q of the level claim stands for no level", value)
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Params)) {
-		wrong(slices.Contains(ownParams, name), "parameter %s is not for configuration", name)
 	}
 	return errors.Join(errs...)
 }

@@ -235,7 +235,8 @@ func (p *Provider) finish(ctx context.Context, sealed providers.State, s state) 
 		return p.refuse(ctx, s, "at-hash")
 	}
 	if seen, err := p.seen(ctx, s, c, a.IDToken); err != nil {
-		return sealed, nil, fmt.Errorf("oidc: replay: %w", err)
+		// The answer is stored: it is looked at again.
+		return sealed, nil, p.down(ctx, fmt.Errorf("replay: %w", err))
 	} else if seen {
 		return p.refuse(ctx, s, "replay")
 	}

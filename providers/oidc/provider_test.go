@@ -361,11 +361,11 @@ func TestClientAuthentication(t *testing.T) {
 func TestAuthorizationRequest(t *testing.T) {
 	o := newOP(t)
 	c := o.config()
-	c.Scopes, c.ACRValues, c.AuthAge, c.Params = []string{"profile", "a"}, []string{"x", "y"}, 5*time.Minute, map[string]string{"claims_locales": "sv"}
+	c.Scopes, c.ACRValues, c.AuthAge = []string{"profile", "a"}, []string{"x", "y"}, 5*time.Minute
 	d := begin(t, o, c)
 	for name, want := range map[string]string{
 		"client_id": "prov", "response_type": "code", "redirect_uri": back, "scope": "openid profile a", "state": d.handle, "acr_values": "x y",
-		"prompt": "login", "max_age": "300", "ui_locales": "sv", "claims_locales": "sv", "code_challenge_method": "S256", "own": "1",
+		"prompt": "login", "max_age": "300", "ui_locales": "sv", "code_challenge_method": "S256", "own": "1",
 	} {
 		if got := d.sent[name]; !slices.Equal(got, []string{want}) {
 			t.Errorf("%s is %q", name, got)
@@ -653,7 +653,6 @@ func TestConfig(t *testing.T) {
 		"BankID":                 func(c *Config) { c.ID = providers.BankID },
 		"no id":                  func(c *Config) { c.ID = "Å" },
 		"no title":               func(c *Config) { c.ID = "annan" },
-		"our own parameter":      func(c *Config) { c.Params = map[string]string{"nonce": "x"} },
 	} {
 		c := good
 		change(&c)

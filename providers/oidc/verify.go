@@ -21,10 +21,8 @@ type Trust struct {
 	Issuer string
 	// Keys are the thumbprints (RFC 7638, SHA-256) of the issuer's keys.
 	Keys []string
-	// Clients are the clients that tokens may be for; AnyClient: whichever the
-	// evidence names.
-	Clients   []string
-	AnyClient bool
+	// Clients are the clients that tokens may be for.
+	Clients []string
 
 	Algorithms   []string // default: all that are known here
 	Claims       Claims
@@ -35,7 +33,7 @@ type Trust struct {
 	TokenAge     time.Duration // zero: not checked
 	Skew         time.Duration
 
-	Provider providers.ID // what the identity is said to come from
+	Provider providers.ID // what the identity is said to come from; telia is never more than uncertified
 }
 
 // ErrNoRoot is the error of evidence that ends at nobody in Trust.
@@ -189,7 +187,7 @@ func (v *verification) checkAudience() error {
 }
 
 func (v *verification) forUs(c claims) error {
-	if v.evidence.Client == "" || !v.trust.AnyClient && !slices.Contains(v.trust.Clients, v.evidence.Client) {
+	if v.evidence.Client == "" || !slices.Contains(v.trust.Clients, v.evidence.Client) {
 		return errors.New("a client that is not ours")
 	}
 	aud, err := c.audience()
@@ -248,6 +246,8 @@ func (v *verification) checkTime() error {
 	skew := v.trust.Skew
 	ended := v.want.Ended
 	switch {
+	case v.want.Started.IsZero():
+		return errors.New("not known when the order began")
 	case iat.Before(v.want.Started.Truncate(time.Second).Add(-skew)):
 		return errors.New("older than the order")
 	case iat.After(v.at.Add(skew)), nbf.After(v.at.Add(skew)):
@@ -332,7 +332,7 @@ func (v *verification) checkLevel() error {
 	if err != nil {
 		return err
 	}
-	level := capped(v.trust.Levels[value], v.trust.Approved)
+	level := capped(v.trust.Provider, v.trust.Levels[value], v.trust.Approved)
 	if value == "" || level == providers.LevelNone {
 		return errors.New("a level that is not enough")
 	}
