@@ -53,7 +53,7 @@ const longest = 24 * time.Hour
 
 // judge says what an answer is: Done or Failed. An error is of our own making.
 func (p *Provider) judge(ctx context.Context, s state, idp *metadata.IdP, event providers.Event) (providers.Step, error) {
-	a := &arrival{p: p, s: s, idp: idp, event: event, now: p.Clock().UTC()}
+	a := &arrival{p: p, s: s, idp: idp, event: event, now: p.came(event)}
 	a.sp, _ = p.sp(s.Kind)
 	if err := run(a, arrivals()); err != nil {
 		return p.failed(ctx, s, a.failure, err), nil
@@ -66,18 +66,33 @@ func (p *Provider) judge(ctx context.Context, s state, idp *metadata.IdP, event 
 		return p.failed(ctx, s, nil, err), nil
 	}
 	until := v.ends.Add(p.Skew)
-	if most := a.now.Add(longest); until.After(most) {
+	now := p.Clock()
+	if most := now.Add(longest); until.After(most) {
 		until = most
+	}
+	if least := now.Add(time.Hour); until.Before(least) {
+		until = least // it may have come long before
 	}
 	used, err := p.Replay.Seen(ctx, v.key(), s.ID, until)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("saml: remember the assertion: %w", err)
+		// The answer is stored: it is looked at again.
+		return nil, &providers.Unavailable{Issuer: p.Title.SV, Err: fmt.Errorf("remember the assertion: %w", err)}
 	case used:
 		return p.failed(ctx, s, nil, &providers.Refused{Check: "replay", Err: errors.New("the assertion was used before")}), nil
 	}
 	p.Log.InfoContext(ctx, "saml evidence verified", "order", s.ID, "idp", s.IdP, "level", v.policy)
 	return providers.Done{Identity: v.identity(), Evidence: proof}, nil
+}
+
+// came is by when an answer is judged: the time at which the browser brought it,
+// not the one at which somebody gets round to it.
+func (p *Provider) came(event providers.Event) time.Time {
+	now := p.Clock()
+	if event.Came.IsZero() || event.Came.After(now) {
+		return now.UTC()
+	}
+	return event.Came.UTC()
 }
 
 // failed is the end of an order without a proof.

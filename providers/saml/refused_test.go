@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -608,8 +609,36 @@ func TestReplay(t *testing.T) {
 
 	w.replay.err = errTest
 	after, step, err := w.p.Continue(t.Context(), s, event)
-	if err == nil || step != nil || !bytes.Equal(after, s) {
+	var down *providers.Unavailable
+	if !errors.As(err, &down) || step != nil || !bytes.Equal(after, s) {
 		t.Errorf("without a memory: %T, %v", step, err)
+	}
+}
+
+// An answer is judged by when the browser brought it: after an upgrade or an outage
+// it is as good as it was, and one that was too old is not made younger.
+func TestJudgedLater(t *testing.T) {
+	for name, tt := range map[string]struct {
+		came, judged time.Duration // after it was made
+		refused      string
+	}{
+		"at once":                 {0, 0, ""},
+		"an hour later":           {time.Second, time.Hour, ""},
+		"brought too late":        {10 * time.Minute, 10 * time.Minute, "issue-instant"},
+		"said to come from later": {time.Hour, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			s, _ := w.begin(sign)
+			event := w.answers(s, answer{})
+			event.Came = w.now.Add(tt.came)
+			w.now = w.now.Add(tt.judged)
+			if step := w.ends(s, event); tt.refused != "" {
+				refusedAt(t, step, tt.refused)
+			} else {
+				done(t, step)
+			}
+		})
 	}
 }
 
