@@ -88,7 +88,7 @@ func openRoom(c Config, v *Vault, id string, eids *eids, clients orders.Clients,
 	r.service, err = orders.New(orders.Config{
 		Issuer: s.Issuer, Store: r.store, Audit: r.store, Keys: r.ring, Short: v.Short, Clients: clients,
 		Receipts: receipts, Sealer: seal, Proofs: evidence.New(believed),
-		Offers: eids.offers, Provider: eids.find, Begin: begin, Verify: r.releasable,
+		Offers: eids.offers, Provider: eids.find, Begin: begin, Believe: r.believe, Verify: r.releasable,
 		VerifyURL: s.Issuer + check.Path, TrustSHA256: sum,
 		PersonDigest: func(p personnummer.Number) string { return named([]byte(p.Digits())) },
 		Mail:         mail, SMS: sms, Hook: hook(c.Now, s.LoopbackIssuer(), deliver),
@@ -109,6 +109,11 @@ func (r *room) limits() signing.Limits {
 		Documents: l.MaxDocuments, Signatories: l.MaxSignatories, File: int(l.MaxFile), Order: int(l.MaxOrder),
 		DefaultDeadline: l.DefaultDeadline, MaxDeadline: l.MaxDeadline,
 	}
+}
+
+// believe refuses a signature that a stranger would refuse in a receipt.
+func (r *room) believe(said receipt.Signature, by personnummer.Number, proof providers.Evidence, digest [32]byte) error {
+	return r.verifier.Believe(said, by, proof, digest, r.now())
 }
 
 // releasable refuses a receipt that a stranger would refuse.

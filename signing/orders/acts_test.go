@@ -373,6 +373,7 @@ func TestResults(t *testing.T) {
 		"no binding":            {func(_ *bench, _ signing.Order, s *flow.Settled) { s.Request.Binding = []byte("x") }, orders.OutcomeUnfit},
 		"another binding":       {func(_ *bench, _ signing.Order, s *flow.Settled) { s.Request.Binding = signing.Binding([32]byte{1}) }, orders.OutcomeOutdated},
 		"no evidence":           {func(_ *bench, _ signing.Order, s *flow.Settled) { s.Done.Evidence.Bytes = nil }, orders.OutcomeUnfit},
+		"not to be believed":    {func(b *bench, _ signing.Order, _ *flow.Settled) { b.fail["believe"] = errors.New("unknown root") }, orders.OutcomeDoubted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -401,6 +402,35 @@ func TestResults(t *testing.T) {
 				t.Errorf("evidence kept: %v", kept)
 			}
 		})
+	}
+}
+
+// TestDoubted: the last signature is one that the published trust does not bear
+// out. It does not count, the operator is told why, and the person signs again.
+func TestDoubted(t *testing.T) {
+	b := newBench(t)
+	o := b.create(wish())
+	b.settle(b.proof(b.sign(o, 1, one)))
+	b.fail["believe"] = errors.New("it ends at nobody in the trust file")
+	eid := b.sign(o, 2, two)
+	s := b.proof(eid)
+	b.settle(s)
+	b.settle(s)
+	if o = b.order(o.ID); o.State != signing.Open || o.Signatories[1].Signature != nil || o.Signatories[1].State == signing.Signed || !o.CompletedAt.IsZero() {
+		t.Errorf("the order is %s, signatory two %s", o.State, o.Signatories[1].State)
+	}
+	if out, err := b.service.Outcome(ctx, "kommun", o.ID, 2, b.guest(two), eid); err != nil || out != orders.OutcomeDoubted {
+		t.Errorf("outcome %q, %v", out, err)
+	}
+	log := b.log.String()
+	if strings.Count(log, "level=ERROR") != 1 || !strings.Contains(log, "nobody in the trust file") || !strings.Contains(log, string(eid)) || strings.Contains(log, two) {
+		t.Error("the log does not say once what is to be mended, and of which e-ID order")
+	}
+	b.fail["believe"] = nil
+	b.wait(time.Minute)
+	b.settle(b.proof(b.sign(o, 2, two)))
+	if o = b.order(o.ID); o.State != signing.Sealing {
+		t.Errorf("after the trust file is mended the order is %s", o.State)
 	}
 }
 

@@ -116,7 +116,7 @@ func newBench(t testing.TB) *bench {
 	b.config = orders.Config{
 		Issuer: "https://legitimera.example.se", Store: b.store, Audit: b.store, Keys: ring, Short: newShort(b.clock), Clients: b,
 		Receipts: w, Sealer: b, Proofs: proofs{},
-		Offers: func(broker.Client) []providers.Info { return b.infos }, Provider: b.provider, Begin: b.begin, Verify: b.verify,
+		Offers: func(broker.Client) []providers.Info { return b.infos }, Provider: b.provider, Begin: b.begin, Believe: b.believe, Verify: b.verify,
 		VerifyURL: "https://legitimera.example.se/verify", TrustSHA256: strings.Repeat("ab", 32),
 		PersonDigest: func(n personnummer.Number) string { return named([]byte(n.Digits())) },
 		Mail:         b.mail, SMS: b.text, Hook: b.hook, Now: b.clock, Zone: time.FixedZone("CET", 3600),
@@ -208,6 +208,19 @@ func (b *bench) begin(_ context.Context, f flow.Begin) error {
 		return broker.ErrConflict
 	}
 	b.begun[f.ID] = f
+	return nil
+}
+
+// believe is the verifier before a signature counts: it looks whether it is told
+// what the proof says.
+func (b *bench) believe(said receipt.Signature, by personnummer.Number, e providers.Evidence, digest [32]byte) error {
+	if err := b.failing("believe"); err != nil {
+		return err
+	}
+	if said.Evidence == "" || said.EvidenceType != e.MediaType || said.Masked != receipt.Mask(by) || by.IsZero() ||
+		!strings.Contains(string(e.Bytes), said.EIDOrder) || digest == [32]byte{} {
+		return errors.New("told of something else")
+	}
 	return nil
 }
 

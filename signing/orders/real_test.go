@@ -11,6 +11,7 @@ import (
 	"sigill/broker"
 	"sigill/broker/kit/outbox"
 	"sigill/providers"
+	"sigill/providers/personnummer"
 	"sigill/signing"
 	"sigill/signing/evidence"
 	"sigill/signing/orders"
@@ -42,6 +43,9 @@ func TestRealReceipt(t *testing.T) {
 	verifier := kit.Verifier()
 	queue := &outbox.Queue{}
 	b.config.Receipts, b.config.Sealer, b.config.Proofs = kit.Receipts, kit.Sealer, evidence.New(kit.Trust)
+	b.config.Believe = func(said receipt.Signature, by personnummer.Number, e providers.Evidence, digest [32]byte) error {
+		return verifier.Believe(said, by, e, digest, time.Now())
+	}
 	b.config.Now, b.config.Poll, b.config.Wake = time.Now, 10*time.Millisecond, func() { queue.Wake() }
 	b.config.Verify = func(_ context.Context, file []byte) error {
 		if r := verifier.Verify(file, time.Now()); r.Verdict != verify.Valid {

@@ -146,11 +146,16 @@ func (s *Service) proofs(plain []byte, n int) ([]receipt.File, providers.Evidenc
 	if err != nil {
 		return nil, e, err
 	}
+	files, err := s.attached(e, n)
+	return files, e, err
+}
+
+func (s *Service) attached(e providers.Evidence, n int) ([]receipt.File, error) {
 	parts, err := s.Proofs.Parts(e, n)
 	if err != nil {
-		return nil, e, err
+		return nil, err
 	}
-	return append([]receipt.File{s.Proofs.File(e, n)}, parts...), e, nil
+	return append([]receipt.File{s.Proofs.File(e, n)}, parts...), nil
 }
 
 // statement is what a receipt says of a signature. The attached files prove it.

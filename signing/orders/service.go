@@ -114,6 +114,10 @@ type Config struct {
 	Provider func(id providers.ID, instance string) (providers.Provider, bool)
 	// Begin starts an e-ID order; it is *flow.Engine's. Results come to Settled.
 	Begin func(context.Context, flow.Begin) error
+	// Believe refuses what a receipt would say of a signature, where the proof does
+	// not bear it out for those who have the published trust file. It is asked before
+	// the signature counts: its receipt could never be released.
+	Believe func(said receipt.Signature, by personnummer.Number, proof providers.Evidence, digest [32]byte) error
 	// Verify refuses a sealed receipt that a stranger would refuse. What it has
 	// not accepted is not released.
 	Verify func(ctx context.Context, file []byte) error
@@ -155,7 +159,7 @@ type Service struct {
 // New checks the configuration and starts nothing.
 func New(c Config) (*Service, error) {
 	if c.Store == nil || c.Audit == nil || c.Keys == nil || c.Short == nil || c.Clients == nil || c.Receipts == nil || c.Sealer == nil ||
-		c.Proofs == nil || c.Offers == nil || c.Provider == nil || c.Begin == nil || c.Verify == nil || c.PersonDigest == nil {
+		c.Proofs == nil || c.Offers == nil || c.Provider == nil || c.Begin == nil || c.Believe == nil || c.Verify == nil || c.PersonDigest == nil {
 		return nil, errors.New("orders: incomplete configuration")
 	}
 	if c.Limits.Order > receipt.MaxSize {

@@ -47,6 +47,7 @@ const (
 	OutcomeAlready  = "already_signed"  // or refused, or replaced by somebody else
 	OutcomeNotNow   = "not_now"         // others sign first
 	OutcomeUnfit    = "does_not_belong" // it is not a signature of this signatory's
+	OutcomeDoubted  = "not_believed"    // nobody who has the trust file would believe it
 )
 
 // Sign begins an e-ID order in which this guest alone can sign exactly the
@@ -289,7 +290,9 @@ func (s *Service) Settled(ctx context.Context, e flow.Settled) error {
 		s.Log.ErrorContext(ctx, "an e-ID order that is not ours", "eid_order", e.Order.ID)
 		return nil
 	}
+	var doubt error
 	_, err := s.act(ctx, e.Order.Client, id, func(a *act) error {
+		doubt = nil
 		of, attempt, err := s.Store.Attempt(ctx, string(e.Order.ID))
 		if err != nil {
 			return err
@@ -304,10 +307,14 @@ func (s *Service) Settled(ctx context.Context, e flow.Settled) error {
 		if outcome.err != nil {
 			return outcome.err
 		}
-		attempt.Outcome = outcome.name
+		attempt.Outcome, doubt = outcome.name, outcome.doubt
 		a.change.Attempt = &attempt
 		return nil
 	})
+	if err == nil && doubt != nil {
+		s.Log.ErrorContext(ctx, "orders: a signature does not count, since nobody who has the trust file would believe it; mend the trust file",
+			"order", id, "eid_order", e.Order.ID, "provider", e.Order.Provider, "instance", e.Order.Instance, "error", doubt)
+	}
 	if isGone(err) {
 		// Erased meanwhile, or never ours. There is nobody left to tell.
 		s.Log.WarnContext(ctx, "result of an e-ID order that nobody knows", "order", id, "eid_order", e.Order.ID)
@@ -322,9 +329,11 @@ func (s *Service) Settled(ctx context.Context, e flow.Settled) error {
 }
 
 // taken is what became of an e-ID order: its outcome, or why it cannot be said.
+// doubt is why a signature is not believed.
 type taken struct {
-	name string
-	err  error
+	name  string
+	err   error
+	doubt error
 }
 
 // take judges the result of an e-ID order and, if it is a signature that counts,
@@ -351,7 +360,7 @@ func (a *act) take(n int, e flow.Settled) taken {
 	}
 	id := e.Done.Identity
 	revision, row := a.Order.Revision, a.row
-	before := a.Order // whose key it is, as long as it is open
+	before := a.Order // whose key it is, as long as it is open; and stays, if the signature is not believed
 	before.Signatories = slices.Clone(a.Order.Signatories)
 	effects, err := a.Order.Sign(n, signing.Signature{
 		Digest: digest, Name: id.Name, Provider: e.Order.Provider, ProviderName: e.Order.Provider.Name(),
@@ -372,6 +381,12 @@ func (a *act) take(n int, e flow.Settled) taken {
 	case err != nil:
 		return taken{err: err}
 	}
+	if err := a.believe(n, e.Done.Evidence, digest); err != nil {
+		a.Order = before
+		t := discard(OutcomeDoubted)
+		t.doubt = err
+		return t
+	}
 	k, err := a.s.unwrap(row, &before, signature{n, e})
 	if err != nil {
 		return taken{err: err}
@@ -381,6 +396,20 @@ func (a *act) take(n int, e flow.Settled) taken {
 	a.forget(n)
 	a.noteEID(audit.SigningSigned, person, "", string(e.Order.ID), e.Order.Provider, e.Order.Instance)
 	return taken{name: OutcomeSigned}
+}
+
+// believe judges a signature that has just been taken in as its receipt will be
+// judged before release. Afterwards it would be too late: nobody signs twice.
+func (a *act) believe(n int, e providers.Evidence, digest [32]byte) error {
+	sig, ok := a.Order.Signatory(n)
+	if !ok || sig.Signature == nil {
+		return broker.ErrNotFound
+	}
+	files, err := a.s.attached(e, n)
+	if err != nil {
+		return err
+	}
+	return a.s.Believe(statement(*sig, e, files), sig.Number, e, digest)
 }
 
 // named is an issuer's name for an order, if a receipt can bear it. No proof holds

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sigill/providers"
+	"sigill/providers/personnummer"
 	"sigill/signing"
 	"sigill/signing/evidence"
 	"sigill/signing/receipt"
@@ -108,10 +109,29 @@ func (v *Verifier) proven(c *claim) error {
 	if !slices.Equal(names, append([]string{c.Evidence}, c.Parts...)) {
 		return errors.New("the proof has other parts than the receipt says")
 	}
-	c.identity, err = v.evidence.Verify(c.proof, providers.Expected{
-		Kind: providers.KindSign, Text: c.Text, Markup: providers.Markup(c.Markup), Binding: signing.Binding(c.in.manifest), Started: c.Started,
-	}, c.at)
+	c.identity, err = v.evidence.Verify(c.proof, expected(c.Signature, c.in.manifest), c.at)
 	return err
+}
+
+// Believe refuses a signature that has not come into a receipt yet as Verify would
+// refuse it there: so that nothing is taken in that could not be released.
+// Whether its text is the order's own, who makes the receipt knows.
+func (v *Verifier) Believe(said receipt.Signature, by personnummer.Number, proof providers.Evidence, digest [32]byte, at time.Time) (err error) {
+	c := &claim{Signature: said, proof: proof}
+	if c.identity, err = v.evidence.Verify(proof, expected(said, digest), at); err != nil {
+		return err
+	}
+	if by.IsZero() || c.identity.Number != by {
+		return errors.New("the proof is another person's")
+	}
+	return v.statement(c)
+}
+
+// expected is what a proof should be of.
+func expected(said receipt.Signature, digest [32]byte) providers.Expected {
+	return providers.Expected{
+		Kind: providers.KindSign, Text: said.Text, Markup: providers.Markup(said.Markup), Binding: signing.Binding(digest), Started: said.Started,
+	}
 }
 
 // person: the proof's person is the one whose digest everybody signed.

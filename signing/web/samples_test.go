@@ -141,7 +141,7 @@ func samples(t testing.TB) []sample {
 	via("failed", "ett", "GET", "/signing/demo/o/open/1/e/failed", nil, 200)
 	h.service.outcomes["way"] = ""
 	via("underway", "ett", "GET", "/signing/demo/o/open/1/e/way/done", nil, 200)
-	for _, o := range []string{"outdated", "late", "over", "wrong"} {
+	for _, o := range []string{"outdated", "late", "over", "not_believed", "wrong"} {
 		h.service.outcomes[broker.OrderID(o)] = o
 		via("uncounted-"+o, "ett", "GET", "/signing/demo/o/open/1/e/"+o+"/done", nil, 200)
 	}

@@ -21,7 +21,7 @@ func wordsOf(code string) (heading, text string) {
 // uncounted says in words why a signature that was made does not count.
 func uncounted(outcome string) string {
 	switch outcome {
-	case orders.OutcomeOutdated, orders.OutcomeLate, orders.OutcomeOver:
+	case orders.OutcomeOutdated, orders.OutcomeLate, orders.OutcomeOver, orders.OutcomeDoubted:
 		return "uncounted." + outcome
 	}
 	return "uncounted.other"
@@ -38,7 +38,7 @@ func textsInCode() []i18n.Use {
 	client, when, number := []string{"client"}, []string{"when"}, []string{"n"}
 	use(nil, "error.title", "out.heading", "out.text", "code.empty", "code.wrong", "code.too_many", "note.cancelled", "note.changed",
 		"list.signed", "steps.signed", "steps.refused", "at.not_yet.told", "at.not_yet.next", "steps.never", "steps.later", "steps.asked", "file.pdf", "file.image", "file.other",
-		"uncounted.outdated", "uncounted.late", "uncounted.over", "uncounted.other")
+		"uncounted.outdated", "uncounted.late", "uncounted.over", "uncounted.not_believed", "uncounted.other")
 	for _, code := range []string{page.CodeNotFound, page.CodeMethod, page.CodeTooLarge, page.CodeMalformed, page.CodeInternal, brokerweb.CodeChoice} {
 		use(nil, "error."+code, "error."+code+".text")
 	}
