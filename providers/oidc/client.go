@@ -88,8 +88,12 @@ func (p *Provider) authorization(ctx context.Context, m *metadata, s state, lang
 	if p.c.Prompt != "none" {
 		q.Set("prompt", p.c.Prompt)
 	}
-	if p.c.AuthAge > 0 {
-		q.Set("max_age", fmt.Sprint(int(p.c.AuthAge.Seconds())))
+	if p.c.AuthTime == AuthTimeRequired {
+		age := p.c.AuthAge
+		if age == 0 {
+			age = usualAge
+		}
+		q.Set("max_age", fmt.Sprint(int(age.Seconds())))
 	}
 	if m.pushed != "" {
 		uri, err := p.push(ctx, m, q)

@@ -17,7 +17,8 @@ const (
 
 // Freja fills in what is not said of a connection to Freja's OpenID Provider. It
 // knows client_secret_basic and client_secret_post, and no levels to ask for: that a
-// registration is PLUS is seen by its claim, and nothing less is let in.
+// registration is PLUS is seen by its claim, and nothing less is let in. Nothing says
+// that it tells when the person acted, nor that it keeps sessions.
 //
 //	p, err := oidc.New(oidc.Freja(oidc.Config{
 //		Instance: "freja", Issuer: oidc.FrejaTestIssuer, RedirectURL: issuer + "/eid/freja/back",
@@ -41,6 +42,9 @@ func Freja(c Config) Config {
 	c.Claims.Transaction = orDefault(c.Claims.Transaction, frejaClaim+"transactionReference")
 	if len(c.Levels) == 0 {
 		c.Levels = map[string]providers.Level{"PLUS": providers.Level3}
+	}
+	if c.AuthTime == "" && c.AuthAge == 0 {
+		c.AuthTime = AuthTimeOptional
 	}
 	if len(c.Algorithms) == 0 {
 		c.Algorithms = []string{RS256}

@@ -50,6 +50,16 @@ const (
 	ES256 = "ES256"
 )
 
+// Whether an issuer must say when the person acted.
+const (
+	AuthTimeRequired = "required"
+	AuthTimeOptional = "optional"
+)
+
+// usualAge is the max_age that is sent where nothing else is said: whatever it is, an
+// issuer that gets one must tell when the person acted.
+const usualAge = 5 * time.Minute
+
 // JWKSPath is where the client's public keys are published, as a Publisher.
 const JWKSPath = "jwks"
 
@@ -97,10 +107,14 @@ type Config struct {
 	// Userinfo asks for claims that are not in the ID Token. They must come signed.
 	Userinfo bool
 
-	// AuthAge is how long before the order the person may have acted. Where it is set
-	// it is asked for (max_age), and the issuer must tell the time. Zero: not before
-	// the order, where the issuer tells.
-	AuthAge  time.Duration
+	// AuthAge is how long before the order the person may have acted. Default: with
+	// prompt login not at all, else 5 min.
+	AuthAge time.Duration
+	// AuthTime is AuthTimeRequired by default: the issuer is asked with max_age to tell
+	// when the person acted, and believed only if it does. AuthTimeOptional is for
+	// issuers that never tell, and goes with prompt login alone: such a login counts as
+	// made when the token was.
+	AuthTime string
 	TokenAge time.Duration // how old an ID Token may be when it comes; default 5 min
 	Skew     time.Duration // between the issuer's clock and ours; default 60 s
 
@@ -176,6 +190,10 @@ func New(c Config) (*Provider, error) {
 		c.Scopes = slices.Concat([]string{"openid"}, c.Scopes)
 	}
 	c.Prompt = orDefault(c.Prompt, "login")
+	c.AuthTime = orDefault(c.AuthTime, AuthTimeRequired)
+	if c.AuthAge == 0 && c.Prompt != "login" && c.AuthTime == AuthTimeRequired {
+		c.AuthAge = usualAge
+	}
 	c.AssertionAudience = orDefault(c.AssertionAudience, c.Issuer)
 	for _, d := range []struct {
 		value     *time.Duration
@@ -239,6 +257,10 @@ func (c Config) validate() error {
 	for _, alg := range c.Algorithms {
 		wrong(!slices.Contains([]string{RS256, PS256, ES256}, alg), "unknown algorithm %q", alg)
 	}
+	wrong(c.AuthTime != AuthTimeRequired && c.AuthTime != AuthTimeOptional, "unknown word on when the person acted: %q", c.AuthTime)
+	wrong(c.AuthTime == AuthTimeOptional && (c.Prompt != "login" || c.AuthAge != 0),
+		"an issuer that need not say when the person acted must be asked with prompt login, and no age can be demanded of it")
+	wrong(c.AuthAge < 0, "an age below zero")
 	wrong(len(c.Claims.Number) == 0 || slices.Contains(c.Claims.Number, ""), "no claim for the personal number")
 	wrong(len(c.Levels) == 0, "no level: nobody could log in")
 	for value, level := range c.Levels {

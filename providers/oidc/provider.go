@@ -250,7 +250,7 @@ func (p *Provider) Trust() Trust {
 	return Trust{
 		Issuer: p.c.Issuer, Clients: []string{p.c.ClientID}, Algorithms: slices.Clone(p.c.Algorithms),
 		Claims: p.c.Claims, Levels: p.c.Levels, Approved: p.c.Approved, CoordNumbers: p.c.CoordNumbers,
-		AuthAge: p.c.AuthAge, TokenAge: p.c.TokenAge, Skew: p.c.Skew, Provider: p.c.ID,
+		AuthAge: p.c.AuthAge, NoAuthTime: p.c.AuthTime == AuthTimeOptional, TokenAge: p.c.TokenAge, Skew: p.c.Skew, Provider: p.c.ID,
 	}
 }
 

@@ -93,7 +93,7 @@ func TestIDTokens(t *testing.T) {
 		{"old session", set("auth_time", now-3600), "auth-time"},
 		{"acted tomorrow", set("auth_time", now+3600), "auth-time"},
 		{"time of the act as a text", set("auth_time", "now"), "auth-time"},
-		{"does not say when", set("auth_time", nil), ""},
+		{"does not say when", set("auth_time", nil), "auth-time"},
 		{"unknown level", set("loa", "Three"), "level"},
 		{"level with a space", set("loa", "three "), "level"},
 		{"level as a list", set("loa", []string{"three"}), "level"},

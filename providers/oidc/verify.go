@@ -29,9 +29,12 @@ type Trust struct {
 	Levels       map[string]providers.Level
 	Approved     bool
 	CoordNumbers bool
-	AuthAge      time.Duration // see Config
-	TokenAge     time.Duration // zero: not checked
-	Skew         time.Duration
+	AuthAge      time.Duration // how long before the order the person may have acted
+	// NoAuthTime believes tokens that do not say when the person acted. The zero value
+	// demands that they do.
+	NoAuthTime bool
+	TokenAge   time.Duration // zero: not checked
+	Skew       time.Duration
 
 	Provider providers.ID // what the identity is said to come from; telia is never more than uncertified
 }
@@ -270,7 +273,7 @@ func (v *verification) checkAuthTime() error {
 	switch {
 	case err != nil:
 		return err
-	case !given && v.trust.AuthAge > 0:
+	case !given && !v.trust.NoAuthTime:
 		return errors.New("does not say when the person acted")
 	case !given:
 		return nil

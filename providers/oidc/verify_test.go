@@ -180,7 +180,7 @@ func fixed(f *testing.F) (providers.Evidence, providers.Expected, Trust, time.Ti
 	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	binding := []byte("a binding of thirty-two bytes ..")
 	content, _ := json.Marshal(map[string]any{
-		"iss": "https://issuer.example", "sub": "someone", "aud": "prov", "iat": at.Unix(), "exp": at.Unix() + 300, "nonce": nonceOf(binding, make([]byte, saltSize)),
+		"iss": "https://issuer.example", "sub": "someone", "aud": "prov", "iat": at.Unix(), "exp": at.Unix() + 300, "auth_time": at.Unix(), "nonce": nonceOf(binding, make([]byte, saltSize)),
 		"nr": person, "name": "Testperson Ett", "acr": "three",
 	})
 	text := encode([]byte(`{"alg":"ES256"}`)) + "." + encode(content)
