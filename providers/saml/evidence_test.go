@@ -156,6 +156,27 @@ func TestTrust(t *testing.T) {
 	}
 }
 
+// An identity provider that speaks as both presets do is read as it was when the
+// answer came: by the first, and by the second only where that says nothing.
+func TestBothPresets(t *testing.T) {
+	w := open(t)
+	e := w.proof(sign, answer{assertion: func(el *etree.Element) {
+		attribute(at(el, "AttributeStatement"), "Subject_GivenName", "Somebody")
+		attribute(at(el, "AttributeStatement"), "Subject_SerialNumber", otherPerson)
+	}})
+	id, err := Verify(e, w.expected(sign), w.trusts(), w.now)
+	if err != nil || id.GivenName == "Somebody" || id.Number != number(t, person) {
+		t.Errorf("%v", err)
+	}
+	w = open(t, func(c *Config) { c.Attributes = CGIClassic() })
+	e = w.proof(sign, answer{assertion: func(el *etree.Element) {
+		named(el, oidNumber).CreateAttr("Name", "Subject_SerialNumber")
+	}})
+	if _, err := Verify(e, w.expected(sign), w.trusts(), w.now); err != nil {
+		t.Errorf("only the second preset: %v", err)
+	}
+}
+
 func e0(t *testing.T, e providers.Evidence) evidence {
 	t.Helper()
 	v, err := parseEvidence(e)

@@ -43,12 +43,14 @@ type Trust struct {
 	AnyAudience bool
 
 	Levels         map[string]providers.Level // nil: DefaultLevels
-	Attributes     Attributes                 // zero: the names of both presets
+	Attributes     Attributes                 // zero: SwedenConnect, and CGIClassic for what that gives nothing of
 	NoCoordNumbers bool                       // a samordningsnummer is refused
 	MappedBy       []string                   // as in Config
 
 	Provider providers.ID // goes into the Identity
 	Approved bool         // the service that asked is approved for level 3
+
+	otherwise Attributes // read for claims of which Attributes give nothing
 }
 
 func (t Trust) withDefaults() Trust {
@@ -56,10 +58,7 @@ func (t Trust) withDefaults() Trust {
 		t.Levels = DefaultLevels(t.Provider, t.Approved)
 	}
 	if t.Attributes.Names == nil {
-		t.Attributes = SwedenConnect()
-		for claim, names := range CGIClassic().Names {
-			t.Attributes.Names[claim] = slices.Compact(slices.Concat(t.Attributes.Names[claim], names))
-		}
+		t.Attributes, t.otherwise = SwedenConnect(), CGIClassic()
 	}
 	return t
 }
@@ -502,20 +501,18 @@ func (v *verification) readAttributes() error {
 			}
 		}
 	}
-	v.values = map[Claim][]string{}
-	for claim, names := range v.trust.Attributes.Names {
-		for _, name := range names {
-			values := byName[name]
-			if len(values) > 1 {
-				return fmt.Errorf("%s has %d values", claim, len(values))
-			}
-			if len(values) == 1 && len(v.values[claim]) == 1 && v.values[claim][0] != values[0] {
-				return fmt.Errorf("%s is one thing by one name and another by another", claim)
-			}
-			if len(values) == 1 {
-				v.values[claim] = values
-			}
+	if v.values, err = claims(v.trust.Attributes, byName); err != nil {
+		return err
+	}
+	for claim, names := range v.trust.otherwise.Names {
+		if len(v.values[claim]) > 0 {
+			continue
 		}
+		found, err := claims(Attributes{Names: map[Claim][]string{claim: names}}, byName)
+		if err != nil {
+			return err
+		}
+		v.values[claim] = found[claim]
 	}
 	for _, claim := range v.trust.Attributes.Required {
 		if len(v.values[claim]) == 0 && claim != Number { // which has a step of its own
@@ -523,6 +520,26 @@ func (v *verification) readAttributes() error {
 		}
 	}
 	return nil
+}
+
+// claims are the values by their names, which must agree.
+func claims(a Attributes, byName map[string][]string) (map[Claim][]string, error) {
+	found := map[Claim][]string{}
+	for claim, names := range a.Names {
+		for _, name := range names {
+			values := byName[name]
+			if len(values) > 1 {
+				return nil, fmt.Errorf("%s has %d values", claim, len(values))
+			}
+			if len(values) == 1 && len(found[claim]) == 1 && found[claim][0] != values[0] {
+				return nil, fmt.Errorf("%s is one thing by one name and another by another", claim)
+			}
+			if len(values) == 1 {
+				found[claim] = values
+			}
+		}
+	}
+	return found, nil
 }
 
 func (v *verification) value(c Claim) string {
