@@ -285,6 +285,7 @@ func TestSealIsRenewedUnderLoad(t *testing.T) {
 		}
 	}
 	number := func() int64 { return s.current.Load().Certificate().SerialNumber.Int64() }
+	more() // with the first
 	for n := int64(2); n < 7; n++ {
 		sealFiles(t, files, p, padestest.Leaf{Serial: n}, true)
 		s.look()

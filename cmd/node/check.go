@@ -80,10 +80,8 @@ func lookOf(s config.Config, now func() time.Time) workshop {
 // Warnings tell what ends soon that the installation lives by. What cannot be
 // read, or has ended, is Check's.
 func Warnings(s config.Config, now time.Time) []string {
-	eids, err := openProviders(context.Background(), s.Providers, lookOf(s, func() time.Time { return now }))
-	if err != nil {
-		return nil
-	}
+	// What cannot be opened is Check's.
+	eids, _ := openProviders(context.Background(), s.Providers, lookOf(s, func() time.Time { return now }))
 	var list []string
 	for _, e := range endings(s, eids, now) {
 		if warning := e.warning(now); warning != "" && e.days(now) >= 0 {

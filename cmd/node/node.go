@@ -97,16 +97,16 @@ func New(ctx context.Context, c Config) (n *Node, err error) {
 			n = nil
 		}
 	}()
+	leave, err := flow.Use(c.Settings.Data) // before anything is written there
+	if err != nil {
+		return n, err
+	}
+	n.release = leave
 	replay := &replay{}
 	eids, err := openProviders(ctx, c.Settings.Providers, workshopOf(c.Settings, replay, c.Now, c.Log))
 	if err != nil {
 		return n, err
 	}
-	leave, err := flow.Use(c.Settings.Data)
-	if err != nil {
-		return n, err
-	}
-	n.release = leave
 	n.certificates = newCertificates(c.Settings, eids, c.Now, c.Log)
 	if n.vault, err = OpenVault(ctx, c.Settings, c.Now, c.Log); err != nil {
 		return n, err

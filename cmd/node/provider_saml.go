@@ -93,6 +93,12 @@ func openMetadata(ctx context.Context, c config.Provider, w workshop) (*metadata
 		cancel() // what there is no copy of is then missing, and nobody is asked
 	}
 	source, err := metadata.Open(ctx, made)
+	if err != nil && source != nil && !w.offline {
+		// One e-ID that is not there stops no other, as when an address does not
+		// answer; the file is looked at again each minute.
+		w.log.ErrorContext(ctx, "metadata cannot be used; nobody logs in with this e-ID", "instance", c.Name, "file", m.File, "error", err)
+		return source, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("metadata from %s%s: %w", m.File, m.URL, err)
 	}

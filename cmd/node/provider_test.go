@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -104,6 +105,27 @@ func trusting(t *testing.T, c config.Config, sim *testidp.Server) trust.Trust {
 	}
 }
 
+// TestNodeWithoutMetadata: one e-ID without its metadata stops no other.
+func TestNodeWithoutMetadata(t *testing.T) {
+	c, l, _ := withEIDs(t)
+	l.Close()
+	file := filepath.Join(t.TempDir(), "gone")
+	c.Providers[theTelia].SAML.Metadata.URL, c.Providers[theTelia].SAML.Metadata.File = "", file
+	log, said := plainLog()
+	e, err := openProviders(t.Context(), c.Providers, workshopOf(c, unused{}, time.Now, log))
+	if err != nil || said.count("nobody logs in with this e-ID") != 1 {
+		t.Fatalf("%v, %s", err, said)
+	}
+	p, ok := e.find(providers.Telia, "")
+	if !ok {
+		t.Fatal("Telia is not there")
+	}
+	var down *providers.Unavailable
+	if _, _, err := p.Start(t.Context(), providers.Request{Mode: providers.ModeThis, Handle: "handle", Binding: make([]byte, 32)}); !errors.As(err, &down) {
+		t.Errorf("a login starts: %v", err)
+	}
+}
+
 func quietly(c config.Config) workshop {
 	return workshopOf(c, unused{}, time.Now, slog.New(slog.DiscardHandler))
 }
@@ -161,7 +183,9 @@ func TestBrokenFiles(t *testing.T) {
 			list := slices.Clone(c.Providers)
 			tt.spoil(&list[tt.at])
 			list[0].Kind = "mojleg" // one fault hides no other
-			_, err := openProviders(t.Context(), list, quietly(c))
+			w := quietly(c)
+			w.offline = true // as check: a node goes on without metadata
+			_, err := openProviders(t.Context(), list, w)
 			if err == nil || !strings.Contains(err.Error(), `provider one: there is no kind "mojleg"`) {
 				t.Fatalf("got %v", err)
 			}
