@@ -2,10 +2,14 @@ package flow
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/binary"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +28,27 @@ type Callback struct {
 // LogValue keeps the issuer's answer out of logs.
 func (c Callback) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("instance", c.Instance), slog.String("at", c.At))
+}
+
+// sum names an answer: what was brought, and where.
+func (c Callback) sum() []byte {
+	h := sha256.New()
+	for _, part := range append([]string{c.At}, flat(c.Form)...) {
+		h.Write(binary.AppendUvarint(nil, uint64(len(part))))
+		h.Write([]byte(part))
+	}
+	return h.Sum(nil)
+}
+
+// flat gives the names and values of a form in turn, sorted by name.
+func flat(form map[string][]string) []string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		for _, value := range form[name] {
+			list = append(list, name, value)
+		}
+	}
+	return list
 }
 
 // maxHandle is what a handle may be long: SAML's RelayState.
@@ -66,6 +91,29 @@ func (a away) step() providers.Step {
 type back struct {
 	At   string              `json:"at"`
 	Form map[string][]string `json:"form"`
+	From *away               `json:"from,omitempty"` // where it was sent, should this be no answer
+}
+
+// came is the form that counts, by which whoever brought it is known again.
+type came struct {
+	Sum []byte    `json:"sum"`
+	At  time.Time `json:"at"`
+}
+
+// is compares in constant time; nothing is nothing's.
+func (c *came) is(sum []byte) bool { return c != nil && subtle.ConstantTimeCompare(c.Sum, sum) == 1 }
+
+// forget takes back that an answer came, when it turned out to be none: who
+// brought it earns no way back by it, and the browser is still away.
+func forget(o *broker.Order, r *record) {
+	if r.Came == nil {
+		return
+	}
+	if r.Back != nil {
+		r.Away = r.Back.From
+	}
+	r.Came, r.Request.ReturnURL = nil, ""
+	o.Nonce, o.Returned = nil, time.Time{}
 }
 
 // event is what the provider is told: that the browser came, or without one that
@@ -84,13 +132,14 @@ func (e *Engine) awayRest(o broker.Order) time.Duration {
 }
 
 // Callback takes in that a browser came back from an issuer's site, and answers
-// where it goes on: the one-time address of its order, whatever became of that.
-// The first answer of a pending order is stored before anybody looks at it, and
-// counts; another changes nothing. What is known of no order is
-// broker.ErrNotFound.
+// where it goes on: the one-time address of its order. The first answer of a
+// pending order is stored before anybody looks at it, and counts. Another changes
+// nothing and is broker.ErrNotFound, as is what belongs to no order: the handle is
+// known to whoever began the order, so it earns nobody the address.
 //
-// Who brings the answer does not matter here: coming back by the one-time address
-// decides (I3).
+// The address is made when the answer comes and given to whoever brings that very
+// answer, which only the person's own browser has seen. Coming back by it, in the
+// browser that began, decides (I3).
 func (e *Engine) Callback(ctx context.Context, c Callback) (string, error) {
 	// A browser that leaves does not take the answer along.
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), e.Limits.Call)
@@ -136,14 +185,21 @@ func (e *Engine) takeBack(ctx context.Context, c Callback) (address string, turn
 	}
 	over := make(chan struct{})
 	close(over)
+	sum := c.sum()
 	if o.Phase != broker.Pending || r.Away == nil {
+		if !r.Came.is(sum) {
+			return "", nil, broker.ErrNotFound
+		}
 		if o.Phase == broker.Pending && r.Back != nil && o.Node == e.Node {
 			// Perhaps it was stored just now, and that was not known.
 			return r.Request.ReturnURL, e.goOn(o, r), nil
 		}
 		return r.Request.ReturnURL, over, nil
 	}
-	r.Away, r.Back, r.Answered = nil, &back{At: c.At, Form: c.Form}, true
+	nonce := broker.NewSecret()
+	o.Nonce, r.Request.ReturnURL = digest(nonce), e.ReturnURL(o.ID, nonce)
+	r.Away, r.Back, r.Answered = nil, &back{At: c.At, Form: c.Form, From: r.Away}, true
+	r.Came = &came{Sum: sum, At: e.Now()}
 	e.gate.RLock()
 	defer e.gate.RUnlock()
 	e.lease(&o) // whoever had it: nobody else has asked anybody

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,6 +159,14 @@ func (s *trip) depart(b Begin) {
 
 func answerOf(handle string) Callback {
 	return Callback{Handle: handle, Instance: "telia", At: providers.BackPath, Form: map[string][]string{"code": {"c"}, "state": {handle}}}
+}
+
+// strays brings what earns nobody the address.
+func (s *trip) strays(c Callback) {
+	s.t.Helper()
+	if address, err := s.e.Callback(s.t.Context(), c); !errors.Is(err, broker.ErrNotFound) || address != "" {
+		s.t.Errorf("led to %q, %v", address, err)
+	}
 }
 
 // comes brings an answer, and gives the nonce of the address that it leads to.
@@ -312,20 +321,30 @@ func TestCallbackOfNothing(t *testing.T) {
 	})
 }
 
-// The first answer counts; the back button, a second press and a copy of it change
-// nothing and lead to the same address.
+// The first answer counts; the back button and a second press of it change nothing
+// and lead to the same address. Another leads nowhere.
 func TestCallbackTwice(t *testing.T) {
 	travel(t, func(s *trip) {
 		s.site.raw = true
 		s.depart(trail(providers.KindAuth))
 		c := answerOf(s.site.handle(t))
 		nonce := s.comes(c)
-		no := c
-		no.Form = map[string][]string{"error": {"access_denied"}}
-		for _, again := range []Callback{c, no} {
-			if s.comes(again) != nonce {
-				t.Error("it leads elsewhere")
-			}
+		if s.comes(c) != nonce {
+			t.Error("it leads elsewhere")
+		}
+		for name, form := range map[string]map[string][]string{
+			"a refusal":      {"error": {"access_denied"}, "state": {c.Handle}},
+			"another code":   {"code": {"d"}, "state": {c.Handle}},
+			"one field less": {"state": {c.Handle}},
+			"one more":       {"code": {"c"}, "state": {c.Handle}, "x": {""}},
+			"a value more":   {"code": {"c", "c"}, "state": {c.Handle}},
+			"joined":         {"codec": {""}, "state": {c.Handle}},
+			"nothing":        nil,
+		} {
+			t.Log(name)
+			another := c
+			another.Form = form
+			s.strays(another)
 		}
 		s.arrive(nonce, mine, Welcome)
 		if s.comes(c) != nonce {
@@ -338,6 +357,9 @@ func TestCallbackTwice(t *testing.T) {
 		if s.comes(c) != nonce {
 			t.Error("it leads elsewhere in the end")
 		}
+		another := c
+		another.Form = map[string][]string{"code": {"d"}}
+		s.strays(another)
 		s.arrive(nonce, mine, Welcome)
 		s.arrive(nonce, foreign, Spent)
 		if n, _ := s.site.asked(); n != 1 || s.site.redeemed != 1 {
@@ -350,16 +372,23 @@ func TestCallbackTwice(t *testing.T) {
 			s.depart(trail(providers.KindAuth))
 			c := answerOf(s.site.handle(t))
 			var group sync.WaitGroup
+			var led atomic.Int32
 			for i := range 20 {
 				group.Go(func() {
 					c := c
 					c.Form = map[string][]string{"code": {fmt.Sprint(i)}}
-					if _, err := s.e.Callback(s.t.Context(), c); err != nil {
+					switch _, err := s.e.Callback(s.t.Context(), c); {
+					case err == nil:
+						led.Add(1)
+					case !errors.Is(err, broker.ErrNotFound):
 						t.Error(err)
 					}
 				})
 			}
 			group.Wait()
+			if n := led.Load(); n != 1 {
+				t.Errorf("%d were given the address", n)
+			}
 			s.want(StateReturning, "")
 			if n, _ := s.site.asked(); n != 1 {
 				t.Errorf("%d answers were looked at", n)
@@ -368,17 +397,16 @@ func TestCallbackTwice(t *testing.T) {
 	})
 }
 
-// An answer to what is over leads to its page and changes nothing.
+// An answer to what is over leads nowhere and changes nothing.
 func TestCallbackTooLate(t *testing.T) {
 	travel(t, func(s *trip) {
 		s.depart(trail(providers.KindAuth))
 		if err := s.e.Cancel(s.t.Context(), id, mine); err != nil {
 			t.Fatal(err)
 		}
-		nonce := s.comes(answerOf(s.site.handle(t)))
+		s.strays(answerOf(s.site.handle(t)))
 		synctest.Wait()
 		s.want(StateFailed, providers.Cancelled)
-		s.arrive(nonce, mine, Welcome)
 		if n, _ := s.site.asked(); n > 0 || s.site.cancelled != 1 {
 			t.Errorf("looked at %d answers, cancelled %d times", n, s.site.cancelled)
 		}
@@ -417,7 +445,7 @@ func timeIsOut(t *testing.T) {
 		if d := time.Since(began); d < s.e.Limits.Life || d > s.e.Limits.Life+5*time.Second {
 			t.Errorf("given up after %v", d)
 		}
-		s.comes(answerOf(s.site.handle(t)))
+		s.strays(answerOf(s.site.handle(t)))
 		s.want(StateFailed, providers.TimedOut)
 		if n, _ := s.site.asked(); n > 0 {
 			t.Error("an answer was looked at")
@@ -642,7 +670,13 @@ func TestReturnWhileRedeeming(t *testing.T) {
 		c := answerOf(s.site.handle(t))
 		go func() { _, _ = s.e.Callback(context.Background(), c) }()
 		time.Sleep(time.Second)
-		_, nonce, _ := strings.Cut(s.site.requests[0].ReturnURL, "?n=")
+		_, first, _ := strings.Cut(s.site.requests[0].ReturnURL, "?n=")
+		s.arrive(first, mine, Spent) // of before the answer
+		_, r, err := s.e.load(s.t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, nonce, _ := strings.Cut(r.Request.ReturnURL, "?n=")
 		s.arrive(nonce, mine, Welcome)
 		s.want(StatePending, "")
 		time.Sleep(10 * time.Second)
@@ -671,20 +705,91 @@ func TestBrowserLeavesWithAnswer(t *testing.T) {
 	})
 }
 
-// What comes back need not be the answer: then the issuer is asked.
+// What comes back need not be the answer: then the browser is still away, and
+// whoever brought it has earned nothing.
 func TestComesBackWithoutAnAnswer(t *testing.T) {
-	travel(t, func(s *trip) {
-		s.site.next = 2 * time.Second
-		s.depart(trail(providers.KindAuth))
-		s.comes(answerOf(s.site.handle(t)))
-		if v := s.want(StatePending, ""); v.Away != nil || v.Wait.Hint == "processing" {
-			t.Errorf("shown: %+v", v)
-		}
-		s.wait(time.Second, true)
-		if n, ticks := s.site.asked(); n != 1 || ticks > 0 {
-			t.Errorf("asked %d and %d times", n, ticks)
-		}
-	})
+	for name, arrives := range map[string]bool{"he waits": false, "he has come back by it": true} {
+		t.Run(name, func(t *testing.T) {
+			travel(t, func(s *trip) {
+				s.site.next, s.site.takes = 2*time.Second, time.Second
+				s.depart(trail(providers.KindAuth))
+				c := answerOf(s.site.handle(t))
+				c.Form = map[string][]string{"rubbish": {"x"}, "state": {c.Handle}}
+				early := make(chan string)
+				go func() {
+					address, _ := s.e.Callback(context.Background(), c)
+					_, nonce, _ := strings.Cut(address, "?n=")
+					early <- nonce
+				}()
+				time.Sleep(500 * time.Millisecond)
+				if arrives {
+					_, r, err := s.e.load(s.t.Context(), id)
+					if err != nil {
+						t.Fatal(err)
+					}
+					_, nonce, _ := strings.Cut(r.Request.ReturnURL, "?n=")
+					s.arrive(nonce, mine, Welcome)
+				}
+				got := <-early
+				s.wait(3*time.Second, true)
+				if v := s.want(StatePending, ""); v.Away == nil {
+					t.Errorf("shown: %+v", v)
+				}
+				s.arrive(got, mine, Spent)
+				s.site.mu.Lock()
+				s.site.next, s.site.takes = 0, 0
+				s.site.mu.Unlock()
+				right := s.comes(answerOf(c.Handle)) // the person's own browser
+				s.want(StateReturning, "")
+				s.strays(c)
+				s.arrive(got, mine, Spent)
+				s.wantNoResult()
+				s.arrive(right, foreign, WrongBrowser)
+			})
+		})
+	}
+}
+
+// I3: who began an order knows its handle, and lures another person to the issuer
+// with it. When the answer has come, he brings the handle with something else, to
+// be told the way back before the person's own browser has taken it.
+func TestHandleEarnsNoWayBack(t *testing.T) {
+	for name, takes := range map[string]time.Duration{"fast issuer": 0, "one that takes 400 ms": 400 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			travel(t, func(s *trip) {
+				s.site.takes = takes
+				s.depart(trail(providers.KindAuth))
+				handle := s.site.handle(t) // stands in his own address
+				lured := make(chan string, 1)
+				go func() {
+					time.Sleep(30 * time.Second) // at the issuer
+					nonce := s.comes(answerOf(handle))
+					time.Sleep(80 * time.Millisecond) // the way of the redirect
+					lured <- nonce
+				}()
+				for {
+					time.Sleep(10 * time.Millisecond)
+					v, err := s.e.Watch(s.t.Context(), id, mine)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if v.Away == nil {
+						break
+					}
+				}
+				other := answerOf(handle)
+				other.Form = map[string][]string{"rubbish": {"x"}, "RelayState": {handle}}
+				s.strays(other)
+				if v, err := s.e.Watch(s.t.Context(), id, mine); err != nil || strings.Contains(fmt.Sprintf("%+v", v.Away), "n=") {
+					t.Errorf("shown: %+v %v", v, err)
+				}
+				s.wantNoResult()
+				s.arrive(<-lured, foreign, WrongBrowser)
+				s.want(StateFailed, providers.WrongBrowser)
+				s.wantNoResult()
+			})
+		})
+	}
 }
 
 func TestUnfitWayAway(t *testing.T) {

@@ -292,7 +292,7 @@ func (e *Engine) mayCount(b Begin) error {
 // start asks the issuer and puts what came of it into o and r.
 func (e *Engine) start(ctx context.Context, p providers.Provider, o *broker.Order, r *record) (time.Duration, error) {
 	o.Nonce, r.Request.ReturnURL, r.Request.Handle = nil, "", newHandle(o.ID)
-	o.PickedUp, r.Away, r.Back = false, nil, nil
+	o.PickedUp, r.Away, r.Back, r.Came = false, nil, nil, nil
 	if o.Mode == providers.ModeThis {
 		nonce := broker.NewSecret()
 		o.Nonce = digest(nonce)
@@ -329,6 +329,8 @@ func (e *Engine) start(ctx context.Context, p providers.Provider, o *broker.Orde
 	if away := awayOf(step); away != nil && o.Mode == providers.ModeThis {
 		// Nobody can tell whether a person is at another's site: only time ends it.
 		r.Away, o.PickedUp = away, true
+		// Whoever began it knows its handle. A way back is earned by the answer.
+		o.Nonce, r.Request.ReturnURL = nil, ""
 		return e.awayRest(*o), nil
 	}
 	r.Request.Handle = "" // nothing comes back by it

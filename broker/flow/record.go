@@ -18,6 +18,7 @@ type record struct {
 	Answered bool                `json:"answered,omitempty"` // State, or Back, holds the issuer's final answer, not yet verified
 	Away     *away               `json:"away,omitempty"`     // the browser is on its way to the issuer's site, or there
 	Back     *back               `json:"back,omitempty"`     // what it brought back, until the provider has taken it in
+	Came     *came               `json:"came,omitempty"`     // the form that counts, to the end of the order
 	Failed   *providers.Failed   `json:"failed,omitempty"`
 	Identity *providers.Identity `json:"identity,omitempty"`
 	Media    string              `json:"media,omitempty"` // of Evidence

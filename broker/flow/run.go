@@ -191,6 +191,9 @@ func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 		switch s := step.(type) {
 		case providers.Wait:
 			answered := s.Next <= 0
+			if !answered {
+				forget(&o, &r)
+			}
 			if w.ahead || r.Back != nil || !bytes.Equal(state, r.State) || s.PickedUp != o.PickedUp || answered != r.Answered {
 				r.State, r.Answered, r.Back, o.PickedUp = state, answered, nil, s.PickedUp || answered
 				if err := e.store(ctx, &o, r); err != nil {
@@ -199,8 +202,11 @@ func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 				w.ahead = false
 				e.schedule.refresh(o, r)
 			}
-			if answered {
+			switch {
+			case answered:
 				continue
+			case r.Away != nil:
+				return e.awayRest(o), true
 			}
 			return s.Next, true
 
@@ -256,6 +262,9 @@ func (e *Engine) notStored(ctx context.Context, o broker.Order, r record, cause 
 	current, now, err := e.change(ctx, o.ID, func(c *broker.Order, cr *record) ([]audit.Event, bool, error) {
 		if c.Phase != broker.Pending || cr.Answered && cr.Back == nil {
 			return nil, false, nil
+		}
+		if !r.Answered {
+			forget(c, cr)
 		}
 		cr.State, cr.Answered, cr.Back, c.PickedUp = r.State, r.Answered, nil, c.PickedUp || o.PickedUp
 		return nil, true, nil
