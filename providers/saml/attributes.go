@@ -3,6 +3,8 @@ package saml
 import (
 	"maps"
 	"slices"
+	"strings"
+	"unicode"
 )
 
 // A Claim is what an attribute tells of a person or of the act.
@@ -63,6 +65,28 @@ const (
 	oidNumber = "urn:oid:1.2.752.29.4.13"
 	oidDigest = "urn:oid:1.2.752.201.3.14"
 )
+
+// maxPrintable is how many characters of a name are read.
+const maxPrintable = 200
+
+// printable is a name without what could end a line of a log or turn it around on a
+// page, and with one space where there was any.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), unicode.In(r, unicode.Bidi_Control), r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if all := []rune(s); len(all) > maxPrintable {
+		s = strings.TrimSpace(string(all[:maxPrintable]))
+	}
+	return s
+}
 
 func (c Claim) known() bool {
 	switch c {

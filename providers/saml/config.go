@@ -42,8 +42,11 @@ type Config struct {
 	Levels   map[string]providers.Level
 	Approved bool // our service is approved for level 3
 
-	NameID     string // the short name of a format, a URI, or "none"; default persistent
-	AllowSSO   bool   // a login may be answered from an earlier one (ForceAuthn false)
+	NameID   string // the short name of a format, a URI, or "none"; default persistent
+	AllowSSO bool   // a login may be answered from an earlier one (ForceAuthn false) …
+	// … that is so old at most when ours begins. Zero: an hour, and without AllowSSO
+	// no older than ours.
+	AuthAge    time.Duration
 	Attributes Attributes
 	// CoordNumbers accepts a samordningsnummer, and says so in our metadata.
 	CoordNumbers bool
@@ -54,7 +57,7 @@ type Config struct {
 	PrincipalSelection Setting
 	UserMessage        Setting
 	EncryptSignMessage bool     // to the key in the identity provider's metadata
-	IDPList            []string // whom a proxy is to ask (Scoping)
+	IDPList            []string // whom a proxy is to ask (Scoping), and must have asked
 	RequesterID        string   // the service on whose behalf we ask (Scoping); empty: none
 
 	AllowUnencrypted bool     // an assertion may come in clear
@@ -219,6 +222,9 @@ func (c Config) withDefaults() Config {
 	for i, name := range c.Ciphers {
 		c.Ciphers[i] = cipherURI(name)
 	}
+	if c.AllowSSO && c.AuthAge == 0 {
+		c.AuthAge = time.Hour
+	}
 	if c.Skew == 0 {
 		c.Skew = time.Minute
 	}
@@ -304,6 +310,12 @@ func (c Config) faults() []error {
 		if !slices.Contains(DefaultCiphers(), cipher) {
 			bad("ciphers", "%s is not supported", cipher)
 		}
+	}
+	if c.AuthAge < 0 || c.AuthAge > 24*time.Hour {
+		bad("auth_age", "not between 0 and 24 hours")
+	}
+	if c.AuthAge > 0 && !c.AllowSSO {
+		bad("auth_age", "every login is a new one, unless an earlier one is allowed")
 	}
 	if c.Skew < 0 || c.Skew > 5*time.Minute {
 		bad("skew", "not between 0 and 5 minutes")

@@ -72,7 +72,7 @@ func ptr[T any](v T) *T { return &v }
 func TestTrust(t *testing.T) {
 	k := keys()
 	w := open(t)
-	plain := w.proof(sign, answer{})
+	plain, unsigned := w.proof(sign, answer{}), w.proof(login, answer{})
 
 	// The identity provider's own entry, signed by who keeps the metadata.
 	root, err := xmlsec.Parse(entry([]*x509.Certificate{k["idp"].Certificate}, ""), 1<<20)
@@ -102,12 +102,19 @@ func TestTrust(t *testing.T) {
 		"somebody else for the metadata": {vouched, Trust{Metadata: certs("other")}, false},
 		"the metadata, entry unsigned":   {plain, Trust{Metadata: certs("metadata")}, false},
 		"the provider, entry signed":     {vouched, Trust{IdPs: certs("idp")}, true},
+		"both":                           {vouched, Trust{IdPs: certs("idp"), Metadata: certs("metadata")}, true},
+		"the metadata, another pinned":   {vouched, Trust{IdPs: certs("next"), Metadata: certs("metadata")}, false},
+		"the login's other key":          {unsigned, Trust{IdPs: certs("next")}, false},
 		"by name":                        {plain, Trust{IdPs: certs("idp"), EntityIDs: []string{idpEntity}}, true},
 		"another name":                   {plain, Trust{IdPs: certs("idp"), EntityIDs: []string{"https://other.example.se/"}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.trust.AnyAudience = true
-			_, err := Verify(c.evidence, w.expected(sign), c.trust, w.now)
+			kind := sign
+			if name == "the login's other key" {
+				kind = login
+			}
+			_, err := Verify(c.evidence, w.expected(kind), c.trust, w.now)
 			if c.good != (err == nil) {
 				t.Fatal(err)
 			}
@@ -118,15 +125,21 @@ func TestTrust(t *testing.T) {
 			if !errors.As(err, &r) {
 				t.Errorf("not a refusal: %v", err)
 			}
-			if name != "its other key" && !errors.Is(err, ErrNoRoot) {
+			if !errors.Is(err, ErrNoRoot) {
 				t.Errorf("%v", err)
 			}
 		})
 	}
+	// What nobody signed is forged, whoever is believed.
+	forged := e0(t, plain)
+	forged.Assertion = bytes.Replace(forged.Assertion, []byte("Ett"), []byte("Two"), 1)
+	w.refuses(t, forged, sign, Trust{IdPs: certs("next"), AnyAudience: true}, "assertion-signature/signature")
 	// An entry of somebody else's making, with the true certificate in it.
 	e, err := parseEvidence(plain)
 	must(t, err)
 	e.Metadata = bytes.Replace(e.Metadata, []byte(idpEntity), []byte("https://evil.example.se/saml"), 1)
+	w.refuses(t, e, sign, Trust{IdPs: certs("idp"), AnyAudience: true}, "metadata")
+	e.IdP = "https://evil.example.se/saml"
 	w.refuses(t, e, sign, Trust{IdPs: certs("idp"), AnyAudience: true}, "assertion-issuer")
 	// Audiences.
 	trust := Trust{IdPs: certs("idp"), Audiences: []string{"https://sp.example.se/eid/telia/metadata"}}
@@ -204,7 +217,9 @@ func TestEvidenceRefused(t *testing.T) {
 		"metadata no longer held": {signed, sign, func(e *evidence) {
 			e.Metadata = bytes.Replace(e.Metadata, []byte(`ID="_m"`), []byte(`ID="_m" validUntil="2026-11-22T11:00:00Z"`), 1)
 		}, "time"},
-		"a changed assertion": {signed, sign, func(e *evidence) { e.Assertion = bytes.Replace(e.Assertion, []byte("Ett"), []byte("Two"), 1) }, "assertion-signature/signature"},
+		"another identity provider": {signed, sign, func(e *evidence) { e.IdP = "https://other.example.se/saml" }, "metadata"},
+		"another service":           {signed, sign, func(e *evidence) { e.SP = "https://sp.example.se/eid/telia/metadata" }, "audience"},
+		"a changed assertion":       {signed, sign, func(e *evidence) { e.Assertion = bytes.Replace(e.Assertion, []byte("Ett"), []byte("Two"), 1) }, "assertion-signature/signature"},
 		"a stripped assertion": {signed, sign, func(e *evidence) {
 			root, err := xmlsec.Parse(e.Assertion, maxResponse)
 			must(t, err)

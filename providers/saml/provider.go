@@ -124,7 +124,7 @@ func (a *arrival) verification() (*verification, providers.Evidence, error) {
 			Started: a.s.Started, Ended: a.now,
 		},
 		trust: a.p.Trust(), at: a.now, idp: a.idp,
-		live: &live{acs: a.sp.ACS, id: a.s.ID, asked: a.s.Asked, forced: a.s.Forced, skew: a.p.Skew},
+		live: &live{acs: a.sp.ACS, id: a.s.ID, asked: a.s.Asked, forced: a.s.Forced, age: a.p.AuthAge, skew: a.p.Skew},
 	}
 	v.trust.Audiences = []string{a.sp.EntityID}
 	// What cannot be read is refused by the step that reads it.
@@ -140,13 +140,13 @@ func (a *arrival) verification() (*verification, providers.Evidence, error) {
 	return v, proof, err
 }
 
-// Trust is what this provider believes when it verifies. The offline verifier can
-// use the same, with the certificates of the identity provider or of who signs its
-// metadata.
+// Trust is what this provider believes when it verifies: the keys that the identity
+// provider has now. The offline verifier can use the same, with the certificates of
+// the time, or with none of the identity provider but those of who signs its metadata.
 func (p *Provider) Trust() Trust {
 	t := Trust{
 		EntityIDs: []string{p.Config.IdP}, Audiences: []string{p.Login.EntityID},
-		Levels: p.Levels, Attributes: p.Attributes, NoCoordNumbers: !p.CoordNumbers, MappedBy: p.MappedBy,
+		Levels: p.Levels, Attributes: p.Attributes, NoCoordNumbers: !p.CoordNumbers, MappedBy: p.MappedBy, IDPList: p.IDPList,
 		Provider: p.ID, Approved: p.Approved,
 	}
 	if p.signs() {

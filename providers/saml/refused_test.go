@@ -60,6 +60,39 @@ func write(text string, path ...string) func(*etree.Element) {
 	return func(el *etree.Element) { at(el, path...).SetText(text) }
 }
 
+// What is no attack is not refused.
+func TestNotRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		config    func(*Config)
+		assertion func(*etree.Element)
+	}{
+		"an earlier login": {func(c *Config) { c.AllowSSO = true }, func(el *etree.Element) {
+			set(statement, "AuthnInstant", "2026-11-22T11:01:00Z")(el)
+		}},
+		"whom the proxy should ask": {proxied, asked("https://b.example.se/")},
+		"whom we asked ourselves":   {func(c *Config) { c.IDPList = []string{idpEntity} }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := open(t, c.config)
+			s, _ := w.begin(login)
+			done(t, w.ends(s, w.answers(s, answer{assertion: c.assertion})))
+		})
+	}
+}
+
+// Names are shown to people, and stand in logs and on receipts: on one line, from
+// left to right, and not without end.
+func TestNames(t *testing.T) {
+	w := open(t)
+	s, _ := w.begin(login)
+	const display = "urn:oid:2.16.840.1.113730.3.1.241"
+	name := "\u202eTest\u2066person\n  Ett\u2028av\u0085\u200ftv\u00e5\ufffd " + strings.Repeat("\u00e5", 20_000)
+	d := done(t, w.ends(s, w.answers(s, answer{assertion: value(display, name)})))
+	if want := "Testperson Ett av tv\u00e5 "; !strings.HasPrefix(d.Identity.Name, want) || len([]rune(d.Identity.Name)) != maxPrintable {
+		t.Errorf("%.60q, %d bytes", d.Identity.Name, len(d.Identity.Name))
+	}
+}
+
 // value changes an attribute of the person.
 func value(name, v string) func(*etree.Element) {
 	return func(el *etree.Element) { at(named(el, name), "AttributeValue").SetText(v) }
@@ -80,6 +113,15 @@ var (
 	signature    = []string{"Signature"}
 	reference    = []string{"Signature", "SignedInfo", "Reference"}
 )
+
+// proxied is a connection to a proxy, asked what it says whom it asked.
+func proxied(c *Config) { c.IDPList = []string{"https://a.example.se/", "https://b.example.se/"} }
+
+func asked(authority string) func(*etree.Element) {
+	return func(el *etree.Element) {
+		at(el, "AuthnStatement", "AuthnContext").CreateElement("saml:AuthenticatingAuthority").SetText(authority)
+	}
+}
 
 func clear(c *Config) { c.AllowUnencrypted = true }
 
@@ -282,6 +324,11 @@ func attacks() []attack {
 		{name: "from the future", check: "authn-instant", answer: answer{assertion: set(statement, "AuthnInstant", stamp(noon.Add(61*time.Second)))}},
 		{name: "at no time", check: "authn-instant", answer: answer{assertion: unset(statement, "AuthnInstant")}},
 		{name: "a session that is over", check: "authn-instant", answer: answer{assertion: set(statement, "SessionNotOnOrAfter", stamp(noon.Add(-61*time.Second)))}},
+		{name: "from too long ago", check: "authn-age", config: func(c *Config) { c.AllowSSO = true }, answer: answer{assertion: set(statement, "AuthnInstant", stamp(noon.Add(-62*time.Minute)))}},
+		{name: "from longer ago than is configured", check: "authn-age", config: func(c *Config) { c.AllowSSO, c.AuthAge = true, 10*time.Minute }, answer: answer{assertion: set(statement, "AuthnInstant", stamp(noon.Add(-12*time.Minute)))}},
+		{name: "by another than the proxy should ask", check: "authority", config: proxied, answer: answer{assertion: asked("https://c.example.se/")}},
+		{name: "by nobody that is named", check: "authority", config: proxied},
+		{name: "a signature by another than the proxy should ask", kind: sign, check: "authority", config: proxied, answer: answer{assertion: asked("https://c.example.se/")}},
 		{name: "a signature from an earlier login", kind: sign, check: "authn-instant", config: func(c *Config) { c.AllowSSO = true }, answer: answer{assertion: set(statement, "AuthnInstant", stamp(noon.Add(-10*time.Minute)))}},
 
 		// What is told of them.

@@ -100,6 +100,9 @@ func TestConfig(t *testing.T) {
 			c.Attributes.Required = []Claim{Transaction}
 		},
 		"cipher":    func(c *Config) { c.Ciphers = []string{"tripledes-cbc"} },
+		"age":       func(c *Config) { c.AllowSSO, c.AuthAge = true, -time.Second },
+		"old age":   func(c *Config) { c.AllowSSO, c.AuthAge = true, 48*time.Hour },
+		"idle age":  func(c *Config) { c.AuthAge = time.Minute },
 		"skew":      func(c *Config) { c.Skew = time.Hour },
 		"max age":   func(c *Config) { c.MaxAge = -time.Second },
 		"no name":   func(c *Config) { c.About.Name = providers.Text{} },

@@ -28,9 +28,10 @@ const skew = time.Minute
 // Trust is what a verifier believes beforehand.
 type Trust struct {
 	// Metadata are the certificates by which an identity provider's entry may be
-	// signed; what a believed entry names may sign assertions.
+	// signed. Where IdPs is empty, what an entry so signed names may sign assertions.
 	Metadata []*x509.Certificate
-	// IdPs are certificates of identity providers that are believed themselves.
+	// IdPs are certificates of identity providers that are believed themselves:
+	// unless it is empty, nobody else's key is, whoever signed the entry.
 	IdPs []*x509.Certificate
 	// EntityIDs are the identity providers that are believed; empty: any that the
 	// certificates vouch for.
@@ -46,6 +47,7 @@ type Trust struct {
 	Attributes     Attributes                 // zero: SwedenConnect, and CGIClassic for what that gives nothing of
 	NoCoordNumbers bool                       // a samordningsnummer is refused
 	MappedBy       []string                   // as in Config
+	IDPList        []string                   // as in Config: one of them must have been asked; empty: anybody
 
 	Provider providers.ID // goes into the Identity
 	Approved bool         // the service that asked is approved for level 3
@@ -96,9 +98,10 @@ type verification struct {
 
 	evidence  evidence
 	idp       *metadata.IdP
-	response  *etree.Element // what was signed; nil: the assertion is signed itself
-	assertion *etree.Element // what was signed
-	plain     []byte         // the assertion, where it came out of the response
+	strangers []*x509.Certificate // that the entry names and nobody believes
+	response  *etree.Element      // what was signed; nil: the assertion is signed itself
+	assertion *etree.Element      // what was signed
+	plain     []byte              // the assertion, where it came out of the response
 
 	issued        time.Time
 	confirmation  *etree.Element // its data
@@ -117,6 +120,7 @@ type live struct {
 	id     string   // of the request
 	asked  []string // levels; empty: no question
 	forced bool
+	age    time.Duration // of the login that answers, where it is not forced
 	skew   time.Duration
 }
 
@@ -140,7 +144,9 @@ func verifications() []step[*verification] {
 		{"audience", (*verification).checkAudience},
 		{"authn-statement", (*verification).checkStatement},
 		{checkLevel, (*verification).checkLevel},
+		{"authority", (*verification).checkAuthority},
 		{"authn-instant", (*verification).checkInstant},
+		{"authn-age", (*verification).checkAge},
 		{"attributes", (*verification).readAttributes},
 		{checkNoNumber, (*verification).checkHasNumber},
 		{"number", (*verification).checkNumber},
@@ -163,8 +169,8 @@ func (v *verification) parse() (err error) {
 	return err
 }
 
-// believe finds the keys that may have signed: those of an entry that somebody
-// trusted has signed, or those of the entry that are trusted themselves.
+// believe finds the keys that may have signed: those of the entry that are trusted
+// themselves, or, where none are named, all of an entry that somebody trusted signed.
 func (v *verification) believe() error {
 	if v.idp != nil { // live: the source vouches for it
 		return nil
@@ -176,18 +182,42 @@ func (v *verification) believe() error {
 	if len(v.trust.EntityIDs) > 0 && !slices.Contains(v.trust.EntityIDs, entry.EntityID) {
 		return ErrNoRoot
 	}
-	if !entry.OwnSignature {
-		entry.SigningCertificates = slices.DeleteFunc(slices.Clone(entry.SigningCertificates), func(c *x509.Certificate) bool {
-			return !slices.ContainsFunc(v.trust.IdPs, func(t *x509.Certificate) bool {
+	if !entry.OwnSignature || len(v.trust.IdPs) > 0 {
+		named := entry.SigningCertificates
+		entry.SigningCertificates = nil
+		for _, c := range named {
+			if slices.ContainsFunc(v.trust.IdPs, func(t *x509.Certificate) bool {
 				return slices.Equal(t.RawSubjectPublicKeyInfo, c.RawSubjectPublicKeyInfo)
-			})
-		})
+			}) {
+				entry.SigningCertificates = append(entry.SigningCertificates, c)
+			} else {
+				v.strangers = append(v.strangers, c)
+			}
+		}
 	}
 	if len(entry.SigningCertificates) == 0 {
 		return ErrNoRoot
 	}
+	if v.evidence.IdP != entry.EntityID {
+		return errors.New("the entry of another identity provider than the evidence names")
+	}
 	v.idp = &entry
 	return nil
+}
+
+// signed is what a signature of the identity provider covers. That of a key which
+// the entry names and nobody believes is no forgery: it ends at nobody.
+func (v *verification) signed(el *etree.Element) (*etree.Element, error) {
+	signed, err := xmlsec.Verify(el, v.idp.SigningCertificates)
+	if err == nil {
+		return signed, nil
+	}
+	if len(v.strangers) > 0 {
+		if _, err := xmlsec.Verify(el, v.strangers); err == nil {
+			return nil, ErrNoRoot
+		}
+	}
+	return nil, err
 }
 
 // verifyResponse is for evidence whose assertion has no signature of its own.
@@ -202,8 +232,11 @@ func (v *verification) verifyResponse() error {
 	if !xmlsec.Is(root, nsProtocol, "Response") {
 		return errors.New("not a response")
 	}
-	if v.response, err = verifyResponse(root, v.idp); err != nil {
+	if v.response, err = v.signed(root); err != nil {
 		return err
+	}
+	if !xmlsec.Is(v.response, nsProtocol, "Response") {
+		return errors.New("something else than the response is signed")
 	}
 	if err := checkVersion(v.response); err != nil {
 		return err
@@ -262,7 +295,7 @@ func (v *verification) verifyAssertion() (err error) {
 	if v.response != nil && v.expected.Kind != providers.KindSign && !xmlsec.Signed(v.assertion) {
 		return nil
 	}
-	v.assertion, err = xmlsec.Verify(v.assertion, v.idp.SigningCertificates)
+	v.assertion, err = v.signed(v.assertion)
 	return err
 }
 
@@ -424,6 +457,9 @@ func (v *verification) checkAudience() error {
 		}) {
 			return errors.New("meant for somebody else")
 		}
+		if !slices.ContainsFunc(audiences, func(a *etree.Element) bool { return text(a) == v.evidence.SP }) {
+			return errors.New("meant for another service than the evidence names")
+		}
 	}
 	return nil
 }
@@ -453,6 +489,29 @@ func (v *verification) checkLevel() error {
 	return nil
 }
 
+// checkAuthority: where a proxy was told whom to ask, it must have asked one of
+// them, or be one itself.
+func (v *verification) checkAuthority() error {
+	if len(v.trust.IDPList) == 0 {
+		return nil
+	}
+	c, err := one(v.statement, nsAssertion, "AuthnContext")
+	if err != nil {
+		return err
+	}
+	asked := []string{v.idp.EntityID}
+	if named := xmlsec.Children(c, nsAssertion, "AuthenticatingAuthority"); len(named) > 0 {
+		asked = nil
+		for _, el := range named {
+			asked = append(asked, text(el))
+		}
+	}
+	if !slices.ContainsFunc(asked, func(id string) bool { return slices.Contains(v.trust.IDPList, id) }) {
+		return errors.New("by another e-ID than was asked for, or by none that is named")
+	}
+	return nil
+}
+
 // checkInstant: for a signature, and where a login may not be answered from an
 // earlier one, the person acted after being asked.
 func (v *verification) checkInstant() (err error) {
@@ -474,6 +533,15 @@ func (v *verification) checkInstant() (err error) {
 		if !v.moment().Add(-v.skew()).Before(ends) {
 			return errors.New("the session is over")
 		}
+	}
+	return nil
+}
+
+// checkAge: an earlier login says who somebody was then, and that they are still
+// there only for a while.
+func (v *verification) checkAge() error {
+	if v.live != nil && v.authenticated.Before(v.expected.Started.Add(-v.live.age-v.skew())) {
+		return errors.New("from too long before the person was asked")
 	}
 	return nil
 }
@@ -615,12 +683,12 @@ func (v *verification) key() string {
 
 func (v *verification) identity() providers.Identity {
 	id := providers.Identity{
-		Number: v.number, GivenName: v.value(GivenName), Surname: v.value(Surname), Name: v.value(Name),
+		Number: v.number, GivenName: printable(v.value(GivenName)), Surname: printable(v.value(Surname)), Name: printable(v.value(Name)),
 		Provider: v.trust.Provider, Level: v.level, Policy: v.policy, At: v.authenticated,
-		Transaction: v.value(Transaction),
+		Transaction: printable(v.value(Transaction)),
 	}
 	if id.Name == "" {
-		id.Name = strings.TrimSpace(id.GivenName + " " + id.Surname)
+		id.Name = printable(id.GivenName + " " + id.Surname)
 	}
 	if id.Transaction == "" {
 		id.Transaction = xmlsec.Attr(v.assertion, "ID")
