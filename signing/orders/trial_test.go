@@ -102,7 +102,7 @@ func TestTrial(t *testing.T) {
 					proof.Done.Identity.Name = strings.Repeat("Långnamnsson ", 15)
 					proof.Done.Identity.Transaction = "131daac9-16c6-4618-beb0-365768f37288"
 					proof.Done.Identity.Policy = "1.2.752.78.1.5"
-					proof.Done.Evidence.Bytes = bytes.Repeat([]byte("x"), 60<<10)
+					proof.Done.Evidence.Bytes = append([]byte(proof.Order.ID), bytes.Repeat([]byte("x"), 60<<10)...)
 					b.settle(proof)
 				}
 				b.workAll()

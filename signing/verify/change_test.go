@@ -264,7 +264,8 @@ func TestStandsAlone(t *testing.T) {
 		"sigill/signing": true, "sigill/signing/evidence": true, "sigill/signing/pades": true, "sigill/signing/pdf": true,
 		"sigill/signing/receipt": true, "sigill/signing/trust": true, "sigill/signing/verify": true,
 		"sigill/broker/kit/contact": true, "sigill/broker/kit/config/strict": true,
-		"sigill/providers": true, "sigill/providers/bankid": true, "sigill/providers/personnummer": true,
+		"sigill/providers": true, "sigill/providers/bankid": true, "sigill/providers/personnummer": true, "sigill/providers/freja": true,
+		"sigill/providers/saml": true, "sigill/providers/saml/metadata": true, "sigill/providers/xmlsec": true,
 	}
 	n := 0
 	for p := range strings.FieldsSeq(string(out)) {
