@@ -37,6 +37,7 @@ func TestSAML(t *testing.T) {
 		{"SimpleSAMLphp", testSimpleSAMLphp},
 		{"SimpleSAMLphpRollover", testSimpleSAMLphpRollover},
 		{"Pysaml2", testPysaml2},
+		{"Shibboleth", testShibboleth},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
