@@ -26,6 +26,8 @@ const (
 	maxAnswer = 256 << 10 // of an issuer
 	// again is how long nobody asks after an answer that did not come.
 	again = 10 * time.Second
+	// pause is the same where there is nothing to go on with meanwhile.
+	pause = 3 * time.Second
 	// maxMisses is how often in a minute the key set is read for a key that is not
 	// in it: a token that names a key at random is cheap to make.
 	maxMisses = 6
@@ -63,6 +65,7 @@ type issuer struct {
 	name    string
 	client  *http.Client
 	refresh time.Duration
+	believe time.Duration
 	clock   func() time.Time
 	log     *slog.Logger
 	busy    chan struct{} // has room for one, who asks; the others wait
@@ -70,16 +73,31 @@ type issuer struct {
 	mu       sync.Mutex
 	metadata *metadata
 	keys     []jwk
-	read     struct{ metadata, keys time.Time } // when they were last read
-	tried    struct{ metadata, keys time.Time } // when somebody last tried
-	misses   struct {                           // of keys, in the minute from since on
+	asked    struct{ metadata, keys asking }
+	misses   struct { // of keys, in the minute from since on
 		since time.Time
 		n     int
 	}
 }
 
+// asking is how it went to read something of the issuer.
+type asking struct {
+	read, tried time.Time // when it was last read, and when somebody last tried
+	failed      error     // of the last try; nil too when whoever tried has gone
+}
+
+// tell notes how a try went.
+func (a *asking) tell(ctx context.Context, now time.Time, err error) {
+	switch {
+	case err == nil:
+		a.read, a.failed = now, nil
+	case ctx.Err() == nil:
+		a.failed = err
+	}
+}
+
 func newIssuer(c Config, client *http.Client) *issuer {
-	return &issuer{name: c.Issuer, client: client, refresh: c.Refresh, clock: c.Clock, log: c.Log, busy: make(chan struct{}, 1)}
+	return &issuer{name: c.Issuer, client: client, refresh: c.Refresh, believe: c.Believe, clock: c.Clock, log: c.Log, busy: make(chan struct{}, 1)}
 }
 
 // metadata is what discovery tells, as far as it is used here.
@@ -94,24 +112,19 @@ type metadata struct {
 	authMethods, assertionAlgs, tokenAlgs, scopes, acrs, challenges, responses []string
 }
 
-// about reads what the issuer says of itself. What is known serves on while the
-// issuer cannot be asked.
+// about reads what the issuer says of itself. What is known serves on for a while
+// when the issuer cannot be asked.
 func (i *issuer) about(ctx context.Context) (*metadata, error) {
-	i.mu.Lock()
-	known, due := i.metadata, i.due(i.read.metadata, i.tried.metadata)
-	i.mu.Unlock()
-	if known != nil && !due {
-		return known, nil
+	known, ask, err := i.known()
+	if !ask {
+		return known, err
 	}
 	if err := i.enter(ctx); err != nil {
 		return known, unless(known != nil, err)
 	}
 	defer i.leave()
-	i.mu.Lock()
-	known, due = i.metadata, i.due(i.read.metadata, i.tried.metadata)
-	i.mu.Unlock()
-	if known != nil && !due {
-		return known, nil
+	if known, ask, err = i.known(); !ask { // somebody else has just asked
+		return known, err
 	}
 	fresh, err := i.discover(ctx)
 	if err != nil {
@@ -124,6 +137,27 @@ func (i *issuer) about(ctx context.Context) (*metadata, error) {
 	return fresh, nil
 }
 
+// known is what the issuer has said of itself, as long as that is believed, and
+// whether to ask anew. With nothing known and nobody to ask there is an error.
+func (i *issuer) known() (m *metadata, ask bool, err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.believed(i.asked.metadata) {
+		err := i.lately(i.asked.metadata)
+		return nil, err == nil, err
+	}
+	return i.metadata, i.due(i.asked.metadata), nil
+}
+
+// keySet is the keys that are known, as long as they are believed. Whoever calls it
+// holds the lock.
+func (i *issuer) keySet() []jwk {
+	if !i.believed(i.asked.keys) {
+		return nil
+	}
+	return i.keys
+}
+
 func unless(ok bool, err error) error {
 	if ok {
 		return nil
@@ -133,14 +167,27 @@ func unless(ok bool, err error) error {
 
 // due reports whether something is to be read again. After a failure that waits
 // a little.
-func (i *issuer) due(read, tried time.Time) bool {
+func (i *issuer) due(a asking) bool {
 	now := i.clock()
-	age := now.Sub(read)
+	age := now.Sub(a.read)
 	if age >= 0 && age < i.refresh {
 		return false
 	}
-	since := now.Sub(tried)
+	since := now.Sub(a.tried)
 	return since < 0 || since >= again
+}
+
+// believed reports whether something was read, and not too long ago.
+func (i *issuer) believed(a asking) bool {
+	return !a.read.IsZero() && i.clock().Sub(a.read) < i.believe
+}
+
+// lately is what went wrong, if that was but a moment ago.
+func (i *issuer) lately(a asking) error {
+	if since := i.clock().Sub(a.tried); since < 0 || since >= pause {
+		return nil
+	}
+	return a.failed
 }
 
 func (i *issuer) enter(ctx context.Context) error {
@@ -161,15 +208,19 @@ func (i *issuer) leave() { <-i.busy }
 // discover reads the discovery document. Whoever calls it has entered.
 func (i *issuer) discover(ctx context.Context) (*metadata, error) {
 	i.mu.Lock()
-	i.tried.metadata = i.clock()
+	i.asked.metadata.tried = i.clock()
 	i.mu.Unlock()
 	m, err := i.fetchMetadata(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("discovery: %w", err)
+		err = fmt.Errorf("discovery: %w", err)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.metadata, i.read.metadata = m, i.clock()
+	i.asked.metadata.tell(ctx, i.clock(), err)
+	if err != nil {
+		return nil, err
+	}
+	i.metadata = m
 	return m, nil
 }
 
@@ -232,8 +283,9 @@ func (i *issuer) endpoint(address string) bool {
 // the set read again, though not again and again; none is no error.
 func (i *issuer) key(ctx context.Context, h header) ([]jwk, error) {
 	i.mu.Lock()
-	found := candidates(i.keys, h)
-	stale := i.keys == nil || i.due(i.read.keys, i.tried.keys)
+	set := i.keySet()
+	found := candidates(set, h)
+	stale := set == nil || i.due(i.asked.keys)
 	i.mu.Unlock()
 	if len(found) > 0 && !stale {
 		return found, nil
@@ -243,13 +295,13 @@ func (i *issuer) key(ctx context.Context, h header) ([]jwk, error) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return candidates(i.keys, h), nil
+	return candidates(i.keySet(), h), nil
 }
 
 // ready has at least some keys, so that an answer can be verified when it comes.
 func (i *issuer) ready(ctx context.Context) error {
 	i.mu.Lock()
-	known := i.keys != nil
+	known := i.keySet() != nil
 	i.mu.Unlock()
 	if known {
 		return nil
@@ -265,18 +317,23 @@ func (i *issuer) readKeys(ctx context.Context, missed bool) error {
 		return err
 	}
 	i.mu.Lock()
-	before := i.read.keys
+	before := i.asked.keys.read
 	i.mu.Unlock()
 	if err := i.enter(ctx); err != nil {
 		return err
 	}
 	defer i.leave()
 	i.mu.Lock()
-	enough := i.keys != nil && (i.read.keys != before || // somebody else has just done it
-		missed && !i.mayMiss() || !missed && !i.due(i.read.keys, i.tried.keys))
+	known := i.keySet() != nil
+	lately := i.lately(i.asked.keys)
+	enough := known && (i.asked.keys.read != before || // somebody else has just done it
+		missed && !i.mayMiss() || !missed && !i.due(i.asked.keys))
 	i.mu.Unlock()
-	if enough {
+	switch {
+	case enough:
 		return nil
+	case !known && lately != nil:
+		return lately
 	}
 	return i.fetchKeys(ctx, m)
 }
@@ -295,7 +352,7 @@ func (i *issuer) mayMiss() bool {
 // fetchKeys reads the key set. Whoever calls it has entered.
 func (i *issuer) fetchKeys(ctx context.Context, m *metadata) error {
 	i.mu.Lock()
-	i.tried.keys = i.clock()
+	i.asked.keys.tried = i.clock()
 	i.mu.Unlock()
 	b, err := i.get(ctx, m.jwks, "application/json")
 	var keys []jwk
@@ -306,12 +363,15 @@ func (i *issuer) fetchKeys(ctx context.Context, m *metadata) error {
 		err = errors.New("no key of use")
 	}
 	if err != nil {
-		return fmt.Errorf("keys: %w", err)
+		err = fmt.Errorf("keys: %w", err)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.keys, i.read.keys = keys, i.clock()
-	return nil
+	i.asked.keys.tell(ctx, i.clock(), err)
+	if err == nil {
+		i.keys = keys
+	}
+	return err
 }
 
 // renew reads everything again. What cannot be had leaves what is known.

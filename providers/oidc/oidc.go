@@ -122,6 +122,8 @@ type Config struct {
 	// Refresh is how long what the issuer says of itself is believed without asking
 	// again; default 1 h.
 	Refresh time.Duration
+	// Believe is how long it is believed while the issuer cannot be asked; default 24 h.
+	Believe time.Duration
 	Replay  providers.Replay // default: none; the nonce binds each token to its order anyway
 	Clock   func() time.Time // default time.Now
 	Log     *slog.Logger     // default: none
@@ -198,7 +200,7 @@ func New(c Config) (*Provider, error) {
 	for _, d := range []struct {
 		value     *time.Duration
 		otherwise time.Duration
-	}{{&c.Skew, time.Minute}, {&c.TokenAge, 5 * time.Minute}, {&c.Refresh, time.Hour}} {
+	}{{&c.Skew, time.Minute}, {&c.TokenAge, 5 * time.Minute}, {&c.Refresh, time.Hour}, {&c.Believe, 24 * time.Hour}} {
 		if *d.value <= 0 {
 			*d.value = d.otherwise
 		}

@@ -124,12 +124,16 @@ func TestKeysThatCannotBeHad(t *testing.T) {
 	o := newOP(t)
 	keys := o.keys
 	o.keys = nil
-	d := begin(t, o, o.config())
+	c := o.config()
+	late := time.Duration(0)
+	c.Clock = func() time.Time { return time.Now().Add(late) }
+	d := begin(t, o, c)
 	_, _, err := d.p.Continue(t.Context(), d.state, callback(d.handle))
 	var down *providers.Unavailable
 	if !errors.As(err, &down) || o.count("/token") != 0 {
 		t.Errorf("without keys: %v, after %d exchanges", err, o.count("/token"))
 	}
+	late += pause
 	o.keys = keys[1:] // the ID Token will be signed with the other
 	o.answer = func() any {
 		o.keys = nil

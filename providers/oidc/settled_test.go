@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -110,5 +111,101 @@ func TestIssuerThatDoesNotTellWhenThePersonActed(t *testing.T) {
 		if _, err := New(c); err == nil {
 			t.Errorf("%s: taken", name)
 		}
+	}
+}
+
+// What an issuer said is not believed for ever while it cannot be asked: keys that it
+// has taken back would be good as long as somebody keeps its answers away.
+func TestWhatIsKnownIsNotKeptForEver(t *testing.T) {
+	o := newOP(t)
+	c := o.config()
+	now := time.Now()
+	c.Clock = func() time.Time { return now }
+	c.Believe = 6 * time.Hour
+	d := begin(t, o, c)
+	i := d.p.issuer
+	h := header{alg: RS256, kid: "rsa"}
+	if found, err := i.key(t.Context(), h); err != nil || len(found) != 1 {
+		t.Fatalf("%d keys, %v", len(found), err)
+	}
+	o.mu.Lock()
+	keys := o.keys
+	o.keys = nil
+	o.mu.Unlock()
+	now = now.Add(5 * time.Hour)
+	if found, err := i.key(t.Context(), h); err != nil || len(found) != 1 {
+		t.Errorf("after five hours without keys: %d keys, %v", len(found), err)
+	}
+	o.mu.Lock()
+	o.about = func(d map[string]any) { d["issuer"] = "https://other.example" }
+	o.mu.Unlock()
+	now = now.Add(70 * time.Minute)
+	if found, err := i.key(t.Context(), h); err == nil || len(found) != 0 {
+		t.Errorf("after six hours without keys: %d keys, %v", len(found), err)
+	}
+	if _, err := i.about(t.Context()); err != nil {
+		t.Errorf("the metadata was read an hour ago: %v", err)
+	}
+	now = now.Add(5 * time.Hour)
+	if m, err := i.about(t.Context()); err == nil || m != nil {
+		t.Error("metadata of six hours ago is believed")
+	}
+	if err := i.ready(t.Context()); err == nil {
+		t.Error("ready without keys")
+	}
+	o.mu.Lock()
+	o.about, o.keys = nil, keys
+	o.mu.Unlock()
+	now = now.Add(pause)
+	if found, err := i.key(t.Context(), h); err != nil || len(found) != 1 {
+		t.Errorf("when it is there again: %d keys, %v", len(found), err)
+	}
+}
+
+// While nothing is known, not each login asks an issuer that does not answer.
+func TestFailuresAreRememberedForAMoment(t *testing.T) {
+	o := newOP(t)
+	c := o.config()
+	now := time.Now()
+	c.Clock = func() time.Time { return now }
+	p, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const discovery = "/.well-known/openid-configuration"
+	o.about = func(d map[string]any) { d["issuer"] = "https://other.example" }
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := p.issuer.about(gone); err == nil {
+		t.Error("somebody who has gone was answered")
+	}
+	before := o.count(discovery)
+	for range 20 {
+		if _, err := p.issuer.about(t.Context()); err == nil || !strings.Contains(err.Error(), "something else") {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if n := o.count(discovery) - before; n != 1 {
+		t.Errorf("discovery was asked %d times", n)
+	}
+	o.mu.Lock()
+	keys := o.keys
+	o.about, o.keys = nil, nil
+	o.mu.Unlock()
+	now = now.Add(pause)
+	for range 20 {
+		if err := p.issuer.ready(t.Context()); err == nil {
+			t.Fatal("ready without keys")
+		}
+	}
+	if n := o.count("/keys"); n != 1 || o.count(discovery) != before+2 {
+		t.Errorf("the keys were asked for %d times", n)
+	}
+	o.mu.Lock()
+	o.keys = keys
+	o.mu.Unlock()
+	now = now.Add(pause)
+	if err := p.issuer.ready(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

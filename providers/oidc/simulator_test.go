@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -176,6 +177,9 @@ func elsewhere(profile string) []string {
 }
 
 func bench(t testing.TB, sim *simulation, config oidc.Config) providertest.Bench {
+	var down atomic.Bool
+	var late atomic.Int64 // failures are remembered for a moment
+	config.Clock = func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
 	provider := must(oidc.New(config))(t)
 	other := config
 	other.Instance = "annan"
@@ -205,8 +209,16 @@ func bench(t testing.TB, sim *simulation, config oidc.Config) providertest.Bench
 			providers.LevelTooLow: under("errorUnmet"),
 			providers.Unknown:     under("errorUnknown"),
 		},
-		Break:   sim.fault,
-		Mend:    sim.faults.Clear,
+		Break: func(fault string) {
+			down.Store(fault == "http503")
+			sim.fault(fault)
+		},
+		Mend: func() {
+			sim.faults.Clear()
+			if down.Swap(false) {
+				late.Add(int64(3 * time.Second))
+			}
+		},
 		Outages: []string{"http503"},
 		Slow:    "slow",
 		Tampers: map[string]string{
