@@ -36,6 +36,8 @@ func (p *Provider) fits(idp *metadata.IdP) []providers.Finding {
 	switch {
 	case p.Binding == Redirect && !redirect, p.Binding == Post && !post, !redirect && !post:
 		say(true, "binding", "%s has no endpoint with the binding that is configured", idp.EntityID)
+	case p.signs() && !post && !p.EncryptSignMessage:
+		say(true, "binding", "%s takes requests in addresses only: no text can be signed unless encrypt_sign_message is true", idp.EntityID)
 	case p.signs() && !post:
 		say(false, "binding", "%s takes requests in addresses only: texts to sign must be short", idp.EntityID)
 	default:

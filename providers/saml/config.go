@@ -56,7 +56,7 @@ type Config struct {
 
 	PrincipalSelection Setting
 	UserMessage        Setting
-	EncryptSignMessage bool     // to the key in the identity provider's metadata
+	EncryptSignMessage bool     // to the key in the identity provider's metadata; must be set where requests go in addresses
 	IDPList            []string // whom a proxy is to ask (Scoping), and must have asked
 	RequesterID        string   // the service on whose behalf we ask (Scoping); empty: none
 
@@ -263,6 +263,9 @@ func (c Config) faults() []error {
 	if c.Binding == Redirect && c.PrincipalSelection == On {
 		bad("principal_selection", "on with redirect would put personal numbers into addresses")
 	}
+	if c.Binding == Redirect && c.signs() && !c.EncryptSignMessage {
+		bad("encrypt_sign_message", "must be true with redirect: texts to sign would stand in addresses, in clear")
+	}
 	for field, s := range map[string]Setting{
 		"principal_selection": c.PrincipalSelection, "user_message": c.UserMessage,
 	} {
@@ -288,6 +291,11 @@ func (c Config) faults() []error {
 	for _, loa := range c.Request {
 		if c.Levels[loa] == providers.LevelNone {
 			bad("request", "level %s is asked for and would not be accepted", loa)
+		}
+	}
+	for loa, level := range c.Levels {
+		if slices.Contains(tooLow(), loa) && level != providers.LevelNone {
+			bad("levels", "%s is below level 3, or of people without a Swedish number", loa)
 		}
 	}
 	if !slices.ContainsFunc(slices.Collect(maps.Values(c.Levels)), func(l providers.Level) bool { return l != providers.LevelNone }) {

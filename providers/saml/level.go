@@ -23,17 +23,31 @@ func DefaultLevels(id providers.ID, approved bool) map[string]providers.Level {
 	}
 }
 
+// tooLow are levels of the registry, and of SAML itself, that can never be accepted:
+// they are below level 3, or of people who have no Swedish number.
+func tooLow() []string {
+	const eln, sc, eu, class = "http://id.elegnamnden.se/loa/1.0/", "http://id.swedenconnect.se/loa/1.0/",
+		"http://eidas.europa.eu/", "urn:oasis:names:tc:SAML:2.0:ac:classes:"
+	return []string{
+		eln + "loa1", eln + "loa2", eln + "loa2-sigmessage", sc + "uncertified-loa2",
+		sc + "loa2-nonresident", sc + "loa3-nonresident", sc + "loa4-nonresident",
+		eln + "eidas-low", eln + "eidas-nf-low", eln + "eidas-low-sigm", eln + "eidas-nf-low-sigm", sc + "uncertified-eidas-low",
+		eu + "LoA/low", eu + "NotNotified/LoA/low",
+		class + "unspecified", class + "Password", class + "PasswordProtectedTransport", class + "PreviousSession",
+		class + "InternetProtocol", class + "InternetProtocolPassword", class + "NomadTelephony", class + "PersonalTelephony",
+	}
+}
+
 // capped is a configured table with nothing in it that the e-ID cannot have.
 func capped(levels map[string]providers.Level, id providers.ID, approved bool) map[string]providers.Level {
-	most := DefaultLevels(id, approved)[LoA3]
+	most := DefaultLevels(id, approved)
 	out := make(map[string]providers.Level, len(levels))
 	for loa, level := range levels {
-		if loa != LoA3 && loa != LoA4 {
-			most := providers.LevelUncertified3
-			out[loa] = min(level, most)
-			continue
+		ceiling, registered := most[loa]
+		if !registered {
+			ceiling = providers.LevelUncertified3
 		}
-		out[loa] = min(level, most)
+		out[loa] = min(level, ceiling)
 	}
 	return out
 }

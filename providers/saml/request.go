@@ -24,8 +24,12 @@ import (
 	"sigill/providers/xmlsec"
 )
 
-// maxAddress is how long an address may become before a form takes its place.
-const maxAddress = 4_000
+// How long an address may become before a form takes its place, and where there is
+// no form to take it: servers read 8 KB.
+const (
+	maxAddress     = 4_000
+	maxOnlyAddress = 7_500
+)
 
 // saltBytes keep the ID of a request from being recognised by its binding.
 const saltBytes = 16
@@ -137,19 +141,23 @@ func (p *Provider) send(s *state, idp *metadata.IdP, lang string) (providers.Ste
 		return nil, fmt.Errorf("saml: %s has no endpoint with the binding that is configured", idp.EntityID)
 	}
 	// Neither a personal number nor what somebody signs belongs in an address, of
-	// which servers keep logs. A form carries them if there is one.
+	// which servers keep logs. A form carries them if there is one; if not, nobody is
+	// named, and a text is encrypted.
 	names := p.selection(idp)
 	if s.Number.IsZero() {
 		names = nil
 	}
 	private := len(names) > 0 || s.Kind == providers.KindSign
 	if redirect != "" && (!private || post == "") {
+		if s.Kind == providers.KindSign && !p.EncryptSignMessage {
+			return nil, &providers.BadRequest{Field: "provider", Problem: "its identity provider takes requests in addresses only, where no text to sign may stand in clear (encrypt_sign_message)"}
+		}
 		step, err := p.redirect(*s, idp, lang, redirect)
 		if err != nil {
 			return nil, err
 		}
 		switch {
-		case len(step.URL) <= maxAddress:
+		case len(step.URL) <= maxAddress, post == "" && len(step.URL) <= maxOnlyAddress:
 			return step, nil
 		case post == "":
 			return nil, &providers.BadRequest{Field: "text", Problem: "too long for an identity provider that takes requests in addresses only"}

@@ -84,7 +84,6 @@ func TestRequests(t *testing.T) {
 		}, nil, false},
 		"signature":         {sign, nil, known, true},
 		"signature-unknown": {sign, nil, nil, true},
-		"signature-address": {sign, func(c *Config) { c.Binding = Redirect }, known, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := open(t, func(cfg *Config) {
@@ -240,9 +239,16 @@ func TestBindings(t *testing.T) {
 	}
 	// Only redirect at the identity provider.
 	delete(w.source.idp.SSO, "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST")
-	_, step = w.begin(sign)
-	if _, ok := step.(providers.Redirect); !ok {
-		t.Errorf("%T", step)
+	var bad *providers.BadRequest
+	if _, _, err := w.p.StartSignature(t.Context(), providers.SignRequest{Request: w.request(sign)}); !errors.As(err, &bad) || bad.Field != "provider" {
+		t.Errorf("a text in clear in an address: %v", err)
+	}
+	if !anyBad(w.p.Check(t.Context())) {
+		t.Error("the check does not say that nothing can be signed")
+	}
+	w.p.EncryptSignMessage = true
+	if anyBad(w.p.Check(t.Context())) {
+		t.Error("the check says that nothing can be signed")
 	}
 	var long strings.Builder
 	for long.Len() < 15_000 {
@@ -250,7 +256,6 @@ func TestBindings(t *testing.T) {
 	}
 	r := w.request(sign)
 	r.Text = long.String()
-	var bad *providers.BadRequest
 	if _, _, err := w.p.StartSignature(t.Context(), providers.SignRequest{Request: r}); !errors.As(err, &bad) || bad.Field != "text" {
 		t.Errorf("a long text in an address: %v", err)
 	}
@@ -269,6 +274,37 @@ func TestBindings(t *testing.T) {
 	}
 	if findings := w.p.Check(t.Context()); !anyBad(findings) {
 		t.Error("the check finds nothing wrong")
+	}
+}
+
+// In an address a text to sign is encrypted, and one as long as is promised fits.
+func TestTextInAddress(t *testing.T) {
+	w := open(t, func(c *Config) { c.Binding, c.EncryptSignMessage = Redirect, true })
+	var text strings.Builder
+	for text.Len() < w.p.Info().TextLimit-26 {
+		text.WriteString(rand.Text())
+	}
+	_, step := w.begin(sign, func(r *providers.Request) { r.Text, r.Number = text.String(), mustNumber(person) })
+	if _, ok := step.(providers.Redirect); !ok {
+		t.Fatalf("goes out by %T", step)
+	}
+	t.Logf("%d bytes in an address of %d", text.Len(), len(step.(providers.Redirect).URL))
+	raw := sent(t, step, w.config.Sign.Signing)
+	for _, private := range []string{text.String(), b64([]byte(text.String())), person} {
+		if bytes.Contains(raw, []byte(private)) {
+			t.Error("something private stands in an address")
+		}
+	}
+	doc := etree.NewDocument()
+	must(t, doc.ReadFromBytes(raw))
+	plain, err := xmlenc.Decrypt(keys()["other"].Private.(*rsa.PrivateKey), at(doc.Root(), "Extensions", "SignMessage", "EncryptedMessage", "EncryptedData"))
+	must(t, err)
+	if !bytes.Contains(plain, []byte(b64([]byte(text.String())))) {
+		t.Error("another text is encrypted")
+	}
+	w.source.idp.EncryptionCertificates = nil
+	if _, _, err := w.p.StartSignature(t.Context(), providers.SignRequest{Request: w.request(sign)}); err == nil {
+		t.Error("sends a text that it cannot encrypt")
 	}
 }
 

@@ -32,7 +32,7 @@ import (
 // Limits of what we send, in bytes.
 const (
 	maxSignText    = 20_000 // SignMessage has none of its own; the browser carries it in a form
-	maxAddressText = 2_000  // where it travels in an address
+	maxAddressText = 1_500  // where it travels in an address, encrypted
 	maxAuthText    = 1_000  // UserMessage is shown on the page where people log in
 	minBinding     = 16
 	maxBinding     = 1024

@@ -78,7 +78,17 @@ func TestConfig(t *testing.T) {
 		"idp":                func(c *Config) { c.IdP = "" },
 		"binding":            func(c *Config) { c.Binding = "artifact" },
 		"setting":            func(c *Config) { c.UserMessage = "sometimes" },
-		"numbers in address": func(c *Config) { c.Binding, c.PrincipalSelection = Redirect, On },
+		"numbers in address": func(c *Config) { c.Binding, c.PrincipalSelection, c.EncryptSignMessage = Redirect, On, true },
+		"text in address":    func(c *Config) { c.Binding = Redirect },
+		"level 2": func(c *Config) {
+			c.Levels = map[string]providers.Level{LoA3: providers.Level3, UncertifiedLoA3: providers.LevelUncertified3, "http://id.elegnamnden.se/loa/1.0/loa2": providers.LevelUncertified3}
+		},
+		"non-resident": func(c *Config) {
+			c.Levels = map[string]providers.Level{LoA3: providers.Level3, UncertifiedLoA3: providers.LevelUncertified3, "http://id.swedenconnect.se/loa/1.0/loa3-nonresident": providers.Level3}
+		},
+		"a password": func(c *Config) {
+			c.Levels, c.AskNoLevel = map[string]providers.Level{"urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport": providers.LevelUncertified3}, true
+		},
 		"no login":           func(c *Config) { c.Login = SP{} },
 		"http":               func(c *Config) { c.Login.ACS = "http://sp.example.se/" },
 		"javascript":         func(c *Config) { c.Login.ACS = "javascript:alert(1)" },
