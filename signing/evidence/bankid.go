@@ -49,6 +49,8 @@ func (k *bankID) speaks(id providers.ID, verified providers.Identity) bool {
 	return false
 }
 
+func (k *bankID) whole() bool { return false }
+
 func (k *bankID) parts(e providers.Evidence) ([]receipt.File, error) {
 	signature, ocsp, err := bankid.Parts(e)
 	if err != nil {

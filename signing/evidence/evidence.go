@@ -38,6 +38,8 @@ type kind interface {
 	verify(providers.Evidence, providers.Expected, time.Time) (providers.Identity, error)
 	// speaks tells whether an e-ID gives what was verified as this identity.
 	speaks(providers.ID, providers.Identity) bool
+	// whole: nothing is signed but the visible text (I2).
+	whole() bool
 	// parts are the files for other programs; their names are endings.
 	parts(providers.Evidence) ([]receipt.File, error)
 	// held says what is kept in it and was not verified; zero: nothing.
@@ -83,6 +85,13 @@ func (v *Verifier) Verify(e providers.Evidence, expected providers.Expected, at 
 func (v *Verifier) Speaks(mediaType string, id providers.ID, verified providers.Identity) bool {
 	k, ok := v.kinds[mediaType]
 	return ok && k.speaks(id, verified)
+}
+
+// Whole tells whether evidence of this type proves nothing but a visible text,
+// which must then hold the whole digest of what is signed.
+func (v *Verifier) Whole(mediaType string) bool {
+	k, ok := v.kinds[mediaType]
+	return ok && k.whole()
 }
 
 // Held says what in the evidence is kept and was not verified; zero: nothing.

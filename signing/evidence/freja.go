@@ -26,6 +26,8 @@ func (k *frejaKind) verify(e providers.Evidence, expected providers.Expected, at
 
 func (k *frejaKind) speaks(id providers.ID, _ providers.Identity) bool { return id == providers.Freja }
 
+func (k *frejaKind) whole() bool { return false }
+
 func (k *frejaKind) parts(e providers.Evidence) ([]receipt.File, error) {
 	jws, ocsp, err := freja.Parts(e)
 	if err != nil {

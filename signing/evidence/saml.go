@@ -49,6 +49,10 @@ func (k *samlKind) speaks(id providers.ID, verified providers.Identity) bool {
 	return id != "" && id == verified.Provider
 }
 
+// What binds a proof besides the text is the id of the request that it answers,
+// which the person does not sign.
+func (k *samlKind) whole() bool { return true }
+
 func (k *samlKind) parts(e providers.Evidence) ([]receipt.File, error) {
 	assertion, metadata, err := saml.Parts(e)
 	if err != nil {

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"sigill/providers/freja"
 	"sigill/providers/personnummer"
 	"sigill/providers/saml"
+	"sigill/signing/evidence"
 	"sigill/signing/receipt"
 	"sigill/signing/trust"
 	"sigill/signing/verify"
@@ -160,12 +162,14 @@ func TestForgedEIDs(t *testing.T) {
 			ask.Markup, ask.Text = providers.Plain, d.AskFor(t, 1, e.freja).Text
 			d.Attach(t, bank, e.freja.Prove(t, ask).Evidence)
 		}},
-		{"proofs of Freja and Telia exchanged", no, verify.EvidenceFailure, verify.CheckEvidence, func(t *testing.T, d *verifytest.Draft) {
+		{"proofs of Freja and Telia exchanged", no, verify.PersonFailure, verify.CheckPerson, func(t *testing.T, d *verifytest.Draft) {
+			d.Kvittens.Signatures[plus].Text = d.Kvittens.Signatures[telia].Text
 			d.Attach(t, plus, genuine.Proofs[telia].Evidence)
 			d.Attach(t, telia, genuine.Proofs[plus].Evidence)
 		}},
 		{"Freja's proof under SAML's type", no, verify.EvidenceFailure, verify.CheckEvidence, func(t *testing.T, d *verifytest.Draft) {
 			s := &d.Kvittens.Signatures[plus]
+			s.Text = d.Kvittens.Signatures[telia].Text
 			d.Named(t, s.Evidence).Type = saml.MediaType
 			s.EvidenceType = saml.MediaType
 		}},
@@ -205,9 +209,13 @@ func TestForgedEIDs(t *testing.T) {
 			ask.Kind = providers.KindAuth
 			d.Attach(t, telia, e.saml.Prove(t, ask).Evidence)
 		}},
-		{"a text without the whole digest, where the e-ID hides nothing", no, verify.EvidenceFailure, verify.CheckEvidence, func(t *testing.T, d *verifytest.Draft) {
-			ask := d.AskFor(t, 3, e.freja) // as it would be with room for what is not shown
-			d.Kvittens.Signatures[telia].Text = ask.Text
+		{"a text without the whole digest, where the e-ID hides nothing", no, verify.TextFailure, verify.CheckText, func(t *testing.T, d *verifytest.Draft) {
+			ask := d.AskFor(t, 3, e.saml)
+			ask.Text = d.AskFor(t, 3, e.freja).Text // as it would be with room for what is not shown
+			p := e.saml.Prove(t, ask)
+			d.Attach(t, telia, p.Evidence)
+			s := &d.Kvittens.Signatures[telia]
+			s.Text, s.Started, s.At = ask.Text, p.Started, p.Identity.At.UTC()
 		}},
 		{"the person's status in Freja's proof taken out", no, verify.EvidenceFailure, verify.CheckEvidence, func(_ *testing.T, d *verifytest.Draft) {
 			s := &d.Kvittens.Signatures[plus]
@@ -234,6 +242,56 @@ func TestForgedEIDs(t *testing.T) {
 		d.Attach(t, 1, d.Proofs[0].Evidence)
 		refused(t, e.Verifier().Verify(d.Sealed(t), time.Now()), verify.Invalid, verify.PersonFailure, verify.CheckPerson)
 	})
+}
+
+// TestBelieve: what would be refused in a receipt is refused before it is in one.
+func TestBelieve(t *testing.T) {
+	e := newEIDs(t)
+	d := e.each(t)
+	_, digest, err := d.Manifest.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	believe := func(v *verify.Verifier, i int, change func(*receipt.Signature), by string, digest [32]byte) error {
+		number, err := personnummer.FromDigits(by)
+		if err != nil {
+			t.Fatal("not a number")
+		}
+		said := d.Kvittens.Signatures[i]
+		change(&said)
+		return v.Believe(said, number, d.Proofs[i].Evidence, digest, time.Now())
+	}
+	same := func(*receipt.Signature) {}
+	for i, change := range []func(*trust.Trust){
+		func(b *trust.Trust) { b.BankID = nil },
+		func(b *trust.Trust) { b.Freja = trust.Freja{} },
+		func(b *trust.Trust) { b.SAML = trust.SAML{} },
+	} {
+		by := d.Numbers[i]
+		if err := believe(e.Verifier(), i, same, by, digest); err != nil {
+			t.Errorf("%d: %v", i, err)
+		}
+		var unknown *evidence.Unknown
+		if err := believe(e.believing(change), i, same, by, digest); !errors.As(err, &unknown) {
+			t.Errorf("%d, of nobody in the trust file: %v", i, err)
+		}
+		var refused *providers.Refused
+		if err := believe(e.Verifier(), i, same, by, [32]byte{1}); !errors.As(err, &refused) {
+			t.Errorf("%d, of something else: %v", i, err)
+		}
+		if err := believe(e.Verifier(), i, func(s *receipt.Signature) { s.Text += "." }, by, digest); !errors.As(err, &refused) {
+			t.Errorf("%d, of another text: %v", i, err)
+		}
+		if believe(e.Verifier(), i, same, d.Numbers[(i+1)%3], digest) == nil {
+			t.Errorf("%d, by another person", i)
+		}
+		if believe(e.Verifier(), i, func(s *receipt.Signature) { s.Level = "loa3" }, by, digest) == nil {
+			t.Errorf("%d, at a level that nothing supports", i)
+		}
+		if believe(e.Verifier(), i, func(s *receipt.Signature) { s.Name = "Testperson Fyra" }, by, digest) == nil {
+			t.Errorf("%d, of another name", i)
+		}
+	}
 }
 
 // TestTrustInEIDs: who is believed decides, and a stranger is no forger.

@@ -39,7 +39,7 @@ func (v *Verifier) signature(in *read, i int, at time.Time) (Signature, *fault) 
 		check, code string
 		run         func(*claim) error
 	}{
-		{CheckText, TextFailure, text},
+		{CheckText, TextFailure, v.text},
 		{CheckEvidence, EvidenceFailure, v.proven},
 		{CheckPerson, PersonFailure, person},
 		{CheckStatement, StatementFailure, v.statement},
@@ -69,12 +69,16 @@ func (v *Verifier) signature(in *read, i int, at time.Time) (Signature, *fault) 
 	return s, nil
 }
 
-// text: the text is one that VisibleText makes of the manifest. Whether it was
-// shown is the proof's to say, and so is whether the manifest's digest was signed
-// with it where the text has not the whole of it.
-func text(c *claim) error {
+// text: the text is one that VisibleText makes of the manifest, with the whole
+// digest where that is how the e-ID signs it. Whether the text was shown is the
+// proof's to say, and so is whether the digest was signed beside it otherwise.
+func (v *Verifier) text(c *claim) error {
+	only := v.evidence.Whole(c.EvidenceType)
 	for _, lang := range []string{"sv", "en"} {
 		for _, whole := range []bool{false, true} {
+			if only && !whole {
+				continue
+			}
 			of := func(markup providers.Markup) string {
 				return signing.VisibleText(c.in.k.ClientName, c.in.m, c.in.manifest, lang, markup, whole)
 			}
