@@ -68,6 +68,7 @@ func allowedText(s string) string {
 const (
 	TooYoung           providers.Reason = "too_young"           // younger than the client wants
 	CoordinationNumber providers.Reason = "coordination_number" // the client takes no samordningsnummer
+	NotFresh           providers.Reason = "not_fresh"           // proven longer ago than the client wants
 )
 
 // Rejection is the error of a person who proved who they are, and whom the

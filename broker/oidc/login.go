@@ -76,6 +76,9 @@ func (p *Provider) Finish(ctx context.Context, l broker.Login, o broker.Order, d
 		AuthTime: authTime, ACR: acrOf(d.Identity.Level), Expires: authTime.Add(p.SessionLife),
 	}
 	subject, rejected, err := p.judge(ctx, c, l, s.Identity, now)
+	if err == nil && rejected == nil && !freshEnough(d.Identity.At, l) {
+		rejected = notFresh()
+	}
 	if err == nil && rejected == nil && !slices.Contains(l.Offered, d.Identity.Provider) {
 		rejected = levelTooLow()
 	}
@@ -226,6 +229,36 @@ func wrongPerson(code string) *Rejection {
 		Text: providers.Text{
 			SV: "Tjänsten väntade sig en annan person. Logga in med e-legitimation för den person som började, eller gå tillbaka till tjänsten.",
 			EN: "The service expected another person. Log in with the e-ID of the person who began, or go back to the service.",
+		},
+	}
+}
+
+// skew is how far an issuer's clock may be behind ours.
+const skew = time.Minute
+
+// freshEnough reports whether a proof is as new as the request wants it (OIDC Core
+// 3.1.2.1): an issuer with sessions of its own may give an old one. An age is
+// counted from when the login began, as for a session of ours, since any proof
+// made after that is what was asked for.
+func freshEnough(proven time.Time, l broker.Login) bool {
+	oldest := l.Created.Add(-skew)
+	wish := l.Request
+	switch {
+	case slices.Contains(wish.Prompt, promptLogin):
+	case wish.MaxAge != nil:
+		oldest = oldest.Add(-time.Duration(*wish.MaxAge) * time.Second)
+	default:
+		return true
+	}
+	return !proven.IsZero() && !proven.Before(oldest)
+}
+
+func notFresh() *Rejection {
+	return &Rejection{
+		Reason: NotFresh, Code: errLogin, Description: "the proof is older than what was asked for",
+		Text: providers.Text{
+			SV: "Tjänsten vill att du legitimerar dig på nytt, men din e-legitimation svarade med en tidigare inloggning. Försök igen eller välj en annan e-legitimation.",
+			EN: "The service wants you to identify yourself again, but your e-ID answered with an earlier login. Try again, or choose another e-ID.",
 		},
 	}
 }

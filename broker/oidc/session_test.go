@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -89,6 +90,75 @@ func TestSessionReuse(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A new proof is held against what was asked, too: an issuer that has a session of
+// its own may give an old one. auth_time is always the proof's.
+func TestOldProofs(t *testing.T) {
+	for name, row := range map[string]struct {
+		changes []string
+		proof   time.Duration // how long before the login began; negative: after it
+		refused bool
+	}{
+		"nothing asked":           {proof: 8 * time.Minute},
+		"login, after":            {changes: []string{"prompt", "login"}, proof: -time.Second},
+		"login, by their clock":   {changes: []string{"prompt", "login"}, proof: time.Minute},
+		"login, before":           {changes: []string{"prompt", "login"}, proof: time.Minute + time.Second, refused: true},
+		"login consent":           {changes: []string{"prompt", "login consent"}, proof: 8 * time.Minute, refused: true},
+		"login, and an age":       {changes: []string{"prompt", "login", "max_age", "3600"}, proof: 8 * time.Minute, refused: true},
+		"consent":                 {changes: []string{"prompt", "consent"}, proof: 8 * time.Minute},
+		"max_age 0":               {changes: []string{"max_age", "0"}, proof: time.Minute + time.Second, refused: true},
+		"max_age 0, after":        {changes: []string{"max_age", "0"}, proof: -time.Second},
+		"max_age, at its end":     {changes: []string{"max_age", "300"}, proof: 6 * time.Minute},
+		"max_age, passed":         {changes: []string{"max_age", "300"}, proof: 6*time.Minute + time.Second, refused: true},
+		"max_age, the largest":    {changes: []string{"max_age", "2147483647"}, proof: 8 * time.Minute},
+		"max_age, slower than it": {changes: []string{"max_age", "1"}, proof: -time.Second},
+		"login, of no time":       {changes: []string{"prompt", "login"}, proof: 0, refused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			a := b.agent()
+			l, c, err := a.reserve(loginID(a.ask(request("basic", row.changes...))), providers.BankID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := l.Created.Add(-row.proof)
+			if row.proof == 0 {
+				at = time.Time{}
+			}
+			b.clock.Add(2 * time.Minute) // the person is slow
+			o, d := doneOrder(l, c, ett, at)
+			answer, err := b.Finish(t.Context(), l, o, d)
+			var no *Rejection
+			switch {
+			case !row.refused && err != nil:
+				t.Fatal(err)
+			case row.refused && (!errors.As(err, &no) || no.Reason != NotFresh || no.Code != errLogin || no.Text.SV == "" || no.Text.EN == ""):
+				t.Fatalf("%v", err)
+			case row.refused:
+				if !b.records.has(audit.LoginAbandoned, string(NotFresh)) || len(b.records.logins) != 0 || answer.Session != "" {
+					t.Error("not refused as others are")
+				}
+				if v := a.send(refusal(t, b, l, no)); v.Get("error") != errLogin {
+					t.Errorf("%v", v)
+				}
+			default:
+				token := b.redeem("basic", tokenForm(a.send(answer).Get("code"))).text("id_token")
+				if is := payload(t, token)["auth_time"]; is != float64(at.Unix()) {
+					t.Errorf("auth_time is %v", is)
+				}
+			}
+		})
+	}
+}
+
+func refusal(t *testing.T, b *bench, l broker.Login, no *Rejection) Answer {
+	t.Helper()
+	answer, err := b.Refuse(t.Context(), l, no.Code, no.Description)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
 }
 
 // The Swedish profile treats an absent prompt as Core does.

@@ -153,6 +153,10 @@ func samples(t testing.TB) []sample {
 			SV: "Den här tjänsten är för den som har fyllt 18 år. Be en vårdnadshavare att logga in i stället, eller kontakta Exempelbo kommun.",
 			EN: "This service is for people aged 18 or older. Ask a guardian to log in instead, or contact Exempelbo Municipality.",
 		}},
+		oidc.NotFresh: {Reason: oidc.NotFresh, Code: "login_required", Text: providers.Text{
+			SV: "Tjänsten vill att du legitimerar dig på nytt, men din e-legitimation svarade med en tidigare inloggning. Försök igen eller välj en annan e-legitimation.",
+			EN: "The service wants you to identify yourself again, but your e-ID answered with an earlier login. Try again, or choose another e-ID.",
+		}},
 		oidc.CoordinationNumber: {Reason: oidc.CoordinationNumber, Code: "access_denied", Text: providers.Text{
 			SV: "Den här tjänsten kan inte ta emot samordningsnummer. Kontakta Exempelbo kommun så hjälper de dig på ett annat sätt.",
 			EN: "This service cannot accept coordination numbers. Please contact Exempelbo Municipality and they will help you in another way.",

@@ -100,6 +100,8 @@ func rejectionHeading(r providers.Reason) string {
 		return "rejected.too_young"
 	case oidc.CoordinationNumber:
 		return "rejected.coordination"
+	case oidc.NotFresh:
+		return "rejected.not_fresh"
 	}
 	return endingOf(r).key(false)
 }
@@ -116,7 +118,7 @@ func textsInCode() []i18n.Use {
 		"elsewhere.heading", "elsewhere.text", "failed.unknown.text", "unsigned.unknown.text",
 		"return.wrong.heading", "return.wrong.text", "return.wrong.next", "return.wrong.beware",
 		"return.close.heading", "return.close.text", "return.spent.heading", "return.spent.text",
-		"rejected.too_young", "rejected.coordination", "logout.title", "logout.done", "logout.done.text",
+		"rejected.too_young", "rejected.coordination", "rejected.not_fresh", "logout.title", "logout.done", "logout.done.text",
 		"wait.working", "wait.done", "returning.state",
 		"way.bankid.this", "way.bankid.this.phone", "way.bankid.this.computer",
 		"way.mbankid.this", "way.mbankid.other", "way.mbankid.other.computer",
