@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"maps"
@@ -33,22 +32,38 @@ func (c Callback) LogValue() slog.Value {
 // sum names an answer: what was brought, and where.
 func (c Callback) sum() []byte {
 	h := sha256.New()
-	for _, part := range append([]string{c.At}, flat(c.Form)...) {
-		h.Write(binary.AppendUvarint(nil, uint64(len(part))))
-		h.Write([]byte(part))
-	}
+	h.Write(appendPart(nil, c.At))
+	h.Write(flat(c.Form))
 	return h.Sum(nil)
 }
 
-// flat gives the names and values of a form in turn, sorted by name.
-func flat(form map[string][]string) []string {
-	var list []string
+// flat writes the names and values of a form in turn, sorted by name, each behind
+// its length: as JSON some bytes would take the room of six.
+func flat(form map[string][]string) []byte {
+	var out []byte
 	for _, name := range slices.Sorted(maps.Keys(form)) {
 		for _, value := range form[name] {
-			list = append(list, name, value)
+			out = appendPart(appendPart(out, name), value)
 		}
 	}
-	return list
+	return out
+}
+
+// unflat reads what flat wrote.
+func unflat(b []byte) (map[string][]string, error) {
+	form := map[string][]string{}
+	for len(b) > 0 {
+		var pair [2]string
+		for i := range pair {
+			part, rest, err := cutPart(b)
+			if err != nil {
+				return nil, err
+			}
+			pair[i], b = string(part), rest
+		}
+		form[pair[0]] = append(form[pair[0]], pair[1])
+	}
+	return form, nil
 }
 
 // maxHandle is what a handle may be long: SAML's RelayState.
@@ -90,8 +105,8 @@ func (a away) step() providers.Step {
 // back is what a browser brought.
 type back struct {
 	At   string              `json:"at"`
-	Form map[string][]string `json:"form"`
 	From *away               `json:"from,omitempty"` // where it was sent, should this be no answer
+	Form map[string][]string `json:"-"`              // lies behind the rest of the record
 }
 
 // came is the form that counts, by which whoever brought it is known again.
@@ -118,11 +133,25 @@ func forget(o *broker.Order, r *record) {
 
 // event is what the provider is told: that the browser came, or without one that
 // time has passed.
-func (b *back) event() providers.Event {
-	if b == nil {
+func (r record) event() providers.Event {
+	if r.Back == nil {
 		return providers.Event{Kind: providers.Tick}
 	}
-	return providers.Event{Kind: providers.Callback, At: b.At, Form: b.Form}
+	v := providers.Event{Kind: providers.Callback, At: r.Back.At, Form: r.Back.Form}
+	if r.Came != nil {
+		v.Came = r.Came.At
+	}
+	return v
+}
+
+// stale reports whether an answer has waited too long to be judged: what it is
+// judged with is away for good.
+func (e *Engine) stale(o broker.Order, r record) bool {
+	from := o.Deadline
+	if r.Came != nil {
+		from = r.Came.At
+	}
+	return r.Answered && !e.past().Before(from.Add(e.Limits.Answer))
 }
 
 // awayRest is how long an order rests whose browser is away: nobody can be asked,

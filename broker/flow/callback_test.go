@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -659,6 +660,140 @@ func TestAnswerWhileTheIssuerIsDown(t *testing.T) {
 			s.want(StatePending, "")
 		})
 	})
+}
+
+// An answer that cannot be judged is not asked about for ever.
+func TestAnswerNeverJudged(t *testing.T) {
+	travelling(t, func(s *trip, r *room) {
+		if s.e.Limits.Answer != 24*time.Hour {
+			t.Errorf("kept for %v", s.e.Limits.Answer)
+		}
+		s.e.Limits.Answer = 30 * time.Minute
+		s.site.down = true
+		s.depart(signTrail())
+		c := signedBack(s.site.handle(t))
+		time.Sleep(5 * time.Minute)
+		nonce := s.comes(c)
+		s.wait(29*time.Minute, false)
+		s.want(StatePending, "")
+		s.wait(2*time.Minute, false)
+		s.want(StateFailed, providers.ResultLost)
+		if told := r.heard(id); len(told) != 1 || told[0].Failed.Text == (providers.Text{}) {
+			t.Errorf("heard %+v", told)
+		}
+		if s.e.Pending() > 0 {
+			t.Error("watched on")
+		}
+		if s.comes(c) != nonce {
+			t.Error("it leads elsewhere")
+		}
+	})
+	tell(t, func(s *story) { // one that was asked for, too
+		s.e.Limits.Answer = 30 * time.Minute
+		p := &hangs{issuer: s.p}
+		s.e.Provider = func(providers.ID, string) (providers.Provider, bool) { return p, true }
+		b := signature(providers.ModeThis)
+		s.e.desks[signing] = &desk{}
+		if err := s.e.Begin(s.t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		s.p.set("approved")
+		s.wait(s.e.Limits.Life+29*time.Minute, false)
+		s.want(StatePending, "")
+		s.wait(2*time.Minute, false)
+		s.want(StateFailed, providers.ResultLost)
+	})
+}
+
+// hangs is an issuer whose answers cannot be verified, since something is away.
+type hangs struct{ *issuer }
+
+func (p *hangs) Continue(ctx context.Context, st providers.State, v providers.Event) (providers.State, providers.Step, error) {
+	if answered(st) {
+		return st, nil, &providers.Unavailable{Issuer: "fake", Err: errors.New("no replay store")}
+	}
+	return p.issuer.Continue(ctx, st, v)
+}
+
+// However late an answer is looked at, the provider is told when it came.
+func TestAnswerIsDated(t *testing.T) {
+	travel(t, func(s *trip) {
+		s.site.down = true
+		s.depart(trail(providers.KindAuth))
+		time.Sleep(time.Minute)
+		at := time.Now()
+		s.comes(answerOf(s.site.handle(t)))
+		s.wait(5*time.Minute, true)
+		s.site.mu.Lock()
+		defer s.site.mu.Unlock()
+		if len(s.site.events) < 10 {
+			t.Errorf("asked %d times", len(s.site.events))
+		}
+		for _, v := range s.site.events {
+			if !v.Came.Equal(at) {
+				t.Fatalf("came %v later", v.Came.Sub(at))
+			}
+		}
+	})
+}
+
+// What a browser brings takes as much room as it has bytes, and none when the order
+// is over.
+func TestRoomOfAnswers(t *testing.T) {
+	for refuse, reason := range map[string]providers.Reason{"form": providers.EvidenceRefused, "": ""} {
+		travel(t, func(s *trip) {
+			s.site.refuse, s.site.down = refuse, true
+			s.depart(trail(providers.KindAuth))
+			c := answerOf(s.site.handle(t))
+			c.Form["x"] = []string{strings.Repeat("\x01", providers.BackLimit-200)}
+			nonce := s.comes(c)
+			size := func() int {
+				o, err := s.rows.Order(s.t.Context(), id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return len(o.Sealed)
+			}
+			if n := size(); n < providers.BackLimit-200 || n > providers.BackLimit+4096 {
+				t.Errorf("%d bytes while it is looked at", n)
+			}
+			s.site.mu.Lock()
+			s.site.down = false
+			s.site.mu.Unlock()
+			s.wait(3*time.Second, true)
+			if reason != "" {
+				s.want(StateFailed, reason)
+			} else {
+				s.want(StateReturning, "")
+			}
+			if n := size(); n > 4096 {
+				t.Errorf("%d bytes in the end", n)
+			}
+			if s.comes(c) != nonce {
+				t.Error("it leads elsewhere in the end")
+			}
+		})
+	}
+}
+
+// A form is stored as it came.
+func TestFormIsStoredWhole(t *testing.T) {
+	for _, form := range []map[string][]string{
+		{}, {"a": {""}}, {"": {"x"}, "a": {"2", "1", "2"}, "b": {"\x00\xff<&å"}}, {"x": {strings.Repeat("y", 300)}},
+	} {
+		in := record{Request: providers.Request{Handle: "h"}, Answered: true, State: providers.State("state"), Back: &back{At: providers.BackPath, Form: form}}
+		plain, err := in.marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out record
+		if err := out.unmarshal(plain); err != nil || !reflect.DeepEqual(in, out) {
+			t.Errorf("%+v became %+v, %v", in.Back, out.Back, err)
+		}
+		for n := range len(plain) {
+			_ = new(record).unmarshal(plain[:n]) // may be another form, and does not panic
+		}
+	}
 }
 
 // A code is redeemed once, also when the browser comes back, to the same node or

@@ -41,6 +41,7 @@ type Limits struct {
 	Restarts int           // restarts by the person's button; default 10
 	Present  time.Duration // a browser counts as there this long after its last request; default 10 s
 	Gone     time.Duration // an order that nobody picked up is cancelled this long after; default 30 s
+	Answer   time.Duration // an answer that cannot be judged is given up this long after it came; default 24 h
 	Lease    time.Duration // how long a node may be silent before others take its orders; default 20 s
 	Foreign  time.Duration // how long another node may hold the issuer's answer; default 3 min 10 s
 	Call     time.Duration // one call to an issuer; default 15 s
@@ -149,6 +150,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Renewal, 3*time.Minute)
 	set(&l.Present, 10*time.Second)
 	set(&l.Gone, 30*time.Second)
+	set(&l.Answer, 24*time.Hour)
 	set(&l.Lease, 20*time.Second)
 	set(&l.Foreign, 190*time.Second)
 	set(&l.Call, 15*time.Second)
@@ -348,9 +350,9 @@ func (e *Engine) start(ctx context.Context, p providers.Provider, o *broker.Orde
 // fail ends an order in memory.
 func fail(o *broker.Order, r *record, f providers.Failed) {
 	o.Phase, o.Reason = broker.Failed, f.Reason
-	r.Failed, r.Answered, r.Away, r.Identity, r.Media, r.Evidence = &f, false, nil, nil, "", nil
+	r.Failed, r.Answered, r.Away, r.Back, r.Identity, r.Media, r.Evidence = &f, false, nil, nil, nil, "", nil
 	if f.Reason != providers.EvidenceRefused {
-		r.State, r.Back = nil, nil // they may hold an identity that nobody shall have
+		r.State = nil // it may hold an identity that nobody shall have
 	}
 }
 

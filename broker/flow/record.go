@@ -12,7 +12,8 @@ import (
 
 // record is what an order's Sealed holds. State and Evidence, thousands of bytes
 // that only their provider understands, lie behind the rest as they are: put
-// into JSON they would be read through at each turn for nothing.
+// into JSON they would be read through at each turn for nothing. Where Evidence
+// will be lies the form of Back until then.
 type record struct {
 	Request  providers.Request   `json:"request"`
 	Answered bool                `json:"answered,omitempty"` // State, or Back, holds the issuer's final answer, not yet verified
@@ -39,23 +40,34 @@ func (r record) marshal() ([]byte, error) {
 		return nil, err
 	}
 	out := make([]byte, 0, len(head)+len(r.State)+len(r.Evidence)+2*binary.MaxVarintLen64)
-	for _, part := range [][]byte{head, r.State} {
-		out = binary.AppendUvarint(out, uint64(len(part)))
-		out = append(out, part...)
+	out = appendPart(appendPart(out, head), r.State)
+	if r.Back != nil {
+		return append(out, flat(r.Back.Form)...), nil
 	}
 	return append(out, r.Evidence...), nil
+}
+
+func appendPart[T ~string | ~[]byte](out []byte, part T) []byte {
+	return append(binary.AppendUvarint(out, uint64(len(part))), part...)
+}
+
+func cutPart(b []byte) (part, rest []byte, err error) {
+	n, used := binary.Uvarint(b)
+	if used <= 0 || n > uint64(len(b)-used) {
+		return nil, nil, errors.New("a record of another form")
+	}
+	end := used + int(n)
+	return b[used:end:end], b[end:], nil
 }
 
 // unmarshal reads what marshal wrote. The parts stay where they are in plain.
 func (r *record) unmarshal(plain []byte) error {
 	var parts [2][]byte
 	for i := range parts {
-		n, used := binary.Uvarint(plain)
-		if used <= 0 || n > uint64(len(plain)-used) {
-			return errors.New("a record of another form")
+		var err error
+		if parts[i], plain, err = cutPart(plain); err != nil {
+			return err
 		}
-		end := used + int(n)
-		parts[i], plain = plain[used:end:end], plain[end:]
 	}
 	if err := json.Unmarshal(parts[0], r); err != nil {
 		return err
@@ -63,6 +75,11 @@ func (r *record) unmarshal(plain []byte) error {
 	r.State, r.Evidence = nil, nil
 	if len(parts[1]) > 0 {
 		r.State = providers.State(parts[1])
+	}
+	if r.Back != nil {
+		form, err := unflat(plain)
+		r.Back.Form = form
+		return err
 	}
 	if len(plain) > 0 {
 		r.Evidence = plain

@@ -157,6 +157,9 @@ func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.Unknown, Text: textUnknown})
 	case !r.Answered && !e.past().Before(o.Deadline):
 		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.TimedOut, Text: textTimedOut})
+	case e.stale(o, r):
+		e.Log.ErrorContext(ctx, "an e-ID's answer could not be judged in time", "order", o.ID, "provider", o.Provider, "instance", o.Instance)
+		return e.end(ctx, o, r, providers.Failed{Reason: providers.ResultLost, Text: textLost})
 	case r.Away != nil:
 		return e.awayRest(o), true
 	case !o.PickedUp && !r.Answered && e.gone(ctx, o):
@@ -171,7 +174,7 @@ func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 
 	for {
 		call, done := context.WithTimeout(ctx, e.Limits.Call)
-		state, step, err := p.Continue(call, r.State, r.Back.event())
+		state, step, err := p.Continue(call, r.State, r.event())
 		done()
 		var down *providers.Unavailable
 		if errors.As(err, &down) {
