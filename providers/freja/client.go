@@ -48,18 +48,21 @@ var (
 )
 
 // clean makes the issuer's free text fit for a log: one short line without
-// anything as long as a personal number, and without addresses.
+// anything as long as a personal number, and without addresses. It is cut last, since
+// half a number is none to whoever looks for numbers.
 func clean(s string) string {
-	if len(s) > 200 {
-		s = s[:200]
-	}
+	const limit = 200
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '\uFFFD' {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(s, " "))
-	return address.ReplaceAllString(digitRun.ReplaceAllString(s, "********"), "***@***")
+	s = address.ReplaceAllString(digitRun.ReplaceAllString(s, "********"), "***@***")
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "")
+	}
+	return s
 }
 
 // client speaks with the services over mutual TLS, the only authentication there

@@ -60,17 +60,7 @@ type Policy struct {
 	DynamicLink bool
 }
 
-// Production and Test are what is known of Freja's own worlds; certificates are
-// not among it and come from Freja.
-func Production() Environment {
-	return Environment{Name: "production", BaseURL: "https://" + productionHost, AppLink: "https://app.prod.frejaeid.com/freja"}
-}
-
-// Test is Freja's world for tests; see Production.
-func Test() Environment {
-	return Environment{Name: "test", BaseURL: "https://" + testHost, AppLink: "https://app.test.frejaeid.com/freja"}
-}
-
+// The hosts of Freja's own worlds.
 const (
 	productionHost = "services.prod.frejaeid.com"
 	testHost       = "services.test.frejaeid.com"
@@ -150,9 +140,6 @@ type Config struct {
 	RelyingPartyID string
 	UserInfo       UserInfo
 	StaticQR       bool // codes that stand still, where the agreement has no dynamic ones
-	// Attributes are asked for beside name, number and level: DATE_OF_BIRTH and
-	// LOA_LEVEL are understood.
-	Attributes []string
 	// Approved says that this installation is itself approved for level 3.
 	Approved bool
 
@@ -173,9 +160,6 @@ func (c Config) validate() error {
 	}
 	fault(c.ID != providers.Freja, "cannot be e-ID %q", c.ID)
 	fault(c.UserInfo != "" && c.UserInfo != Inferred && c.UserInfo != Number, "unknown user info %q", c.UserInfo)
-	for _, a := range c.Attributes {
-		fault(a != attributeBirth && a != attributeLoA, "attribute %q is not understood", a)
-	}
 	fault(c.SignatureExpiry != 0 && (c.SignatureExpiry < 3*time.Minute || c.SignatureExpiry > 29*time.Minute),
 		"a signature must wait from 3 to 29 minutes, not %v", c.SignatureExpiry)
 	fault(strings.ContainsFunc(c.RelyingPartyID, func(r rune) bool { return r <= ' ' || r == 0x7f }), "the relying party id has a space in it")

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -107,11 +108,15 @@ func rsaKey(c *x509.Certificate) error {
 	return nil
 }
 
+var signerName = regexp.MustCompile(`^.+ JWS Signing( v[0-9]+)?$`)
+
 // jwsName checks what else tells Freja's JWS certificates from all others under
-// the same root: those of relying parties, servers and people.
+// the same root, those of relying parties, servers and people: that they are for
+// nonrepudiation and no extended use, and a common name such as "Freja eID JWS
+// Signing v3". All of it is of what has been seen, and promised by nobody.
 func jwsName(c *x509.Certificate) error {
 	if c.KeyUsage&x509.KeyUsageContentCommitment == 0 || len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) > 0 ||
-		!strings.Contains(c.Subject.CommonName, " JWS Signing") {
+		!signerName.MatchString(c.Subject.CommonName) {
 		return errors.New("not a certificate for signing answers")
 	}
 	return nil

@@ -37,22 +37,21 @@ const (
 
 // Provider is Freja eID+ as an e-ID of the broker. It keeps nothing of an order.
 type Provider struct {
-	instance   string
-	name       string
-	help       providers.Help
-	env        Environment
-	clients    atomic.Pointer[[]*client] // the first with the certificate that is used now; see Renew
-	conns      int
-	party      string // for whom an integrator asks
-	byNumber   bool
-	static     bool
-	attributes []attribute
-	chains     map[string][][]byte // by thumbprint; see chainsOf
-	approved   bool
-	signing    time.Duration
-	poll       time.Duration
-	clock      func() time.Time
-	log        *slog.Logger
+	instance string
+	name     string
+	help     providers.Help
+	env      Environment
+	clients  atomic.Pointer[[]*client] // the first with the certificate that is used now; see Renew
+	conns    int
+	party    string // for whom an integrator asks
+	byNumber bool
+	static   bool
+	chains   map[string][][]byte // by thumbprint; see chainsOf
+	approved bool
+	signing  time.Duration
+	poll     time.Duration
+	clock    func() time.Time
+	log      *slog.Logger
 }
 
 var (
@@ -72,9 +71,6 @@ func New(c Config) (*Provider, error) {
 		instance: c.Instance, name: c.Name, help: c.Help, env: c.Environment, conns: c.MaxConns, party: c.RelyingPartyID,
 		byNumber: c.UserInfo == Number, static: c.StaticQR, approved: c.Approved,
 		chains: chainsOf(c.Environment), signing: c.SignatureExpiry, poll: c.PollInterval, clock: c.Clock, log: c.Log,
-	}
-	for _, a := range append([]string{attributeName, attributeSSN, attributeLevel}, c.Attributes...) {
-		p.attributes = append(p.attributes, attribute{a})
 	}
 	if p.name == "" {
 		p.name = providers.Freja.Name()
@@ -226,7 +222,7 @@ func plainAddress(a string) bool {
 func (p *Provider) request(kind providers.Kind, r providers.Request, expires time.Time) (initRequest, error) {
 	ask := initRequest{
 		UserInfoType: userInferred, UserInfo: userNobody,
-		MinRegistrationLevel: levelPlus, AttributesToReturn: p.attributes,
+		MinRegistrationLevel: levelPlus, AttributesToReturn: []attribute{{attributeName}, {attributeSSN}, {attributeLevel}},
 	}
 	switch {
 	case p.byNumber && !r.Number.IsZero():

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"sigill/providers"
 	"sigill/providers/personnummer"
@@ -22,9 +23,11 @@ type Trust struct {
 	// Roots are the pinned roots of the environment's JWS certificates.
 	Roots []*x509.Certificate
 	// Certificates are the JWS certificates that are believed, and no others. When
-	// there are none, one that the evidence brings is believed if it ends at a root
-	// and bears the name of one: weaker, since the same root stands above the
-	// certificates of relying parties and people.
+	// there are none, one that the evidence brings is believed if it ends at a root,
+	// has the profile of one (RSA, no CA, for signing and nonrepudiation, no extended
+	// use) and the name of one ("… JWS Signing", with or without "v" and a number).
+	// That is weaker: the same root stands above the certificates of relying parties
+	// and people, and the name alone keeps them apart from those with the same profile.
 	Certificates []*x509.Certificate
 	// UserRoots are the roots of people's own certificates, where they are known;
 	// see Held.
@@ -388,11 +391,14 @@ func (v *verification) checkAttributes() (err error) {
 	if err != nil {
 		return err
 	}
-	if v.given, err = text(name, "name"); err != nil {
+	if v.given, err = personName(name, "name"); err != nil {
 		return err
 	}
-	if v.surname, err = text(name, "surname"); err != nil {
+	if v.surname, err = personName(name, "surname"); err != nil {
 		return err
+	}
+	if v.given == "" && v.surname == "" {
+		return errors.New("no name")
 	}
 	if v.level, err = text(v.attributes, "registrationLevel"); err != nil {
 		return err
@@ -402,6 +408,30 @@ func (v *verification) checkAttributes() (err error) {
 	}
 	v.country, err = text(v.ssn, "country")
 	return err
+}
+
+const maxName = 300
+
+// personName reads a name without what could end a line of a log, or turn it around
+// on a page.
+func personName(m map[string]json.RawMessage, member string) (string, error) {
+	s, err := text(m, member)
+	if err != nil {
+		return "", err
+	}
+	s = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control) || r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, s)), " ")
+	if len(s) > maxName {
+		return "", fmt.Errorf("a %q of another form than names have", member)
+	}
+	return s, nil
 }
 
 // checkCountry finds out whether the person has a Swedish number. Of others there

@@ -25,8 +25,6 @@ const (
 	attributeName  = "BASIC_USER_INFO"
 	attributeSSN   = "SSN"
 	attributeLevel = "REGISTRATION_LEVEL"
-	attributeBirth = "DATE_OF_BIRTH"
-	attributeLoA   = "LOA_LEVEL"
 
 	extendedText      = "EXTENDED_UTF8_TEXT"
 	extendedSignature = "EXTENDED"

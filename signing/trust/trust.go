@@ -33,7 +33,6 @@ type Trust struct {
 	BankID []BankID            // environments besides production, and what is said of that
 	Freja  Freja
 	SAML   SAML
-	OIDC   []*x509.Certificate
 }
 
 // Freja is whose statements about Freja's users are believed.
@@ -117,8 +116,11 @@ func Parse(data []byte) (Trust, error) {
 	}
 	t := Trust{
 		Seal: readSeal(m.Get("seal")), TSA: readRoots(m.Get("tsa")), Audit: readKeys(m.Get("audit")), BankID: readBankID(m.Get("bankid")),
-		Freja: readFreja(m.Get("freja")), SAML: readSAML(m.Get("saml-metadata")), OIDC: readRoots(m.Get("oidc")),
+		Freja: readFreja(m.Get("freja")), SAML: readSAML(m.Get("saml-metadata")),
 	}
+	// A purpose of its own, though nothing is verified with it: no e-ID behind OpenID
+	// Connect signs, so that no receipt holds such evidence. Files with it are read.
+	readRoots(m.Get("oidc"))
 	m.Close()
 	if err := f.Err(); err != nil {
 		return Trust{}, err
@@ -169,6 +171,8 @@ func readSAML(v strict.Value) SAML {
 		switch {
 		case id.Present() && !idp.Provider.Valid():
 			id.Fault("is no name of an e-ID")
+		case id.Present() && idp.Provider.Known() && idp.Provider != providers.Telia:
+			id.Fault("%s does not stand behind a SAML identity provider", idp.Provider)
 		case slices.ContainsFunc(s.IdPs, func(o IdP) bool { return o.EntityID == idp.EntityID }):
 			item.Fault("there is another identity provider %s", idp.EntityID)
 		}
@@ -299,7 +303,6 @@ type file struct {
 	BankID       []*fileBankID `yaml:"bankid,omitempty"`
 	Freja        *fileFreja    `yaml:"freja,omitempty"`
 	SAMLMetadata *fileSAML     `yaml:"saml-metadata,omitempty"`
-	OIDC         *fileRoots    `yaml:"oidc,omitempty"`
 }
 
 type fileSeal struct {
@@ -349,7 +352,7 @@ type fileBankID struct {
 // Parse reads.
 func Write(t Trust) ([]byte, error) {
 	f := file{
-		Version: Version, TSA: rootsOf(t.TSA), OIDC: rootsOf(t.OIDC),
+		Version: Version, TSA: rootsOf(t.TSA),
 	}
 	if len(t.Freja.Roots) > 0 {
 		f.Freja = &fileFreja{t.Freja.Approved, encode(t.Freja.Roots), encode(t.Freja.Certificates), encode(t.Freja.Users)}

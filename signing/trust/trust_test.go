@@ -61,7 +61,6 @@ func whole(t *testing.T) Trust {
 				},
 			},
 		},
-		OIDC: []*x509.Certificate{root(t, "OIDC")},
 	}
 }
 
@@ -82,6 +81,31 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%s: written again it differs: %v", name, err)
 		}
 	}
+}
+
+// Files hold a purpose that nothing is verified with. It is read as strictly as the
+// others, and not written again.
+func TestOIDC(t *testing.T) {
+	in := Trust{TSA: []*x509.Certificate{root(t, "TSA")}}
+	want, err := Write(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := strings.Replace(string(want), "tsa:", "oidc:\n  roots: |\n"+indent(encode(in.TSA))+"tsa:", 1)
+	got, err := Parse([]byte(with))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Write(got); err != nil || string(again) != string(want) {
+		t.Errorf("written again: %v\n%s", err, again)
+	}
+	if _, err := Parse([]byte(strings.Replace(with, "oidc:\n  roots", "oidc:\n  rots", 1))); err == nil {
+		t.Error("a key that is not known is taken")
+	}
+}
+
+func indent(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
 }
 
 func TestBuiltIn(t *testing.T) {
@@ -129,6 +153,9 @@ func TestFaults(t *testing.T) {
 		"no idps":                     {"version: 1\nsaml-metadata:\n  roots: |\n" + block, "idps: is missing"},
 		"idp that nobody vouches for": {"version: 1\nsaml-metadata:\n  idps: [{entity_id: x, provider: telia}]\n", "certificates: is missing"},
 		"idp of no e-ID":              {"version: 1\nsaml-metadata:\n  idps: [{entity_id: x, provider: \"Telia!\"}]\n", "no name of an e-ID"},
+		"an e-ID that is bankid":      {"version: 1\nsaml-metadata:\n  roots: |\n" + block + "  idps: [{entity_id: x, provider: bankid}]\n", "bankid does not stand behind"},
+		"an e-ID that is mbankid":     {"version: 1\nsaml-metadata:\n  roots: |\n" + block + "  idps: [{entity_id: x, provider: mbankid}]\n", "mbankid does not stand behind"},
+		"an e-ID that is freja":       {"version: 1\nsaml-metadata:\n  roots: |\n" + block + "  idps: [{entity_id: x, provider: freja}]\n", "freja does not stand behind"},
 		"idp twice":                   {"version: 1\nsaml-metadata:\n  idps: [{entity_id: x, provider: telia}, {entity_id: x, provider: telia}]\n", "another identity provider"},
 	} {
 		t.Run(name, func(t *testing.T) {
