@@ -107,12 +107,25 @@ func (s *Source) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.renews(before, d, at); err != nil {
+		s.config.Log.Error("an older copy of the metadata was sent", "err", err)
+		return err
+	}
 	next := &edition{d, copied{
 		URL: s.config.URL, Taken: at, Confirmed: at,
 		ETag: res.Header.Get("ETag"), LastModified: res.Header.Get("Last-Modified"),
 	}}
 	s.take(next)
 	return s.writeCache(next, raw)
+}
+
+// renews refuses a copy that ends before the one in use: somebody may have kept it
+// to bring back a key that was withdrawn since. When ours is over, any is better.
+func (s *Source) renews(before *edition, d *Set, at time.Time) error {
+	if before == nil || over(s.ends(before), at) || d.ValidUntil.IsZero() || !d.ValidUntil.Before(before.set.ValidUntil) {
+		return nil
+	}
+	return refuse("older", "holds until %s, the copy in use until %s", d.ValidUntil.Format(time.RFC3339), before.set.ValidUntil.Format(time.RFC3339))
 }
 
 // The cache file is one line of JSON, how the copy came here, and then the copy as

@@ -227,6 +227,40 @@ func TestKeptFresh(t *testing.T) {
 		})
 	})
 
+	t.Run("somebody sends the copy before", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := &publisher{}
+			p.publish(feedOf(t, now.Add(8*oneDay), c.feed, plain(idpID, c.idpNext.cert)), "2")
+			s := start(t, p, nil)
+			p.publish(feedOf(t, now.Add(7*oneDay), c.feed, plain(idpID, c.idp.cert)), "1")
+			time.Sleep(70 * time.Minute)
+			if idp := s.want(t, ""); len(idp.SigningCertificates) != 1 || !idp.SigningCertificates[0].Equal(c.idpNext.cert) {
+				t.Error("a key that was withdrawn is believed again")
+			}
+			if s.book.count("level=ERROR") == 0 {
+				t.Error("nobody is told")
+			}
+			p.publish(feedOf(t, now.Add(8*oneDay), c.feed, plain(idpID, c.idp.cert, c.idpNext.cert)), "3")
+			time.Sleep(70 * time.Minute)
+			if idp := s.want(t, ""); len(idp.SigningCertificates) != 2 {
+				t.Error("what ends at the same time is refused")
+			}
+		})
+	})
+
+	t.Run("a publisher that promises less from now on", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := &publisher{}
+			p.publish(feedOf(t, now.Add(30*oneDay), c.feed, plain(idpID)), "1")
+			s := start(t, p, nil)
+			p.publish(feedOf(t, now.Add(9*oneDay), c.feed, plain(idpID, c.idp.cert, c.idpNext.cert)), "2")
+			time.Sleep(8 * oneDay)
+			if idp := s.want(t, ""); len(idp.SigningCertificates) != 2 {
+				t.Error("the old copy is held on to when it is too old itself")
+			}
+		})
+	})
+
 	for name, bad := range map[string]func(*publisher){
 		"tampered": func(p *publisher) {
 			p.publish(bytes.Replace(feedOf(t, now.Add(9*oneDay), c.feed, plain(idpID)), []byte("/sso"), []byte("/bad"), 1), "2")
