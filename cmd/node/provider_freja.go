@@ -23,7 +23,7 @@ func openFreja(_ context.Context, c config.Provider, w workshop) (map[providers.
 	}
 	made := freja.Config{
 		ID: providers.Freja, Instance: c.Name, Help: c.Help, Environment: env, Certificate: cert, RelyingPartyID: c.Freja.RelyingPartyID,
-		StaticQR: c.Freja.StaticQR, Approved: c.Approved, PollInterval: w.collect, Clock: w.now, Log: w.log,
+		StaticQR: c.Freja.StaticQR, Approved: c.Approved, SignatureExpiry: c.Freja.SignatureExpiry, PollInterval: w.collect, Clock: w.now, Log: w.log,
 	}
 	if c.Freja.FindByNumber {
 		made.UserInfo = freja.Number
@@ -45,7 +45,7 @@ func openFreja(_ context.Context, c config.Provider, w workshop) (map[providers.
 
 func frejaEnvironment(c config.Provider) (freja.Environment, error) {
 	f := c.Freja
-	e := freja.Environment{Name: c.Name, BaseURL: f.BaseURL, AppLink: f.AppLink, Policy: freja.Policy{QRKeyBase64: f.QRKeyBase64}}
+	e := freja.Environment{Name: c.Name, BaseURL: f.BaseURL, AppLink: f.AppLink, Policy: freja.Policy{QRKeyBase64: f.QRKeyBase64, QRPadding: f.QRPadding, DynamicLink: f.DynamicLink}}
 	var faults []error
 	read := func(file string) []*x509.Certificate {
 		if file == "" {

@@ -18,13 +18,13 @@ func openOIDC(_ context.Context, c config.Provider, w workshop) (map[providers.I
 	o := c.OIDC
 	made := oidc.Config{
 		ID: c.Offers[0], Instance: c.Name, Title: c.Title, Help: c.Help, Issuer: o.Issuer, ClientID: o.ClientID, AuthMethod: o.AuthMethod,
-		AssertionAudience: o.AssertionAudience, RedirectURL: w.address(c.Name, providers.BackPath),
+		AssertionAudience: o.AssertionAudience, CredentialEnds: o.CredentialEnds, RedirectURL: w.address(c.Name, providers.BackPath),
 		Scopes: o.Scopes, ACRValues: o.ACRValues, Prompt: o.Prompt, Algorithms: o.Algorithms,
 		Claims: oidc.Claims{
 			Country: o.Claims["country"], Name: o.Claims["name"], GivenName: o.Claims["given_name"], Surname: o.Claims["surname"],
 			Transaction: o.Claims["transaction"], Level: o.LevelClaim,
 		},
-		Levels: o.Levels, Approved: c.Approved, CoordNumbers: o.CoordNumbers, Userinfo: o.Userinfo, AuthAge: o.AuthAge, TokenAge: o.MaxAge, Skew: o.Skew,
+		Levels: o.Levels, Approved: c.Approved, CoordNumbers: o.CoordNumbers, Userinfo: o.Userinfo, AuthAge: o.AuthAge, AuthTime: o.AuthTime, TokenAge: o.MaxAge, Skew: o.Skew,
 		Replay: w.replay, Clock: w.now, Log: w.log,
 	}
 	if number := o.Claims["number"]; number != "" {

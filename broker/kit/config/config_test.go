@@ -316,7 +316,8 @@ func TestExample(t *testing.T) {
 	if e := c.Providers[0].BankID.Environment; e.Production() || len(e.CardPolicies) != 1 || !c.Clients[0].NoCoordination || c.Clients[0].MinAge != 18 {
 		t.Errorf("example with everything is read as %+v", c)
 	}
-	if p := c.Providers; len(p) != 4 || len(p[1].Freja.JWSCertificateFiles) != 2 || !p[2].SAML.Signing.Configured() || len(p[3].OIDC.Levels) != 1 {
+	if p := c.Providers; len(p) != 4 || len(p[1].Freja.JWSCertificateFiles) != 2 || !p[2].SAML.Signing.Configured() || len(p[3].OIDC.Levels) != 1 ||
+		p[1].Freja.SignatureExpiry != 10*time.Minute || p[1].Freja.QRPadding || p[1].Freja.DynamicLink || p[3].OIDC.AuthTime != "required" || p[3].OIDC.CredentialEnds.IsZero() {
 		t.Errorf("e-IDs in the example with everything are read as %+v", p)
 	}
 	if s := c.Signing; s == nil || s.Mail == nil || s.SMS == nil || s.TrustFile == "" || len(c.Clients[0].WebhookSecret) != 32 || len(c.Clients[0].CallbackOrigins) != 1 {

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"time"
+
 	"sigill/broker/kit/config/strict"
 )
 
@@ -24,6 +26,10 @@ type Freja struct {
 	StaticQR       bool
 	// QRKeyBase64: the secret of dynamic codes is base64, and not text.
 	QRKeyBase64 bool
+	QRPadding   bool // the code in a dynamic one keeps its padding
+	DynamicLink bool // links for this device are dynamic, as QR codes are
+	// SignatureExpiry is how long a signature waits for the person.
+	SignatureExpiry time.Duration
 }
 
 // The addresses of Freja's own worlds.
@@ -62,5 +68,8 @@ func readFreja(v strict.Value, m *strict.Map) Freja {
 	f.FindByNumber = m.Get("find_by").OneOf("code", "number") == "number"
 	f.StaticQR = m.Get("qr").OneOf("dynamic", "static") == "static"
 	f.QRKeyBase64 = m.Get("qr_key").OneOf("text", "base64") == "base64"
+	f.QRPadding = m.Get("qr_padding").Bool()
+	f.DynamicLink = m.Get("link").OneOf("static", "dynamic") == "dynamic"
+	f.SignatureExpiry = durationOr(m.Get("signature_expiry"), 3*time.Minute, 29*time.Minute, 10*time.Minute)
 	return f
 }

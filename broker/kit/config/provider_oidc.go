@@ -26,11 +26,14 @@ type OIDC struct {
 	Userinfo     bool
 	CoordNumbers bool
 	TLSRootFile  string
+	// CredentialEnds is when the secret or key ends at the issuer; zero: not known.
+	CredentialEnds time.Time
 	// AssertionAudience is whom our assertions are for, where that is not the issuer.
 	AssertionAudience string
 	// MaxAge is how old an ID Token may be, AuthAge how long before the login the
 	// person may have acted.
 	Skew, MaxAge, AuthAge time.Duration
+	AuthTime              string // required or optional; empty: as the preset has it, or required
 }
 
 func readOIDC(m *strict.Map) OIDC {
@@ -81,11 +84,27 @@ func readOIDC(m *strict.Map) OIDC {
 	o.CoordNumbers = m.Get("coordination_numbers").Bool()
 	o.TLSRootFile = readExisting(m.Get("tls_root_file"))
 	o.AssertionAudience = m.Get("assertion_audience").Text()
-	o.AuthAge = m.Get("auth_age").Duration(time.Second, time.Hour)
+	o.CredentialEnds = m.Get("credential_ends").Date()
+	readAuthTime(m, &o)
 	o.Skew = durationOr(m.Get("clock_skew"), time.Second, 5*time.Minute, time.Minute)
 	o.MaxAge = durationOr(m.Get("max_age"), 10*time.Second, time.Hour, 5*time.Minute)
 	if o.Preset == "" && (o.Claims["number"] == "" || len(o.Levels) == 0) {
 		m.Get("claims").Fault("must say which claim holds the number, and level which claim says how strong the e-ID is; or name a preset")
 	}
 	return o
+}
+
+// readAuthTime reads what is asked of an issuer about when the person acted. One that
+// need not say may have had a session, unless it is asked to have the person log in.
+func readAuthTime(m *strict.Map, o *OIDC) {
+	age := m.Get("auth_age")
+	o.AuthAge = age.Duration(time.Second, time.Hour)
+	o.AuthTime = m.Get("auth_time").OneOf("required", "optional")
+	if o.AuthTime == "optional" && age.Present() {
+		age.Fault("does not go with an issuer that need not say when the person acted")
+	}
+	silent := o.AuthTime == "optional" || o.AuthTime == "" && o.Preset == "freja" && !age.Present()
+	if silent && o.Prompt != "" && o.Prompt != "login" {
+		m.Get("prompt").Fault("does not go with an issuer that need not say when the person acted (auth_time): it may have asked nobody")
+	}
 }

@@ -23,6 +23,9 @@ const freja = `  - name: freja
     jws_certificate_files: [rp.pem, fullchain.pem]
     certificate_file: rp.pem
     key_file: rp.key
+    qr_padding: true
+    link: dynamic
+    signature_expiry: 15m
 `
 
 const telia = `  - name: telia
@@ -51,6 +54,8 @@ const other = `  - name: annan
     client_secret_file: app.secret
     claims: {number: "https://example.se/claims/number"}
     level: {claim: loa, values: {LOA3: uncertified-loa3}}
+    auth_time: optional
+    credential_ends: 2027-01-31
 `
 
 func TestKinds(t *testing.T) {
@@ -68,10 +73,11 @@ func TestKinds(t *testing.T) {
 				BaseURL: "https://services.test.frejaeid.com", AppLink: "https://app.test.frejaeid.com/freja",
 				TLSRootFile: in("tls.pem"), JWSRootFile: in("sig.pem"), JWSCertificateFiles: []string{in("rp.pem"), in("fullchain.pem")},
 				ClientCertificate: config.ClientCertificate{CertificateFile: in("rp.pem"), KeyFile: in("rp.key")},
+				QRPadding:         true, DynamicLink: true, SignatureExpiry: 15 * time.Minute,
 			},
 		},
 		{
-			Name: "telia", Kind: config.KindSAML, Offers: []providers.ID{providers.Telia}, Line: 14,
+			Name: "telia", Kind: config.KindSAML, Offers: []providers.ID{providers.Telia}, Line: 17,
 			SAML: config.SAML{
 				IdP: "https://idp.example.se/telia", Binding: "auto",
 				Metadata: config.SAMLMetadata{URL: "https://md.example.se/feed", SignedByFile: in("sig.pem"), Refresh: time.Hour},
@@ -87,12 +93,13 @@ func TestKinds(t *testing.T) {
 			},
 		},
 		{
-			Name: "annan", Kind: config.KindOIDC, Offers: []providers.ID{"annan-id"}, Line: 27,
+			Name: "annan", Kind: config.KindOIDC, Offers: []providers.ID{"annan-id"}, Line: 30,
 			Title: providers.Text{SV: "Annan e-legitimation", EN: "Another eID"}, Help: providers.Help{Issuer: "Annan", Test: "https://annan.example.se/testa"},
 			OIDC: config.OIDC{
 				Issuer: "https://oidc.example.se/oidc/", ClientID: "sigill", AuthMethod: "client_secret_basic", SecretFile: in("app.secret"),
 				Claims: map[string]string{"number": "https://example.se/claims/number"}, LevelClaim: "loa",
 				Levels: map[string]providers.Level{"LOA3": providers.LevelUncertified3}, Skew: time.Minute, MaxAge: 5 * time.Minute,
+				AuthTime: "optional", CredentialEnds: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
 			},
 		},
 	}
@@ -121,6 +128,13 @@ func TestKindFaults(t *testing.T) {
 		{"a key for a secret", "client_secret_file: app.secret", "key_file: rp.key", "client_secret_file: is missing"},
 		{"no claim", `    claims: {number: "https://example.se/claims/number"}` + "\n", "", "must say which claim holds the number"},
 		{"issuer by http", "issuer: https://oidc", "issuer: http://oidc", "must be an https address"},
+		{"a session that is not seen", "    auth_time: optional", "    auth_time: optional\n    prompt: none", "prompt: does not go with an issuer that need not say when the person acted"},
+		{"a session with consent", "    auth_time: optional", "    auth_time: optional\n    prompt: consent", "prompt: does not go with"},
+		{"Freja's session", "    auth_time: optional", "    preset: freja\n    prompt: none", "prompt: does not go with"},
+		{"an age that nobody tells", "    auth_time: optional", "    auth_time: optional\n    auth_age: 5m", "auth_age: does not go with"},
+		{"an end that is no date", "2027-01-31", "2027-02-31", "credential_ends: must be a date such as 2027-01-31"},
+		{"an end with a time", "2027-01-31", "2027-01-31T12:00:00Z", "credential_ends: must be a date such as"},
+		{"a signature without end", "signature_expiry: 15m", "signature_expiry: 1h", "signature_expiry: must be from 3m to 29m"},
 		{"help by script", `"https://annan.example.se/testa"`, `"javascript:alert(1)"`, "must be the https address of a page"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -198,6 +198,20 @@ func (v Value) Int(low, high int) int {
 	return n
 }
 
+// Date reads a day, as its beginning in UTC.
+func (v Value) Date() time.Time {
+	const what = "a date such as 2027-01-31"
+	s, ok := v.scalar(what, "!!timestamp", "!!str")
+	if !ok {
+		return time.Time{}
+	}
+	day, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		v.Fault("must be %s", what)
+	}
+	return day
+}
+
 // Duration reads a time such as 500ms, 30s, 10m, 8h or 90d between low and high.
 func (v Value) Duration(low, high time.Duration) time.Duration {
 	s, ok := v.scalar("a time such as 30s, 10m, 8h or 90d", "!!str")
