@@ -210,7 +210,7 @@ func (c *certificates) endings() []ending {
 	var all []ending
 	for _, r := range c.own {
 		until, _ := r.state()
-		all = append(all, ending{r.what, until, true})
+		all = append(all, ending{what: r.what, until: until, own: true})
 	}
 	for _, i := range c.eids.instances {
 		more, _ := i.dates()

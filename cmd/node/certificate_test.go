@@ -467,7 +467,7 @@ func TestWarning(t *testing.T) {
 		{-time.Hour, true, "the certificate of tls ended on 2026-03-01"},
 		{29 * 24 * time.Hour, false, "the certificate of tls ends in 29 days, on 2026-03-30: put its successor into the trust beside it"},
 	} {
-		if got := (ending{"tls", now.Add(c.left), c.own}).warning(now); got != c.want {
+		if got := (ending{what: "tls", until: now.Add(c.left), own: c.own}).warning(now); got != c.want {
 			t.Errorf("%s left: %q, want %q", c.left, got, c.want)
 		}
 	}

@@ -24,6 +24,7 @@ type ending struct {
 	what  string
 	until time.Time
 	own   bool // it is ours to renew, not one that we believe
+	fine  bool // it may have ended: what it holds is used all the same
 }
 
 // days are those left, counted as people do: 0 on the last day.
@@ -75,14 +76,14 @@ func endings(s config.Config, e *eids, now time.Time) []ending {
 	for _, i := range e.instances {
 		for _, certificate := range i.certificates {
 			until, _ := certificate.state()
-			all = append(all, ending{certificate.what, until, true})
+			all = append(all, ending{what: certificate.what, until: until, own: true})
 		}
 		more, _ := i.dates()
 		all = append(all, more...)
 	}
 	if s.TLS.CertificateFile != "" {
 		if pair, err := tls.LoadX509KeyPair(s.TLS.CertificateFile, s.TLS.KeyFile); err == nil {
-			all = append(all, ending{whatTLS, pair.Leaf.NotAfter, true})
+			all = append(all, ending{what: whatTLS, until: pair.Leaf.NotAfter, own: true})
 		}
 	}
 	all = append(all, fixedEndings(s, now)...)
@@ -109,7 +110,7 @@ func fixedEndings(s config.Config, now time.Time) []ending {
 	}
 	if r.Certificate.CertificateFile != "" {
 		if pair, err := tls.LoadX509KeyPair(r.Certificate.CertificateFile, r.Certificate.KeyFile); err == nil {
-			all = append(all, ending{whatRedis, pair.Leaf.NotAfter, true})
+			all = append(all, ending{what: whatRedis, until: pair.Leaf.NotAfter, own: true})
 		}
 	}
 	if r.CAFile != "" {
@@ -139,7 +140,7 @@ func rootsEnding(what string, roots []*x509.Certificate, now time.Time) []ending
 	case first.IsZero():
 		first = latest
 	}
-	return []ending{{what, first, false}}
+	return []ending{{what: what, until: first}}
 }
 
 // providerRoots are what an instance believes of its issuer.

@@ -80,7 +80,7 @@ func (i instance) dates() (renewed, renewing []ending) {
 			continue
 		}
 		for _, f := range d.Dates() {
-			switch e := (ending{what: i.name + ": " + f.What, until: f.Ends}); {
+			switch e := (ending{what: i.name + ": " + f.What, until: f.Ends, fine: !f.Bad}); {
 			case f.Ends.IsZero():
 			case f.Renews:
 				renewing = append(renewing, ending{what: i.name, until: f.Ends})
