@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sigill/providers"
 	"sigill/providers/xmlsec"
 )
 
@@ -77,10 +76,7 @@ func TestWhatAnIdPSays(t *testing.T) {
 		RequestedPrincipalSelection: []string{"urn:oid:1.2.752.29.4.13"},
 		EntityCategories:            []string{"http://id.elegnamnden.se/ec/1.0/loa3-pnr", catUserMessage},
 		AssuranceCertifications:     []string{"http://id.swedenconnect.se/loa/1.0/uncertified-loa3"},
-		DisplayNames:                providers.Text{SV: "Testets e-legitimation", EN: "The test's eID"},
 		SupportsUserMessage:         true,
-		WantAuthnRequestsSigned:     true,
-		Scopes:                      []string{"idp.example"},
 		ValidUntil:                  time.Date(2000, 1, 3, 0, 0, 0, 5e8, time.UTC),
 		Raw:                         got.Raw,
 	}

@@ -22,7 +22,6 @@ const (
 	nsUI     = "urn:oasis:names:tc:SAML:metadata:ui"
 	nsSAML   = "urn:oasis:names:tc:SAML:2.0:assertion"
 	nsDS     = "http://www.w3.org/2000/09/xmldsig#"
-	nsScope  = "urn:mace:shibboleth:metadata:1.0"
 	nsPSC    = "http://id.swedenconnect.se/authn/1.0/principal-selection/ns"
 	protocol = "urn:oasis:names:tc:SAML:2.0:protocol"
 
@@ -51,10 +50,6 @@ func readIdP(el *etree.Element, until time.Time) (*IdP, error) {
 		return nil, err
 	}
 	idp := &IdP{EntityID: xmlsec.Attr(el, "entityID"), ValidUntil: until}
-	switch strings.TrimSpace(xmlsec.Attr(role, "WantAuthnRequestsSigned")) {
-	case "true", "1":
-		idp.WantAuthnRequestsSigned = true
-	}
 	if idp.SSO, err = endpoints(role); err != nil {
 		return nil, err
 	}
@@ -197,29 +192,11 @@ func entityAttribute(ext *etree.Element, name string) []string {
 }
 
 func readExtensions(idp *IdP, ext *etree.Element) {
-	for _, ui := range xmlsec.Children(ext, nsUI, "UIInfo") {
-		for _, name := range xmlsec.Children(ui, nsUI, "DisplayName") {
-			text := strings.Join(strings.Fields(name.Text()), " ")
-			switch name.SelectAttrValue("xml:lang", "") {
-			case "sv":
-				idp.DisplayNames.SV = text
-			case "en":
-				idp.DisplayNames.EN = text
-			}
-		}
-	}
 	for _, wanted := range xmlsec.Children(ext, nsPSC, "RequestedPrincipalSelection") {
 		for _, m := range xmlsec.Children(wanted, nsPSC, "MatchValue") {
 			if name := strings.TrimSpace(xmlsec.Attr(m, "Name")); name != "" {
 				idp.RequestedPrincipalSelection = append(idp.RequestedPrincipalSelection, name)
 			}
-		}
-	}
-	for _, s := range xmlsec.Children(ext, nsScope, "Scope") {
-		// A pattern could stand for anything.
-		pattern := strings.TrimSpace(xmlsec.Attr(s, "regexp"))
-		if text := strings.TrimSpace(s.Text()); text != "" && pattern != "true" && pattern != "1" {
-			idp.Scopes = append(idp.Scopes, text)
 		}
 	}
 }

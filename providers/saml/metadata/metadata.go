@@ -12,8 +12,6 @@ package metadata
 import (
 	"crypto/x509"
 	"time"
-
-	"sigill/providers"
 )
 
 // The bindings in which messages travel.
@@ -38,10 +36,7 @@ type IdP struct {
 	RequestedPrincipalSelection []string
 	EntityCategories            []string
 	AssuranceCertifications     []string // the levels that it may give
-	DisplayNames                providers.Text
 	SupportsUserMessage         bool
-	WantAuthnRequestsSigned     bool
-	Scopes                      []string
 	ValidUntil                  time.Time // zero: as long as nothing else is said
 	// Raw is the entity's XML as a document of its own. The same entry gives the
 	// same bytes.

@@ -40,7 +40,6 @@ type SP struct {
 	Signing     []*x509.Certificate // of the keys that sign requests
 	Encryption  []*x509.Certificate // of the key that assertions shall be encrypted to
 	NameIDs     []string
-	Attributes  []RequestedAttribute // beyond what the categories give
 	Authority   Organization
 	Contacts    []Contact
 	ValidUntil  time.Time     // zero: it does not say
@@ -52,13 +51,6 @@ type SP struct {
 type Logo struct {
 	URL           string
 	Width, Height int
-}
-
-// RequestedAttribute is an attribute that is asked for.
-type RequestedAttribute struct {
-	Name         string
-	FriendlyName string
-	Required     bool
 }
 
 // Organization is who answers for an entity.
@@ -225,26 +217,6 @@ func (sp SP) role(role *etree.Element) {
 		if i == 0 {
 			el.CreateAttr("isDefault", "true")
 		}
-	}
-	sp.attributes(role)
-}
-
-func (sp SP) attributes(role *etree.Element) {
-	if len(sp.Attributes) == 0 {
-		return
-	}
-	service := role.CreateElement("md:AttributeConsumingService")
-	service.CreateAttr("index", "0")
-	service.CreateAttr("isDefault", "true")
-	both(service, "md:ServiceName", sp.Name)
-	for _, a := range sp.Attributes {
-		el := service.CreateElement("md:RequestedAttribute")
-		if a.FriendlyName != "" {
-			el.CreateAttr("FriendlyName", a.FriendlyName)
-		}
-		el.CreateAttr("Name", a.Name)
-		el.CreateAttr("NameFormat", nameFormatURI)
-		el.CreateAttr("isRequired", strconv.FormatBool(a.Required))
 	}
 }
 

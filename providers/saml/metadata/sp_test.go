@@ -38,7 +38,6 @@ func ours() SP {
 		Signing:             certs(c.rsa, c.next),
 		Encryption:          certs(c.rsa),
 		NameIDs:             []string{"urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"},
-		Attributes:          []RequestedAttribute{{Name: "urn:oid:1.2.752.201.3.14", FriendlyName: "signMessageDigest"}, {Name: oidNumber, Required: true}},
 		Authority: Organization{
 			Name: providers.Text{SV: "Testkommun", EN: "Testkommun"}, DisplayName: providers.Text{SV: "Testkommun"},
 			URL: providers.Text{SV: "https://www.example/"},
@@ -101,9 +100,6 @@ md:SPSSODescriptor
    ds:DigestMethod
  md:NameIDFormat
  md:AssertionConsumerService
- md:AttributeConsumingService
-  md:ServiceName
-  md:RequestedAttribute
 md:Organization
  md:OrganizationName
  md:OrganizationDisplayName
@@ -160,10 +156,6 @@ func TestDocumentReadByOthers(t *testing.T) {
 	if len(sp.NameIDFormats) != 1 || sp.NameIDFormats[0] != saml.PersistentNameIDFormat {
 		t.Errorf("names %v", sp.NameIDFormats)
 	}
-	wanted := sp.AttributeConsumingServices[0].RequestedAttributes
-	if len(wanted) != 2 || wanted[1].Name != oidNumber || wanted[1].IsRequired == nil || !*wanted[1].IsRequired || *wanted[0].IsRequired {
-		t.Errorf("attributes %+v", wanted)
-	}
 	if got.Organization == nil || got.Organization.OrganizationNames[0].Value != "Testkommun" || got.Organization.OrganizationNames[0].Lang != "sv" {
 		t.Errorf("organization %+v", got.Organization)
 	}
@@ -187,7 +179,7 @@ func TestDocumentReadByOthers(t *testing.T) {
 func TestDocumentOfTheSigningOne(t *testing.T) {
 	sp := ours()
 	sp.SignatureService, sp.WantAssertionsSigned, sp.CoordinationNumbers = true, true, false
-	sp.Attributes, sp.Contacts, sp.Authority, sp.Logo, sp.NameIDs = nil, nil, Organization{}, Logo{}, nil
+	sp.Contacts, sp.Authority, sp.Logo, sp.NameIDs = nil, Organization{}, Logo{}, nil
 	sp.ValidUntil, sp.Key = time.Time{}, nil
 	raw, err := Document(sp)
 	if err != nil {
