@@ -1264,49 +1264,223 @@ func TestCallbackTakenOver(t *testing.T) {
 	})
 }
 
-// An issuer who hangs takes half of the workers, and the orders of others go on.
-func TestOneHangingIssuer(t *testing.T) {
+// busy tries an issuer that answers beside others that hang.
+func busy(t *testing.T, slow providers.Provider, begin func(e *Engine)) (e *Engine, m *rows, stop func()) {
+	m, fine := newRows(), newIssuer()
+	e = newEngine(t, m, fine, "node-a")
+	e.Limits.Workers = 4
+	e.doors = newDoors(4)
+	e.Provider = func(_ providers.ID, instance string) (providers.Provider, bool) {
+		if instance != "" {
+			return slow, true
+		}
+		return fine, true
+	}
+	stop = run(t, e)
+	begin(e)
+	if err := e.Begin(t.Context(), wish(providers.ModeThis)); err != nil {
+		t.Fatal(err)
+	}
+	fine.set("approved")
+	time.Sleep(4 * time.Second)
+	synctest.Wait()
+	if o, err := m.Order(t.Context(), id); err != nil || o.Phase != broker.Done {
+		t.Errorf("the other issuer's order is %q, %v", o.Phase, err)
+	}
+	return e, m, stop
+}
+
+// Issuers who hang, and one issuer of several instances, leave workers to others.
+func TestHangingIssuers(t *testing.T) {
+	for instances := 1; instances <= 2; instances++ {
+		t.Run(fmt.Sprint(instances), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hangs := newIssuer()
+				hangs.takes = time.Hour
+				slow := &door{issuer: hangs}
+				e, _, stop := busy(t, slow, func(e *Engine) {
+					for i := range 50 {
+						b := wish(providers.ModeThis)
+						b.ID, b.Instance = broker.OrderID(fmt.Sprint("slow-", i)), fmt.Sprint("slow-", i%instances)
+						if err := e.Begin(t.Context(), b); err != nil {
+							t.Fatal(err)
+						}
+					}
+					time.Sleep(5 * time.Second)
+				})
+				defer stop()
+				e.doors.mu.Lock()
+				if n := e.doors.in["slow-0"]; n < 1 || n > 2 || e.doors.all > 3 || len(e.doors.in) != instances {
+					t.Errorf("under way: %v", e.doors.in)
+				}
+				e.doors.mu.Unlock()
+				slow.mu.Lock()
+				if n := slow.collects; n > 6 {
+					t.Errorf("asked %d times at once", n)
+				}
+				slow.mu.Unlock()
+				// Its orders end all the same.
+				time.Sleep(e.Limits.Life + time.Minute)
+				if n := e.Pending(); n > 0 {
+					t.Errorf("%d are left", n)
+				}
+			})
+		})
+	}
+}
+
+// hangsAfter gives its raw answer at once, and hangs when that is verified.
+type hangsAfter struct {
+	*site
+	inside, most atomic.Int32
+}
+
+func (p *hangsAfter) Continue(ctx context.Context, st providers.State, v providers.Event) (providers.State, providers.Step, error) {
+	if v.Kind == providers.Callback {
+		return providers.State(`{"answer":"x"}`), providers.Wait{PickedUp: true}, nil
+	}
+	n := p.inside.Add(1)
+	defer p.inside.Add(-1)
+	if n > p.most.Load() {
+		p.most.Store(n)
+	}
+	<-ctx.Done()
+	return st, nil, &providers.Unavailable{Issuer: "site", Err: ctx.Err()}
+}
+
+// An answer that is stored may still need its issuer, who may hang then.
+func TestIssuerHangsAfterItsAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, fine, hangs := newRows(), newIssuer(), newIssuer()
-		e := newEngine(t, m, fine, "node-a")
-		e.Limits.Workers = 4
-		e.doors = newDoors(4)
-		slow := &door{issuer: hangs}
-		e.Provider = func(_ providers.ID, instance string) (providers.Provider, bool) {
-			if instance == "slow" {
-				return slow, true
+		p := &hangsAfter{site: &site{}}
+		_, _, stop := busy(t, p, func(e *Engine) {
+			for i := range 30 {
+				b := trail(providers.KindAuth)
+				b.ID = broker.OrderID(fmt.Sprint("order-", i+10))
+				if err := e.Begin(t.Context(), b); err != nil {
+					t.Fatal(err)
+				}
+				h := p.handle(t)
+				go func() { _, _ = e.Callback(context.Background(), answerOf(h)) }()
 			}
-			return fine, true
+			time.Sleep(40 * time.Second)
+		})
+		defer stop()
+		if n := p.most.Load(); n != 2 {
+			t.Errorf("%d of 4 workers were inside", n)
 		}
-		defer run(t, e)()
-		hangs.takes = time.Hour
-		for i := range 50 {
-			b := wish(providers.ModeThis)
-			b.ID, b.Instance = broker.OrderID(fmt.Sprint("slow-", i)), "slow"
-			if err := e.Begin(t.Context(), b); err != nil {
-				t.Fatal(err)
+	})
+}
+
+func TestDoors(t *testing.T) {
+	d := newDoors(64)
+	enter := func(instance string, want int) {
+		t.Helper()
+		n := 0
+		for range 64 {
+			if d.enter(instance) {
+				n++
 			}
 		}
-		time.Sleep(5 * time.Second)
-		if err := e.Begin(t.Context(), wish(providers.ModeThis)); err != nil {
-			t.Fatal(err)
+		if n != want {
+			t.Errorf("%d for %s, want %d", n, instance, want)
 		}
-		fine.set("approved")
-		time.Sleep(4 * time.Second)
-		synctest.Wait()
-		if o, err := m.Order(t.Context(), id); err != nil || o.Phase != broker.Done {
-			t.Errorf("%s %v", o.Phase, err)
+	}
+	enter("a", 32)
+	enter("b", 16) // three quarters are taken
+	enter("c", 2)  // who has few under way may
+	d.leave("b")
+	enter("b", 0)
+	for range 32 {
+		d.leave("a")
+	}
+	enter("b", 17)
+	for range 2 {
+		d.leave("c")
+	}
+	for range 32 {
+		d.leave("b")
+	}
+	if d.all != 0 || len(d.in) != 0 {
+		t.Errorf("%d left, of %v", d.all, d.in)
+	}
+	if one := newDoors(1); !one.enter("a") || one.enter("a") {
+		t.Error("with one worker")
+	}
+}
+
+// staleReads gives one answer late.
+type staleReads struct {
+	Orders
+	late atomic.Bool
+}
+
+func (s *staleReads) Order(ctx context.Context, id broker.OrderID) (broker.Order, error) {
+	o, err := s.Orders.Order(ctx, id)
+	if s.late.CompareAndSwap(true, false) {
+		time.Sleep(50 * time.Millisecond)
+	}
+	return o, err
+}
+
+// Who read the order just before its answer came here does not take it away.
+func TestStaleReadDropsNothing(t *testing.T) {
+	sited(t, three[:2], func(h *house, p *site) {
+		a, b := h.nodes[0], h.nodes[1]
+		h.begin(a, trail(providers.KindAuth))
+		other := trail(providers.KindAuth)
+		other.ID = "order-2" // keeps b's leases alive
+		h.begin(b, other)
+		p.mu.Lock()
+		p.down = true // for a moment
+		handle := p.requests[0].Handle
+		p.mu.Unlock()
+		h.after(31 * time.Second)
+		s := &staleReads{Orders: b.Orders}
+		b.Orders = s
+		s.late.Store(true)
+		go func() { _, _ = b.Watch(context.Background(), id, mine) }()
+		time.Sleep(10 * time.Millisecond)
+		h.comes(b, answerOf(handle))
+		time.Sleep(100 * time.Millisecond)
+		if _, _, w := b.schedule.get(id); !w || s.late.Load() {
+			h.Errorf("watched %t", w)
 		}
-		if n := len(e.doors.in); n != 1 || e.doors.in["slow"] != 2 {
-			t.Errorf("under way: %v", e.doors.in)
+		p.mu.Lock()
+		p.down = false
+		p.mu.Unlock()
+		began := time.Now()
+		for h.rowsPhase() == broker.Pending && time.Since(began) < time.Minute {
+			h.after(time.Second)
 		}
-		if slow.collects > 4 {
-			t.Errorf("asked %d times at once", slow.collects)
+		if d := time.Since(began); d > 5*time.Second {
+			h.Errorf("gone on with after %v", d)
 		}
-		// Its orders end all the same.
-		time.Sleep(e.Limits.Life + time.Minute)
-		if n := e.Pending(); n > 0 {
-			t.Errorf("%d are left", n)
+	})
+}
+
+// Who brings the same answer again and again does not have the issuer asked more
+// often.
+func TestRepeatedAnswerDoesNotHurry(t *testing.T) {
+	travel(t, func(s *trip) {
+		s.site.down = true
+		s.depart(trail(providers.KindAuth))
+		c := answerOf(s.site.handle(t))
+		for range 100 {
+			s.comes(c)
+			time.Sleep(100 * time.Millisecond)
 		}
+		if n, _ := s.site.asked(); n < 4 || n > 6 {
+			t.Errorf("asked %d times in ten seconds", n)
+		}
+		s.site.mu.Lock()
+		s.site.down, s.site.takes = false, 5*time.Second
+		s.site.mu.Unlock()
+		time.Sleep(3 * time.Second) // it is being asked
+		began := time.Now()
+		s.comes(c)
+		if d := time.Since(began); d < time.Second || d > 5*time.Second {
+			t.Errorf("did not wait for what is under way: %v", d)
+		}
+		s.want(StateReturning, "")
 	})
 }

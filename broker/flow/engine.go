@@ -49,7 +49,7 @@ type Limits struct {
 	Sweep    time.Duration // how often results are looked for that no owner has taken over; default 2 s
 	Look     time.Duration // how often orders of silent nodes are looked for; default 1 s
 	Check    time.Duration // how often what is watched is compared with what is leased; default 1 min
-	Workers  int           // calls to issuers at a time, to one instance half of them; default 512
+	Workers  int           // calls to issuers at a time, to one instance half of them at most; default 512
 }
 
 // Outcome is an order that ended, for metrics. It names no person.

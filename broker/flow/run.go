@@ -115,7 +115,7 @@ func (e *Engine) each(list []broker.OrderID, do func(broker.OrderID)) {
 func (e *Engine) refresh(o broker.Order, r record) {
 	e.schedule.refresh(o, r)
 	if o.Phase == broker.Pending && o.Node != e.Node {
-		e.schedule.drop(o.ID)
+		e.schedule.lose(o)
 	}
 }
 
@@ -165,12 +165,11 @@ func (e *Engine) ask(ctx context.Context, w watched) (time.Duration, bool) {
 	case !o.PickedUp && !r.Answered && e.gone(ctx, o):
 		return e.giveUp(ctx, o, r, providers.Failed{Reason: providers.Cancelled, Hint: "browserGone", Text: textCancelled})
 	}
-	if !r.Answered || r.Back != nil {
-		if !e.doors.enter(o.Instance) {
-			return e.Limits.Retry / 4, true
-		}
-		defer e.doors.leave(o.Instance)
+	// Also with an answer that is here: its verification may ask the network.
+	if !e.doors.enter(o.Instance) {
+		return e.Limits.Retry / 4, true
 	}
+	defer e.doors.leave(o.Instance)
 
 	for {
 		call, done := context.WithTimeout(ctx, e.Limits.Call)

@@ -63,6 +63,8 @@ type entry struct {
 	// for that. soon: it is asked about at once when it is put back.
 	turn chan struct{}
 	soon bool
+	// asked is the version that was last taken out to be asked about.
+	asked int64
 }
 
 func newSchedule() *schedule {
@@ -185,6 +187,16 @@ func (s *schedule) drop(id broker.OrderID) {
 	}
 }
 
+// lose is drop for an order that was read as another node's, unless it has changed
+// here since.
+func (s *schedule) lose(o broker.Order) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n, ok := s.all[o.ID]; ok && n.said == nil && n.order.Version <= o.Version {
+		s.remove(o.ID)
+	}
+}
+
 func (s *schedule) remove(id broker.OrderID) {
 	if n, ok := s.all[id]; ok {
 		if n.index >= 0 {
@@ -250,6 +262,7 @@ func (s *schedule) next() (watched, time.Duration, bool) {
 		return watched{}, wait, false
 	}
 	heap.Pop(&s.due)
+	n.asked = n.order.Version
 	return n.watched, 0, true
 }
 
@@ -262,6 +275,7 @@ func (s *schedule) take(id broker.OrderID) (watched, bool) {
 		return watched{}, false
 	}
 	heap.Remove(&s.due, n.index)
+	n.asked = n.order.Version
 	return n.watched, true
 }
 
@@ -283,18 +297,23 @@ func (s *schedule) again(id broker.OrderID, wait time.Duration) {
 }
 
 // hurry has a watched order asked about at once, by what is known of it now. The
-// channel is closed when that has been done.
+// channel is closed when that has been done. An order that has been asked about
+// since it was stored is not hurried again; only what is under way is waited for.
 func (s *schedule) hurry(id broker.OrderID) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, ok := s.all[id]
-	if !ok {
+	asked := ok && n.asked > 0 && n.asked >= n.order.Version // what is hurried has been stored twice
+	if !ok || asked && n.index >= 0 {
 		over := make(chan struct{})
 		close(over)
 		return over
 	}
 	if n.turn == nil {
 		n.turn = make(chan struct{})
+	}
+	if asked {
+		return n.turn
 	}
 	if n.soon = n.index < 0; !n.soon {
 		n.at = time.Now()
