@@ -34,10 +34,10 @@ func awayAddress(s providers.Step) (u *url.URL, fields map[string]string, post b
 // by itself as long as the person has only just chosen; who comes here again, by
 // the back button, say, decides.
 func (p *Pages) away(w http.ResponseWriter, r *http.Request, e Errand, v flow.View, u *url.URL, fields map[string]string, post bool) error {
-	auto := p.Now().Sub(v.Order.Created) < young
+	auto := isYoung(v.Order.Created, p.Now())
 	policy := e.Policy
 	if post {
-		policy.FormTargets = append(slices.Clone(policy.FormTargets), u.String())
+		policy.FormSite = u.String()
 	} else if auto {
 		w.Header().Set("Refresh", "0;url="+u.String())
 	}

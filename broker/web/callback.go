@@ -18,6 +18,13 @@ import (
 // answers have six.
 const maxFields = 32
 
+// What an answer may be long, as it is written in a form or a query: no issuer
+// sends as much. A query must be less than the head of a request may be.
+const (
+	maxAnswer = 300 << 10
+	maxQuery  = 16 << 10
+)
+
 // Outside adds the addresses that issuers of e-IDs use, for all instances: what
 // browsers bring back from their sites, and the documents that they fetch. They
 // belong outside http.CrossOriginProtection, since other sites send people there.
@@ -25,7 +32,7 @@ const maxFields = 32
 func (w *Web) Outside(mux *http.ServeMux) {
 	const eid = "/eid/{instance}/"
 	g := w.ground
-	g.MaxBody = providers.BackLimit
+	g.MaxBody = maxAnswer
 	for _, at := range []string{providers.BackPath, providers.SignBackPath} {
 		h := w.callback(at)
 		mux.Handle(eid+at, cookieless(g.Handle(page.Methods{"GET": h, "POST": h})))
@@ -47,6 +54,10 @@ func cookieless(next http.Handler) http.Handler {
 // on to where its order is.
 func (w *Web) callback(at string) page.Handler {
 	return func(rw http.ResponseWriter, r *http.Request) error {
+		if r.Method == http.MethodHead { // whoever looks ahead takes nobody's answer in
+			rw.Header().Set("Allow", "GET, POST")
+			return &page.Problem{Status: http.StatusMethodNotAllowed, Code: page.CodeMethod}
+		}
 		form, handle, err := brought(r)
 		if err != nil {
 			return err
@@ -86,7 +97,7 @@ func brought(r *http.Request) (url.Values, string, error) {
 		}
 		form = r.PostForm
 	} else {
-		if len(r.URL.RawQuery) > providers.BackLimit {
+		if len(r.URL.RawQuery) > maxQuery {
 			return nil, "", &page.Problem{Status: http.StatusRequestEntityTooLarge, Code: page.CodeTooLarge, Err: errors.New("an overlong query")}
 		}
 		var err error

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sigill/broker"
 	"sigill/broker/flow"
@@ -87,8 +88,10 @@ func TestCallbackRefuses(t *testing.T) {
 		"no text":              {"POST", "/eid/telia/back", form, "state=o.secret&code=%ff", 400, "malformed"},
 		"no text as a name":    {"POST", "/eid/telia/back", form, "state=o.secret&%ff=x", 400, "malformed"},
 		"too many fields":      {"POST", "/eid/telia/back", form, "state=o.secret" + strings.Repeat("&x=y", maxFields), 400, "malformed"},
-		"too large":            {"POST", "/eid/telia/back", form, "state=o.secret&x=" + strings.Repeat("y", providers.BackLimit), 413, "too_large"},
-		"too long":             {"GET", "/eid/telia/back?state=o.secret&x=" + strings.Repeat("y", providers.BackLimit), "", "", 413, "too_large"},
+		"too large":            {"POST", "/eid/telia/back", form, "state=o.secret&x=" + strings.Repeat("y", maxAnswer), 413, "too_large"},
+		"too long":             {"GET", "/eid/telia/back?state=o.secret&x=" + strings.Repeat("y", maxQuery), "", "", 413, "too_large"},
+		"only looked at":       {"HEAD", "/eid/telia/back?state=o.secret", "", "", 405, ""},
+		"looked at, as signed": {"HEAD", "/eid/telia/sign/back?state=o.secret", "", "", 405, ""},
 		"another method":       {"PUT", "/eid/telia/back", form, "state=o.secret", 405, ""},
 		"another address":      {"POST", "/eid/telia/back/there", form, "state=o.secret", 405, ""},
 		"an address elsewhere": {"GET", "/eid/", "", "", 404, ""},
@@ -103,7 +106,10 @@ func TestCallbackRefuses(t *testing.T) {
 			crossSite(r)
 			w := httptest.NewRecorder()
 			h.mux.ServeHTTP(w, r)
-			if w.Code != c.status || !strings.Contains(w.Body.String(), w.Header().Get("X-Request-Id")) || len(w.Header().Get("X-Request-Id")) < 5 {
+			if c.status == http.StatusMethodNotAllowed && !strings.Contains(c.path, "there") && w.Header().Get("Allow") != "GET, POST" {
+				t.Errorf("allows %q", w.Header().Get("Allow"))
+			}
+			if w.Code != c.status || c.method != "HEAD" && !strings.Contains(w.Body.String(), w.Header().Get("X-Request-Id")) || len(w.Header().Get("X-Request-Id")) < 5 {
 				t.Errorf("%d, want %d: %.300s", w.Code, c.status, w.Body)
 			}
 			var reasons []string
@@ -127,7 +133,7 @@ func TestCallbackRefuses(t *testing.T) {
 		h := newHouse(t)
 		h.flow.handles["telia back o.secret"] = "http://localhost:8080/return/o?n=nonce"
 		const rest = "RelayState=o.secret&SAMLResponse="
-		r := httptest.NewRequest("POST", "/eid/telia/back", strings.NewReader(rest+strings.Repeat("y", providers.BackLimit-len(rest))))
+		r := httptest.NewRequest("POST", "/eid/telia/back", strings.NewReader(rest+strings.Repeat("y", maxAnswer-len(rest))))
 		r.Header.Set("Content-Type", form+"; charset=UTF-8")
 		w := httptest.NewRecorder()
 		h.mux.ServeHTTP(w, r)
@@ -279,7 +285,7 @@ func TestWayToASiteByForm(t *testing.T) {
 			t.Errorf("lacks %s: %s", want, body)
 		}
 	}
-	if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self' https://app.example.se https://sso.example.net;") {
+	if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self' https://app.example.se https:;") {
 		t.Errorf("policy %s", csp)
 	}
 	if w.Header().Get("Refresh") != "" {
@@ -291,6 +297,47 @@ func TestWayToASiteByForm(t *testing.T) {
 	}
 	if got := h.get(to + "/status").Body.String(); strings.Contains(got, "link") {
 		t.Errorf("status %s", got)
+	}
+}
+
+// An order from the future, by a clock that was set back, is not sent away by
+// itself for all the time until then.
+func TestOrderFromTheFuture(t *testing.T) {
+	for early, auto := range map[time.Duration]bool{time.Second: true, 5 * time.Minute: false} {
+		h := newHouse(t)
+		h.login(loginOne, func(l *broker.Login) { l.Offered = []providers.ID{providers.Telia} })
+		to := location(t, h.post(self, url.Values{"provider": {"telia"}}))
+		h.now = h.now.Add(-early)
+		if got := h.get(to).Header().Get("Refresh") != ""; got != auto {
+			t.Errorf("begun in %v: sent away %t", early, got)
+		}
+		if again := location(t, h.post(self, url.Values{"provider": {"telia"}})); (again == to) != auto {
+			t.Errorf("begun in %v: taken for a second press: %t", early, again == to)
+		}
+	}
+}
+
+// The page of a form lets it end where its issuer sends it on to.
+func TestFormMayEnd(t *testing.T) {
+	for to, want := range map[string]string{
+		"https://sso.example.net/sso":   "https:;",
+		"http://127.0.0.1:8082/sso":     "https: http://127.0.0.1:*;",
+		"http://localhost:8082/sso":     "https: http://localhost:*;",
+		"http://[::1]:8082/sso":         "https: http://[::1]:8082;",
+		"http://sso.example.net/sso":    "https: http://sso.example.net;",
+		"http://127.0.0.1.example/sso":  "https: http://127.0.0.1.example;",
+		"http://localhost.example/sso":  "https: http://localhost.example;",
+		"http://localhost;x/sso":        "",
+		"https://sso.example.net;x/sso": "https:;",
+	} {
+		h := newHouse(t)
+		h.flow.away = providers.PostForm{URL: to, Fields: map[string]string{"RelayState": "o.secret"}}
+		h.login(loginOne, func(l *broker.Login) { l.Offered = []providers.ID{providers.Telia} })
+		w := h.get(location(t, h.post(self, url.Values{"provider": {"telia"}})))
+		csp := w.Header().Get("Content-Security-Policy")
+		if full := "form-action 'self' https://app.example.se " + want; want != "" && !strings.Contains(csp, full) || strings.Contains(csp, ";x") {
+			t.Errorf("%s: %s", to, csp)
+		}
 	}
 }
 

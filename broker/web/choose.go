@@ -28,6 +28,9 @@ const (
 // click, or for the choice that another tab just made.
 const young = 10 * time.Second
 
+// isYoung is false for what lies ahead by more than clocks differ.
+func isYoung(at, now time.Time) bool { return now.Sub(at).Abs() < young }
+
 // at is a login that this browser may go on with.
 type at struct {
 	login   broker.Login
@@ -136,7 +139,7 @@ func (w *Web) chosen(rw http.ResponseWriter, r *http.Request) error {
 // choice, and it has not ended: the person pressed twice.
 func (w *Web) sameAgain(ctx context.Context, a at, c Choice) bool {
 	l := a.login
-	if l.Order == "" || l.Provider != c.Provider || l.Mode != c.Mode || w.Now().Sub(l.OrderAt) > young {
+	if l.Order == "" || l.Provider != c.Provider || l.Mode != c.Mode || !isYoung(l.OrderAt, w.Now()) {
 		return false
 	}
 	v, err := w.Flow.Watch(ctx, l.Order, a.browser)

@@ -116,3 +116,37 @@ func TestSiteInChromium(t *testing.T) {
 		})
 	}
 }
+
+// TestSiteThatRedirectsInChromium: an issuer whose address sends the form on to its
+// login server, on another host. Chromium holds the whole chain against the page.
+func TestSiteThatRedirectsInChromium(t *testing.T) {
+	chromium.Wanted(t)
+	h := newHouse(t)
+	h.now = time.Now()
+	server := chromium.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte("<!doctype html><title>Issuer</title>"))
+	}))
+	issuer := chromium.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, server+"/", http.StatusSeeOther)
+	}))
+	ours := strings.Replace(chromium.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/start" {
+			h.web.Pages.Cookies.Set(w, "sigill_browser", browserOne, time.Hour)
+			http.Redirect(w, r, self, http.StatusSeeOther)
+			return
+		}
+		h.mux.ServeHTTP(w, r)
+	})), "127.0.0.1", "localhost", 1)
+	h.flow.away = providers.PostForm{URL: issuer + "/sso", Fields: map[string]string{"SAMLRequest": "x", "RelayState": "o.secret"}}
+	h.login(loginOne, func(l *broker.Login) { l.Offered = []providers.ID{providers.Telia} })
+	ctx := chromium.Start(t)
+	chromium.Do(t, ctx, chromedp.Navigate(ours+"/start"))
+	chromium.Do(t, ctx, chromedp.Click(chromedp.CSS("button.way.first")))
+	for range 100 {
+		if strings.HasPrefix(chromium.Do(t, ctx, chromedp.Location()), server) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("never there; still at %s", chromium.Do(t, ctx, chromedp.Location()))
+}

@@ -14,6 +14,9 @@ type Policy struct {
 	// holds a form's whole chain of redirects against form-action, so a page
 	// whose form may send the person back to an application must name it.
 	FormTargets []string
+	// FormSite is the address of another's site that a form of this page goes to.
+	// Where that sends the person on to is its own affair: any host, by https.
+	FormSite string
 	// Framed lets pages of our own origin show this one in a frame.
 	Framed bool
 }
@@ -25,6 +28,9 @@ func (p Policy) Apply(h http.Header) {
 		if s := formSource(t); s != "" {
 			action += " " + s
 		}
+	}
+	if p.FormSite != "" {
+		action += siteSources(p.FormSite)
 	}
 	ancestors, frame := "'none'", "DENY"
 	if p.Framed {
@@ -52,6 +58,19 @@ func formSource(address string) string {
 		return ""
 	}
 	return u.Scheme + ":"
+}
+
+// siteSources lets a form end anywhere by https, and without only where it goes to;
+// on this machine, where a site is tried, at any of its ports.
+func siteSources(address string) string {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Scheme != "http":
+		return " https:"
+	case u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1":
+		return " https: http://" + u.Hostname() + ":*"
+	}
+	return strings.TrimRight(" https: "+formSource(address), " ")
 }
 
 // Headers sets what every answer of ours carries. Handlers may set stricter or
