@@ -94,7 +94,7 @@ func endings(s config.Config, e *eids, now time.Time) []ending {
 	if err != nil {
 		return all
 	}
-	all = append(all, ending{whatSeal, chain[0].NotAfter, true})
+	all = append(all, ending{what: whatSeal, until: chain[0].NotAfter, own: true})
 	if believed, _, _, err := loadTrust(s.Signing.TrustFile, chain); err == nil {
 		all = append(all, trustEndings(believed, now)...)
 	}
