@@ -409,7 +409,8 @@ func (e enc) encrypt(t testing.TB, plain []byte, to *x509.Certificate) *etree.El
 	public := to.PublicKey.(*rsa.PublicKey)
 	var wrapped []byte
 	if strings.HasSuffix(e.transport, "rsa-1_5") {
-		wrapped, err = rsa.EncryptPKCS1v15(rand.Reader, public, key) //nolint:staticcheck // to be refused
+		//lint:ignore SA1019 it is here to be refused
+		wrapped, err = rsa.EncryptPKCS1v15(rand.Reader, public, key)
 	} else {
 		wrapped, err = rsa.EncryptOAEPWithOptions(rand.Reader, public, key, &rsa.OAEPOptions{Hash: e.hash, MGFHash: e.mgfHash})
 	}

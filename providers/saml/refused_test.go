@@ -110,7 +110,6 @@ func swap(old, new string) func([]byte) []byte {
 var (
 	confirmation = []string{"Subject", "SubjectConfirmation", "SubjectConfirmationData"}
 	statement    = []string{"AuthnStatement"}
-	signature    = []string{"Signature"}
 	reference    = []string{"Signature", "SignedInfo", "Reference"}
 )
 

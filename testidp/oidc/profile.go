@@ -83,7 +83,7 @@ func Sweden() Profile {
 		Name: "sweden", ACR: "http://id.elegnamnden.se/loa/1.0/loa3", LowACR: "http://id.elegnamnden.se/loa/1.0/loa2",
 		SignedUserInfo: true, ClaimsParameter: true, UserMessage: true,
 	}
-	for _, c := range []Claim{
+	p.Claims = append(p.Claims, []Claim{
 		{Name: swedenClaims + "personalIdentityNumber", Scope: swedenScopes + "naturalPersonNumber", Value: Personnummer, IDToken: true, UserInfo: true},
 		{Name: swedenClaims + "coordinationNumber", Scope: swedenScopes + "naturalPersonNumber", Value: Coordination, IDToken: true, UserInfo: true},
 		{Name: "name", Scope: swedenScopes + "naturalPersonInfo", Value: FullName, UserInfo: true},
@@ -92,9 +92,7 @@ func Sweden() Profile {
 		{Name: "birthdate", Scope: swedenScopes + "naturalPersonInfo", Value: Birthdate, UserInfo: true},
 		{Name: swedenClaims + "authnProvider", Value: Provider, IDToken: true},
 		{Name: "txn", Value: Transaction, IDToken: true},
-	} {
-		p.Claims = append(p.Claims, c)
-	}
+	}...)
 	return p
 }
 

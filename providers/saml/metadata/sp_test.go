@@ -20,8 +20,6 @@ import (
 	"sigill/providers/xmlsec"
 )
 
-const oidNumber = "urn:oid:1.2.752.29.4.13"
-
 // ours is a service provider with everything that there is.
 func ours() SP {
 	c := theCast()
