@@ -30,7 +30,15 @@ const (
 // comments and processing instructions, IDs and attributes that stand there twice,
 // elements without a namespace, and what would change when it is written again. Nor
 // does it read what is only there to make work.
-func Parse(raw []byte, limit int) (root *etree.Element, err error) {
+func Parse(raw []byte, limit int) (root *etree.Element, err error) { return read(raw, limit, false) }
+
+// ParseMetadata is Parse for documents that people write comments into. They are
+// left out of what is read, as they are left out of what signatures cover.
+func ParseMetadata(raw []byte, limit int) (root *etree.Element, err error) {
+	return read(raw, limit, true)
+}
+
+func read(raw []byte, limit int, comments bool) (root *etree.Element, err error) {
 	defer contain(&err)
 	if len(raw) > limit {
 		return nil, refuse("size", "%d bytes, at most %d are read", len(raw), limit)
@@ -46,6 +54,12 @@ func Parse(raw []byte, limit int) (root *etree.Element, err error) {
 		}
 		if err != nil {
 			return nil, refuse("syntax", "not XML at byte %d", dec.InputOffset())
+		}
+		if _, ok := token.(xml.Comment); ok && comments {
+			if r.left--; r.left < 0 {
+				return nil, refuse("nodes", "more elements and texts than a document of its size may have")
+			}
+			continue
 		}
 		if err := r.token(token, first); err != nil {
 			return nil, err

@@ -190,3 +190,15 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Comments in metadata are left out, and what they stand in is read whole.
+func TestParseMetadata(t *testing.T) {
+	root, err := ParseMetadata([]byte(`<!-- a --><a xmlns="urn:d"><!-- b --><b>good@idp<!-- c -->.evil</b></a><!-- d -->`), 1000)
+	if err != nil || root.ChildElements()[0].Text() != "good@idp.evil" || len(root.Child) != 1 {
+		t.Errorf("%v", err)
+	}
+	many := `<a xmlns="urn:d">` + strings.Repeat("<!---->", 100) + `</a>`
+	if _, err := ParseMetadata([]byte(many), len(many)); err == nil {
+		t.Error("any number of comments is read")
+	}
+}

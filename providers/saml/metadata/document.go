@@ -67,7 +67,7 @@ func (d *Set) IdP(entityID string) (*IdP, error) {
 // Parse reads a document, of one entity or of many, as it is at that time. Of a
 // signed document nothing is read but what the signature covers.
 func Parse(raw []byte, trust Trust, at time.Time) (*Set, error) {
-	root, err := xmlsec.Parse(raw, maxDocument)
+	root, err := xmlsec.ParseMetadata(raw, maxDocument)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func Parse(raw []byte, trust Trust, at time.Time) (*Set, error) {
 // still holds. OwnSignature says whether one of the certificates signed it; if not,
 // nobody but the keeper vouches for it.
 func Entry(raw []byte, certificates []*x509.Certificate) (IdP, error) {
-	root, err := xmlsec.Parse(raw, maxEntity)
+	root, err := xmlsec.ParseMetadata(raw, maxEntity)
 	if err != nil {
 		return IdP{}, err
 	}
@@ -206,7 +206,7 @@ func (r *reader) idp(el *etree.Element, until time.Time, raw func() []byte) (*Id
 
 // ownSignature reports whether an entity's XML verifies all by itself.
 func ownSignature(raw []byte, certificates []*x509.Certificate) bool {
-	root, err := xmlsec.Parse(raw, maxEntity)
+	root, err := xmlsec.ParseMetadata(raw, maxEntity)
 	if err != nil || !xmlsec.Signed(root) || len(certificates) == 0 {
 		return false
 	}
