@@ -76,7 +76,10 @@ func TestEIDFaults(t *testing.T) {
 			})
 			for _, fault := range faultModes(t, r, simulator) {
 				t.Run(fault, func(t *testing.T) {
-					login(t, r, data, simulator, fault, w, slices.Contains(passable[simulator], fault))
+					passes := slices.Contains(passable[simulator], fault)
+					// On a busy machine an order may be too short; what must pass passes then.
+					for try := 1; !login(t, r, data, simulator, fault, w, passes, try == tries); try++ {
+					}
 				})
 			}
 			if strings.Contains(log.String(), `"panic`) {
@@ -102,8 +105,10 @@ func faultModes(t *testing.T, r Running, simulator string) []string {
 	return known.Possible[simulator]
 }
 
-// login logs somebody in while a fault is on.
-func login(t *testing.T, r Running, data, simulator, fault string, w way, passes bool) {
+const tries = 5
+
+// login logs somebody in while a fault is on. It reports false to be called again.
+func login(t *testing.T, r Running, data, simulator, fault string, w way, passes, last bool) bool {
 	app := newApplication(t, r, data, "demo-basic")
 	p := r.Simulators.People()[0]
 	v := newVisitor(t, r.Issuer, r.Simulators.URL(), strings.TrimSuffix(r.Simulators.SAMLURL("telia"), "/saml/telia"))
@@ -125,13 +130,15 @@ func login(t *testing.T, r Running, data, simulator, fault string, w way, passes
 	}
 	came := s.State == "complete" || strings.HasPrefix(end.away, callback)
 	switch {
+	case passes && !came && !last:
+		return false
 	case passes && !came:
 		t.Errorf("does not pass: %+v", s)
 	case !passes && came:
 		t.Error("logged in")
 	}
 	if came {
-		return
+		return true
 	}
 	for _, lang := range []string{"sv", "en"} {
 		page := v.get(wait.url + "?lang=" + lang)
@@ -139,4 +146,5 @@ func login(t *testing.T, r Running, data, simulator, fault string, w way, passes
 			t.Errorf("the page in %s: %d\n%s", lang, page.status, page.body)
 		}
 	}
+	return true
 }
