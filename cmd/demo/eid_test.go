@@ -187,6 +187,7 @@ func (a *application) begins(v *visitor, w way, more ...oauth2.AuthCodeOption) (
 
 // Each e-ID logs people in, and says in the token which it was and how strong.
 func TestEveryEID(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	r := start(t, Config{Data: data, Collect: 50 * time.Millisecond})
 	app := newApplication(t, r, data, "demo-sweden")
@@ -220,6 +221,7 @@ func TestEveryEID(t *testing.T) {
 // One order that each signs with another e-ID: the receipt holds every proof, and
 // a stranger verifies all of them.
 func TestSignedWithEveryEID(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	r := start(t, Config{Data: data, Collect: 50 * time.Millisecond, Due: 50 * time.Millisecond})
 	people := r.Simulators.People()
