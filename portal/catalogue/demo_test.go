@@ -37,7 +37,7 @@ func TestDemo(t *testing.T) {
 
 // TestDemoServices runs the services' own tests.
 func TestDemoServices(t *testing.T) {
-	c, err := Open(t.Context(), Config{Tenants: "../../cmd/demo/tenants", Services: "../../cmd/demo/services", Providers: []string{"bankid", "mbankid"}})
+	c, err := Open(t.Context(), Config{Tenants: "../../cmd/demo/tenants", Services: "../../cmd/demo/services", Providers: []string{"bankid", "mbankid", "freja", "telia"}})
 	if err != nil {
 		t.Fatal(err)
 	}
