@@ -12,6 +12,10 @@ JUDGES := ./cmd/judges
 # Everything but the judges, which are not built with the race detector: their
 # browser protocol is large, and what they judge is built with it.
 ROOMS  := $$(go list ./... | grep -v -e '/cmd/judges$$' -e '/nonumbers$$')
+# The e-IDs and their simulators, whose tests compute much and share little: the
+# judges' demo, which is built with the race detector, runs all of them at once.
+EIDS   := ./providers/... ./testidp/...
+RACED  := $$(go list ./... | grep -v -e '/cmd/judges$$' -e '/nonumbers$$' -e '^sigill/providers' -e '^sigill/testidp')
 RUN    := go run ./cmd/judges/testrun -log tmp/logs/test.log --
 
 .PHONY: help demo deps deps-system deps-user deps-missing test soak judges bench lint fuzz
@@ -74,7 +78,8 @@ test: deps-missing
 	if [ -n "$(FUZZ)" ]; then $(MAKE) --no-print-directory fuzz || status=1; fi; \
 	rm -rf tmp/logs && mkdir -p tmp/logs; \
 	$(MAKE) --no-print-directory lint >tmp/lint.log 2>&1 & lint=$$!; \
-	$(RUN) -race -p=$$(($$(nproc) + 1)) $(ROOMS) \
+	$(RUN) -race -p=$$(($$(nproc) + 1)) $(RACED) \
+		-- -p=$$(($$(nproc) + 1)) $(EIDS) \
 		-- -count=1 -run='^TestTrial$$' ./signing/orders \
 		-- SIGILL_PAGES=1 -count=1 -run='InChromium|ScriptIsNotNeeded|WithoutScript' ./broker/web ./signing/web ./signing/web/check ./portal/web \
 		-- SIGILL_JUDGES=1 -count=1 -timeout=15m $(JUDGES) \
