@@ -186,23 +186,46 @@ func TestRedisForgets(t *testing.T) {
 
 func TestRedisRunTells(t *testing.T) {
 	server := miniredis.RunT(t)
-	var text strings.Builder
-	r := openRedis(t, RedisConfig{Addresses: []string{server.Addr()}, Log: slog.New(slog.NewTextHandler(&text, nil))})
+	text := &told{}
+	r := openRedis(t, RedisConfig{Addresses: []string{server.Addr()}, Log: slog.New(slog.NewTextHandler(text, nil))})
 	run, stop := context.WithCancel(ctx)
 	var done sync.WaitGroup
 	r.watching = 5 * time.Millisecond
 	done.Go(func() { check(t, r.Run(run)) })
-	wait := func() { time.Sleep(60 * time.Millisecond) }
-	wait()
+	wait := func(word string) {
+		for end := time.Now().Add(10 * time.Second); !strings.Contains(text.String(), word) && time.Now().Before(end); {
+			time.Sleep(5 * time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond) // it says no more than that
+	}
+	wait("")
 	server.SetError("LOADING Redis is loading the dataset in memory")
-	wait()
+	wait("gone")
 	server.SetError("")
-	wait()
+	wait("redis is back")
 	stop()
 	done.Wait()
 	if gone, back := strings.Count(text.String(), "gone"), strings.Count(text.String(), "redis is back"); gone != 1 || back != 1 || !strings.Contains(text.String(), "LOADING") {
-		t.Errorf("the log says %d times that it has gone and %d times that it is back:\n%s", gone, back, &text)
+		t.Errorf("the log says %d times that it has gone and %d times that it is back:\n%s", gone, back, text)
 	}
+}
+
+// told is a log that may be read while it is written.
+type told struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *told) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *told) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func TestRedisWarnings(t *testing.T) {

@@ -34,11 +34,11 @@ func (s *tallied) Get(ctx context.Context, kind, key string) ([]byte, int64, err
 			return nil, 0, err
 		}
 	}
-	return s.Short.Get(ctx, kind, key)
+	return s.Short.Get(context.WithoutCancel(ctx), kind, key) // a slow machine is no store that is away
 }
 
 func (s *tallied) Swap(ctx context.Context, kind, key string, version int64, value []byte, expires time.Time) error {
-	err := s.Short.Swap(ctx, kind, key, version, value, expires)
+	err := s.Short.Swap(context.WithoutCancel(ctx), kind, key, version, value, expires)
 	if err == nil {
 		s.writes.Add(1)
 	}
