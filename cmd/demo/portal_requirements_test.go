@@ -145,11 +145,11 @@ func promises() []promise {
 				t.Errorf("without login: %s", s)
 			}
 		}},
-		{"P-25", "e-IDs are a list per tenant (shown with bankid and mbankid: lists that differ; Freja and Telia are to come)", func(t *testing.T, x *tale) {
-			if got := x.saw(t, "chooser").chosen(); got != "mbankid bankid" {
+		{"P-25", "e-IDs are a list per tenant (lists that differ)", func(t *testing.T, x *tale) {
+			if got := x.saw(t, "chooser").chosen(); got != "mbankid freja telia bankid freja" {
 				t.Errorf("Exempelby offers %q", got)
 			}
-			if got := x.saw(t, "room").chosen(); got != "mbankid bankid" {
+			if got := x.saw(t, "room").chosen(); got != "mbankid freja telia bankid freja" {
 				t.Errorf("Exempelby signs with %q", got)
 			}
 			c := someone(t, x.Running, "ett", "provinge")
@@ -357,7 +357,7 @@ func promises() []promise {
 			x.says(t, "review of two", "Ansökan om förskoleplats")
 		}},
 		{"P-68", "person two logs in with an own e-ID of the tenant's list", func(t *testing.T, x *tale) {
-			if got := x.saw(t, "login of two").chosen(); got != "mbankid bankid" {
+			if got := x.saw(t, "login of two").chosen(); got != "mbankid freja telia bankid freja" {
 				t.Errorf("offered %q", got)
 			}
 		}},
