@@ -157,7 +157,7 @@ func (s *Service) mayAsk(c broker.Client, h *head, b signing.Body) error {
 			faults = append(faults, signing.Fault{Field: fmt.Sprintf("allowedProviders[%d]", i), Problem: "is unknown"})
 		}
 	}
-	if len(infos) == 0 {
+	if len(infos) == 0 && len(faults) == 0 {
 		faults = append(faults, signing.Fault{Field: "allowedProviders", Problem: "leaves no e-ID that this client offers and that can sign"})
 	}
 	longest := ""
