@@ -313,14 +313,15 @@ func (x *tab) picture(name string) {
 	var image []byte
 	var err error
 	// A page that comes again by itself may go while it is being drawn: the
-	// answer then never comes.
-	for range 3 {
+	// answer then never comes, or says at once that there is no page.
+	for range 6 {
 		ctx, cancel := context.WithTimeout(x.ctx, patience/3)
 		image, err = chromedp.Run(ctx, chromedp.FullScreenshot(100))
 		cancel()
-		if err == nil {
+		if err == nil || errors.Is(err, context.DeadlineExceeded) && x.ctx.Err() != nil {
 			break
 		}
+		time.Sleep(300 * time.Millisecond)
 	}
 	if err != nil {
 		x.t.Fatalf("%s: screenshot: %v\n%s", name, err, x.where())
